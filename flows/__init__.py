@@ -1,0 +1,1 @@
+"""One module for each job: the order of steps, and counting over them."""

@@ -1,0 +1,176 @@
+"""The one interface of all rescalers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from rescaling_core.networks.latent import LatentPolicy, gaussian_latent
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleRange:
+    """The scales (HR side / LR side) a rescaler was made for."""
+
+    minimum: float
+    maximum: float
+
+    def __contains__(self, scale: float) -> bool:
+        return self.minimum <= scale <= self.maximum
+
+    def __str__(self) -> str:
+        if self.minimum == self.maximum:
+            return f"x{self.minimum:g}"
+        return f"x{self.minimum:g}-x{self.maximum:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Downscaled:
+    """What the forward pass of a rescaler gives."""
+
+    lr: Tensor
+    """(B, 3, h, w), near [0, 1], neither clamped nor rounded."""
+    latent: Tensor | None
+    """(B, C, h, w), what downscaling discards; None where the network has no latent."""
+
+
+class Rescaler(nn.Module, ABC):
+    """A pair of maps trained together: HR → LR and LR → HR."""
+
+    family: ClassVar[str]
+    """The key under which `networks.FAMILIES` knows the class."""
+
+    def __init__(self, *, scales: ScaleRange, latent_policy: LatentPolicy) -> None:
+        super().__init__()
+        self.scales = scales
+        self.latent_policy = latent_policy
+
+    @property
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """JSON-able keyword arguments that build the same network again."""
+
+    @abstractmethod
+    def downscale(self, hr: Tensor, scale: float) -> Downscaled:
+        """Downscale a batch.
+
+        Args:
+            hr: (B, 3, H, W) RGB in [0, 1], any H, W ≥ 1.
+            scale: HR side / LR side, within `scales`.
+
+        Returns:
+            The LR image of `lr_size((H, W), scale)` and the latent.
+        """
+
+    @abstractmethod
+    def upscale(
+        self,
+        lr: Tensor,
+        size: tuple[int, int],
+        *,
+        scale: float,
+        latent: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Restore a batch.
+
+        Args:
+            lr: (B, 3, h, w) RGB in [0, 1], as decoded from the stored file.
+            size: (H, W) of the HR image to return.
+            scale: The scale it was downscaled by.
+            latent: The latent to use; by default one drawn as `latent_policy` says.
+            generator: Where a random draw comes from; needed if the policy is random.
+
+        Returns:
+            (B, 3, H, W), near [0, 1], neither clamped nor rounded.
+        """
+
+    def lr_size(self, size: tuple[int, int], scale: float) -> tuple[int, int]:
+        """(h, w) of the LR image of an (H, W) image; partial blocks count as whole ones."""
+        return ceil(size[0] / scale), ceil(size[1] / scale)
+
+    def draw_latent(self, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
+        """Draw a latent of `shape` as the policy says, on the CPU.
+
+        Raises:
+            ValueError: The policy is random and there is no generator, or the network has
+                no latent.
+        """
+        policy = self.latent_policy
+        if policy.kind == "zeros":
+            return torch.zeros(shape)
+        if policy.kind == "gaussian":
+            if generator is None:
+                raise ValueError(f"{self.family}: latents are drawn, so a generator is needed")
+            return gaussian_latent(shape, policy.std, generator)
+        raise ValueError(f"{self.family}: no latent can be drawn for policy {policy.kind!r}")
+
+
+class BijectiveRescaler(Rescaler):
+    """A rescaler made of one bijection x ↔ (LR, z) between HR pixels and 3·s² LR channels.
+
+    HR sides that are no multiple of `multiple` are padded on the right and at the bottom by
+    repeating the edge ("replicate"); restoration crops back.
+    """
+
+    lr_channels: ClassVar[int] = 3
+
+    def __init__(self, *, scale: int, multiple: int, latent_policy: LatentPolicy) -> None:
+        super().__init__(scales=ScaleRange(scale, scale), latent_policy=latent_policy)
+        self.scale = scale
+        self.multiple = multiple
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) with H, W multiples of `multiple` → (B, 3·s², H/s, W/s), LR first."""
+
+    @abstractmethod
+    def decode(self, y: Tensor) -> Tensor:
+        """The inverse of `encode`."""
+
+    def downscale(self, hr: Tensor, scale: float) -> Downscaled:
+        """See `Rescaler.downscale`."""
+        self._check(scale)
+        y = self.encode(pad_to_multiple(hr, self.multiple))
+        return Downscaled(lr=y[:, : self.lr_channels], latent=y[:, self.lr_channels :])
+
+    def upscale(
+        self,
+        lr: Tensor,
+        size: tuple[int, int],
+        *,
+        scale: float,
+        latent: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """See `Rescaler.upscale`."""
+        self._check(scale)
+        if latent is None:
+            b, _, h, w = lr.shape
+            latent = self.draw_latent((b, self.latent_channels, h, w), generator)
+        latent = latent.to(lr)
+        return self.decode(torch.cat((lr, latent), dim=1))[..., : size[0], : size[1]]
+
+    @property
+    def latent_channels(self) -> int:
+        """Channels of the latent at LR resolution."""
+        return 3 * self.scale**2 - self.lr_channels
+
+    def _check(self, scale: float) -> None:
+        if scale != self.scale:
+            raise ValueError(f"{self.family}: made for x{self.scale}, asked for x{scale:g}")
+
+
+def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
+    """Repeat the right and bottom edge of (B, C, H, W) until both sides are multiples."""
+    bottom = -x.shape[-2] % multiple
+    right = -x.shape[-1] % multiple
+    if not bottom and not right:
+        return x
+    return F.pad(x, (0, right, 0, bottom), mode="replicate")

@@ -1,0 +1,83 @@
+"""Sub-networks and coupling blocks shared by the IRN family."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class DenseBlock(nn.Module):
+    """Densely connected 3×3 convolutions: the function inside every coupling.
+
+    Convolution k sees the input and all earlier outputs, input first; LeakyReLU 0.2 after all
+    but the last. The last starts at zero, so an untrained network is exactly the Haar pyramid.
+
+    Source: IRN `DenseBlock` (`DBNet`), there with growth 32 and depth 5; initialised as "xavier".
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, *, growth: int = 32, depth: int = 5
+    ) -> None:
+        super().__init__()
+        self.depth = depth
+        for k in range(1, depth + 1):
+            conv = nn.Conv2d(
+                in_channels + (k - 1) * growth,
+                growth if k < depth else out_channels,
+                kernel_size=3,
+                padding=1,
+            )
+            if k < depth:
+                nn.init.xavier_normal_(conv.weight)
+                conv.weight.data *= 0.1
+            else:
+                nn.init.zeros_(conv.weight)
+            nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+            self.add_module(f"conv{k}", conv)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, h, w) → (B, out, h, w)."""
+        features = [x]
+        for k in range(1, self.depth):
+            conv = getattr(self, f"conv{k}")
+            features.append(F.leaky_relu(conv(torch.cat(features, dim=1)), 0.2))
+        out: Tensor = getattr(self, f"conv{self.depth}")(torch.cat(features, dim=1))
+        return out
+
+
+class InvBlock(nn.Module):
+    """The affine-additive coupling of IRN.
+
+    With l the first `split` channels and h the rest: l' = l + F(h),
+    h' = h·exp(s) + G(l') with s = c·(2σ(H(l')) − 1).
+
+    Source: IRN `InvBlockExp`; c = 1 in every released model.
+    """
+
+    def __init__(
+        self, channels: int, *, split: int = 3, clamp: float = 1.0, growth: int = 32, depth: int = 5
+    ) -> None:
+        super().__init__()
+        self.split = split
+        self.clamp = clamp
+        rest = channels - split
+        self.F = DenseBlock(rest, split, growth=growth, depth=depth)
+        self.G = DenseBlock(split, rest, growth=growth, depth=depth)
+        self.H = DenseBlock(split, rest, growth=growth, depth=depth)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) → (B, C, h, w)."""
+        low, high = x[:, : self.split], x[:, self.split :]
+        low = low + self.F(high)
+        return torch.cat((low, high * torch.exp(self.log_gain(low)) + self.G(low)), dim=1)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """The inverse of `forward`."""
+        low, high = y[:, : self.split], y[:, self.split :]
+        high = (high - self.G(low)) * torch.exp(-self.log_gain(low))
+        return torch.cat((low - self.F(high), high), dim=1)
+
+    def log_gain(self, low: Tensor) -> Tensor:
+        """S of the equations above: c·(2σ(H(l')) − 1), in (−c, c)."""
+        return self.clamp * (2 * torch.sigmoid(self.H(low)) - 1)

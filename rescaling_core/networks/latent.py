@@ -1,0 +1,45 @@
+"""Latent policies: what stands in for the latent `z` at restoration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+import torch
+from torch import Tensor
+
+LatentKind = Literal["none", "zeros", "gaussian", "mixture"]
+LATENT_KINDS: Final[tuple[str, ...]] = get_args(LatentKind)
+
+
+@dataclass(frozen=True, slots=True)
+class LatentPolicy:
+    """What a network was trained to receive in place of the latent.
+
+    The policy belongs to the weights: a network trained with sampled z restores several dB worse
+    with zeros, and the other way round.
+    """
+
+    kind: LatentKind
+    """`none`: the network has no latent. `mixture`: drawn from a learned Gaussian mixture."""
+    std: float = 1.0
+    """Standard deviation of a `gaussian` draw."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in LATENT_KINDS:
+            raise ValueError(f"unknown latent kind {self.kind!r}; one of {', '.join(LATENT_KINDS)}")
+
+    @property
+    def is_random(self) -> bool:
+        """Whether a draw needs a seed to be repeatable."""
+        return self.kind in ("gaussian", "mixture")
+
+
+def seeded_generator(seed: int) -> torch.Generator:
+    """A CPU generator: draws are made on the CPU so that every device sees the same latent."""
+    return torch.Generator(device="cpu").manual_seed(seed)
+
+
+def gaussian_latent(shape: tuple[int, ...], std: float, generator: torch.Generator) -> Tensor:
+    """Draw N(0, std²) on the CPU, float32."""
+    return torch.randn(shape, generator=generator) * std

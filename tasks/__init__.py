@@ -1,0 +1,1 @@
+"""The edges: storage, inventory, the Ray actors, the catalog, reports."""
