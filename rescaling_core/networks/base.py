@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from math import ceil
-from typing import Any, ClassVar
+from math import ceil, inf
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from rescaling_core.errors import UsageError
+from rescaling_core.networks.haar import Haar
 from rescaling_core.networks.latent import LatentPolicy, gaussian_latent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,8 @@ class ScaleRange:
     def __str__(self) -> str:
         if self.minimum == self.maximum:
             return f"x{self.minimum:g}"
+        if self.maximum == inf:
+            return f"x{self.minimum:g} and above"
         return f"x{self.minimum:g}-x{self.maximum:g}"
 
 
@@ -91,6 +99,40 @@ class Rescaler(nn.Module, ABC):
             (B, 3, H, W), near [0, 1], neither clamped nor rounded.
         """
 
+    @classmethod
+    def from_pretrained(cls, id_or_path: str | Path) -> Self:
+        """Load a rescaler of the zoo by its id, or one saved to a file, ready to use.
+
+        Raises:
+            UsageError: There is no such id or file, or it is of another family than `cls`.
+            CheckpointError: The file is damaged.
+        """
+        from rescaling_core import zoo  # the zoo builds on this module
+
+        rescaler = zoo.load(id_or_path).rescaler
+        if not isinstance(rescaler, cls):
+            raise UsageError(f"{id_or_path} is of family {rescaler.family}, not {cls.family}")
+        return rescaler
+
+    def check_constants(self, state_dict: Mapping[str, Tensor]) -> None:
+        """Refuse weights whose fixed tensors differ from those the network computes with.
+
+        Raises:
+            CheckpointError: They differ.
+        """
+        for name, module in self.named_modules():
+            if isinstance(module, Haar):
+                module.check_constants(state_dict[f"{name}.haar_weights"])
+
+    def check_scale(self, scale: float) -> None:
+        """Refuse a scale the network was not made for.
+
+        Raises:
+            UsageError: `scale` is outside `scales`.
+        """
+        if scale not in self.scales:
+            raise UsageError(f"{self.family}: made for {self.scales}, asked for x{scale:g}")
+
     def lr_size(self, size: tuple[int, int], scale: float) -> tuple[int, int]:
         """(h, w) of the LR image of an (H, W) image; partial blocks count as whole ones."""
         return ceil(size[0] / scale), ceil(size[1] / scale)
@@ -136,7 +178,7 @@ class BijectiveRescaler(Rescaler):
 
     def downscale(self, hr: Tensor, scale: float) -> Downscaled:
         """See `Rescaler.downscale`."""
-        self._check(scale)
+        self.check_scale(scale)
         y = self.encode(pad_to_multiple(hr, self.multiple))
         return Downscaled(lr=y[:, : self.lr_channels], latent=y[:, self.lr_channels :])
 
@@ -150,7 +192,7 @@ class BijectiveRescaler(Rescaler):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """See `Rescaler.upscale`."""
-        self._check(scale)
+        self.check_scale(scale)
         if latent is None:
             b, _, h, w = lr.shape
             latent = self.draw_latent((b, self.latent_channels, h, w), generator)
@@ -161,10 +203,6 @@ class BijectiveRescaler(Rescaler):
     def latent_channels(self) -> int:
         """Channels of the latent at LR resolution."""
         return 3 * self.scale**2 - self.lr_channels
-
-    def _check(self, scale: float) -> None:
-        if scale != self.scale:
-            raise ValueError(f"{self.family}: made for x{self.scale}, asked for x{scale:g}")
 
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from rescaling_core.networks.family import StateDict
 
 
 class DenseBlock(nn.Module):
@@ -81,3 +87,16 @@ class InvBlock(nn.Module):
     def log_gain(self, low: Tensor) -> Tensor:
         """S of the equations above: c·(2σ(H(l')) − 1), in (−c, c)."""
         return self.clamp * (2 * torch.sigmoid(self.H(low)) - 1)
+
+
+def dense_block_config(state_dict: StateDict, container: str) -> dict[str, int]:
+    """Growth and depth of the dense blocks named F inside `container`.
+
+    Raises:
+        ValueError: There are none.
+    """
+    pattern = re.compile(rf"{container}\.\d+\.F\.conv(\d+)\.weight")
+    found = {int(match[1]): key for key in state_dict if (match := pattern.fullmatch(key))}
+    if not found:
+        raise ValueError(f"no dense block under {container}")
+    return {"growth": state_dict[found[1]].shape[0], "depth": max(found)}

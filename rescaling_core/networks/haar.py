@@ -1,8 +1,9 @@
-"""The Haar layer that every bijective family starts from."""
+"""The Haar layer that every bijective family starts from, and its learned sibling."""
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rescaling_core.errors import CheckpointError
@@ -25,7 +26,7 @@ class Haar(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.channels = channels
+        self.out_channels = 4 * channels
         # A buffer, not a parameter: constants, kept in the state dict as official files have them.
         self.register_buffer("haar_weights", _SIGNS.repeat(channels, 1, 1)[:, None].clone())
 
@@ -47,12 +48,44 @@ class Haar(nn.Module):
         blocks = torch.stack(pixels, dim=2).view(b, c, 2, 2, h, w)
         return blocks.permute(0, 1, 4, 2, 5, 3).reshape(b, c, 2 * h, 2 * w)
 
-    def check_constants(self) -> None:
-        """Refuse a checkpoint whose Haar constants are not the Haar ones.
+    def check_constants(self, weights: Tensor) -> None:
+        """Refuse a checkpoint whose Haar constants are not the ones computed with here.
 
         Raises:
             CheckpointError: They differ.
         """
-        expected = _SIGNS.repeat(self.channels, 1, 1)[:, None]
-        if not torch.equal(self.haar_weights.cpu().float(), expected):
-            raise CheckpointError("haar_weights: not the Haar transform's ±1 constants")
+        if not torch.equal(weights.float(), self.haar_weights.to(weights.device)):
+            raise CheckpointError("haar_weights: not the ±1 constants of the Haar transform")
+
+
+class ConvDownsampling(nn.Module):
+    """Space to depth, then a learned s²×s² matrix shared by all channels; band-major.
+
+    It starts as the identity, except that the first band is the s×s box mean.
+
+    Source: IRN `ConvDownsampling`, used at x3. There, sides that are no multiple of s crash.
+    """
+
+    def __init__(self, channels: int, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+        self.out_channels = channels * scale**2
+        matrix = torch.eye(scale**2)
+        matrix[0] = 1 / scale**2
+        self.conv_weights = nn.Parameter(matrix)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, s·h, s·w) → (B, s²·C, h, w)."""
+        pixels = _split_channels(F.pixel_unshuffle(x, self.scale), -1, self.scale**2)
+        return torch.einsum("qp,bcphw->bqchw", self.conv_weights, pixels).flatten(1, 2)
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """(B, s²·C, h, w) → (B, C, s·h, s·w)."""
+        bands = _split_channels(y, self.scale**2, -1)
+        pixels = torch.einsum("pq,bqchw->bcphw", torch.linalg.inv(self.conv_weights), bands)
+        return F.pixel_shuffle(pixels.flatten(1, 2), self.scale)
+
+
+def _split_channels(x: Tensor, outer: int, inner: int) -> Tensor:
+    """(B, C, h, w) → (B, outer, inner, h, w)."""
+    return x.reshape(x.shape[0], outer, inner, *x.shape[2:])

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from math import log2
-from typing import Any, ClassVar, cast
+from math import isqrt
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from torch import Tensor, nn
 
 from rescaling_core.networks.base import BijectiveRescaler
-from rescaling_core.networks.coupling import InvBlock
-from rescaling_core.networks.haar import Haar
+from rescaling_core.networks.coupling import InvBlock, dense_block_config
+from rescaling_core.networks.family import Family
+from rescaling_core.networks.haar import ConvDownsampling, Haar
 from rescaling_core.networks.latent import LatentPolicy
+
+if TYPE_CHECKING:
+    from rescaling_core.networks.family import StateDict
 
 
 class IRN(BijectiveRescaler):
-    """Haar transforms, each followed by coupling blocks.
+    """Downsampling transforms, each followed by coupling blocks.
 
-    x2: Haar, 8 blocks. x4: Haar, 8 blocks at 12 channels, Haar over all 12, 8 blocks at 48.
-    The first three channels are the LR image at every stage.
+    x2: Haar, 8 blocks. x4: Haar, 8 blocks at 12 channels, Haar over all 12, 8 blocks at 48. x8:
+    one stage more. x3: one learned space-to-depth transform, 12 blocks at 27 channels. The first
+    three channels are the LR image at every stage. IRN+ is the same network, trained otherwise.
+
+    Args:
+        scale: 2, 4 or 8 by Haar transforms; any other by one learned transform.
+        blocks: Coupling blocks after each transform.
+        growth: Channels that each convolution of a dense block adds.
+        depth: Convolutions in a dense block.
+        down_first: All Haar transforms come first; `blocks` then has one entry.
+        latent_policy: What restoration receives for z.
     """
 
     family: ClassVar[str] = "irn"
@@ -29,20 +42,17 @@ class IRN(BijectiveRescaler):
         blocks: tuple[int, ...],
         growth: int = 32,
         depth: int = 5,
+        down_first: bool = False,
         latent_policy: LatentPolicy,
     ) -> None:
         super().__init__(scale=scale, multiple=scale, latent_policy=latent_policy)
         self.blocks, self.growth, self.depth = tuple(blocks), growth, depth
-        if 2 ** len(self.blocks) != scale:
-            raise ValueError(f"irn: x{scale} has {log2(scale):g} stages, not {len(self.blocks)}")
+        self.down_first = down_first
         operations: list[nn.Module] = []
-        channels = 3
-        for count in self.blocks:
-            operations.append(Haar(channels))
-            channels *= 4
-            operations.extend(
-                InvBlock(channels, growth=growth, depth=depth) for _ in range(count)
-            )
+        for transforms, count in _stages(scale, self.blocks, down_first=down_first):
+            operations.extend(transforms)
+            channels = transforms[-1].out_channels
+            operations.extend(InvBlock(channels, growth=growth, depth=depth) for _ in range(count))
         self.operations = nn.ModuleList(operations)
 
     @property
@@ -53,6 +63,7 @@ class IRN(BijectiveRescaler):
             "blocks": list(self.blocks),
             "growth": self.growth,
             "depth": self.depth,
+            "down_first": self.down_first,
         }
 
     def encode(self, x: Tensor) -> Tensor:
@@ -64,5 +75,52 @@ class IRN(BijectiveRescaler):
     def decode(self, y: Tensor) -> Tensor:
         """See `BijectiveRescaler.decode`."""
         for operation in reversed(self.operations):
-            y = cast("Haar | InvBlock", operation).inverse(y)
+            y = cast("Haar | ConvDownsampling | InvBlock", operation).inverse(y)
         return y
+
+
+def _stages(
+    scale: int, blocks: tuple[int, ...], *, down_first: bool
+) -> list[tuple[list[Haar | ConvDownsampling], int]]:
+    """The transforms of each stage, and how many blocks follow them."""
+    halvings = scale.bit_length() - 1
+    if scale != 2**halvings:
+        transforms: list[Haar | ConvDownsampling] = [ConvDownsampling(3, scale)]
+    else:
+        transforms = [Haar(3 * 4**k) for k in range(halvings)]
+    groups = [transforms] if down_first else [[transform] for transform in transforms]
+    if len(blocks) != len(groups):
+        raise ValueError(f"x{scale} has {len(groups)} stages, not {len(blocks)}")
+    return list(zip(groups, blocks, strict=True))
+
+
+def _deduce(state_dict: StateDict) -> dict[str, Any]:
+    """Read the sequence of operations off the keys."""
+    indices = {int(key.split(".")[1]) for key in state_dict if key.startswith("operations.")}
+    scale, transforms, blocks, in_transforms = 1, 0, [0], False
+    for k in range(max(indices) + 1):
+        if f"operations.{k}.F.conv1.weight" in state_dict:
+            blocks[-1] += 1
+            in_transforms = False
+            continue
+        if f"operations.{k}.haar_weights" in state_dict:
+            scale *= 2
+        else:
+            scale *= isqrt(state_dict[f"operations.{k}.conv_weights"].shape[0])
+        if transforms and not in_transforms:
+            blocks.append(0)
+        transforms, in_transforms = transforms + 1, True
+    return {
+        "scale": scale,
+        "blocks": blocks,
+        "down_first": transforms > 1 and len(blocks) == 1,
+        **dense_block_config(state_dict, "operations"),
+    }
+
+
+FAMILY = Family(
+    rescaler=IRN,
+    title="IRN (ECCV 2020; IJCV 2022)",
+    latent_policy=LatentPolicy("gaussian"),
+    deduce=_deduce,
+)

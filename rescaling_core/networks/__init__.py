@@ -1,0 +1,57 @@
+"""The networks: one module per family, one line in the registry.
+
+A family is a subclass of `Rescaler` whose state-dict keys are the official ones, and a `Family`
+record that says how its official files are read.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from rescaling_core.errors import CheckpointError
+from rescaling_core.networks import filters, irn
+from rescaling_core.networks.base import BijectiveRescaler, Downscaled, Rescaler, ScaleRange
+from rescaling_core.networks.family import Family, StateDict, load_strictly
+from rescaling_core.networks.latent import LatentPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "FAMILIES",
+    "BijectiveRescaler",
+    "Downscaled",
+    "Family",
+    "LatentPolicy",
+    "Rescaler",
+    "ScaleRange",
+    "StateDict",
+    "build",
+    "family",
+    "load_strictly",
+]
+
+FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
+    {record.name: record for record in (filters.FAMILY, irn.FAMILY)}
+)
+
+
+def family(name: str) -> Family:
+    """The family called `name`.
+
+    Raises:
+        CheckpointError: There is none; the message lists those there are.
+    """
+    if name not in FAMILIES:
+        raise CheckpointError(f"unknown family {name!r}; one of {', '.join(sorted(FAMILIES))}")
+    return FAMILIES[name]
+
+
+def build(name: str, config: Mapping[str, Any], latent_policy: LatentPolicy) -> Rescaler:
+    """Make an untrained network of family `name`.
+
+    Raises:
+        CheckpointError: There is no such family, or the config is not one of it.
+    """
+    return family(name).build(config, latent_policy)

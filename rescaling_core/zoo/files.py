@@ -1,0 +1,108 @@
+"""Weights files: safetensors that say themselves which network they belong to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as parse_tensors
+from safetensors.torch import save as serialise_tensors
+
+from rescaling_core.errors import CheckpointError
+from rescaling_core.networks import LatentPolicy, Rescaler, build, load_strictly
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from rescaling_core.zoo.card import ModelCard
+
+_HEADER: Final = "refold"
+"""The one entry of the safetensors metadata: JSON, so that equal weights give equal bytes."""
+
+
+def save(
+    path: Path, rescaler: Rescaler, card: ModelCard, *, dtype: torch.dtype = torch.float32
+) -> ModelCard:
+    """Write `path` and the card beside it.
+
+    Args:
+        path: Ends in `.safetensors`. The card gets the suffix `.json`.
+        rescaler: The trained network.
+        card: See `describe`.
+        dtype: What the weights are stored as; they are computed with in float32.
+
+    Returns:
+        The card as written, with the digest and size of the file.
+
+    Raises:
+        CheckpointError: `path` does not end in `.safetensors`, or the card is of another network.
+    """
+    if path.suffix != ".safetensors":
+        raise CheckpointError(f"{path}: weights are stored as .safetensors")
+    if (card.family, dict(card.config)) != (rescaler.family, rescaler.config):
+        raise CheckpointError(f"{path}: the card describes another network")
+    tensors = {
+        name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else None).contiguous()
+        for name, tensor in rescaler.state_dict().items()
+    }
+    header = {
+        "version": 1,
+        "id": card.id,
+        "family": rescaler.family,
+        "config": rescaler.config,
+        "latent_policy": asdict(rescaler.latent_policy),
+    }
+    data = serialise_tensors(tensors, metadata={_HEADER: json.dumps(header)})
+    card = replace(card, weights_sha256=hashlib.sha256(data).hexdigest(), weights_bytes=len(data))
+    path.write_bytes(data)
+    path.with_suffix(".json").write_text(card.to_json(), encoding="utf-8")
+    return card
+
+
+def read(data: bytes, *, name: str) -> tuple[str, Rescaler]:
+    """Build the network that a weights file describes, with its weights.
+
+    Args:
+        data: The bytes of the file.
+        name: What to call it in an error.
+
+    Returns:
+        The id in the file, and the network in evaluation mode, float32, on the CPU.
+
+    Raises:
+        CheckpointError: Damaged, not one of our files, or not the network it says it is.
+    """
+    header = _read_header(data, name)
+    try:
+        tensors = parse_tensors(data)
+        policy = LatentPolicy(**header["latent_policy"])
+        rescaler = build(header["family"], header["config"], policy)
+        model_id = str(header["id"])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{name}: {error}") from error
+    weights = {key: t.float() if t.is_floating_point() else t for key, t in tensors.items()}
+    try:
+        load_strictly(rescaler, weights)
+    except CheckpointError as error:
+        raise CheckpointError(f"{name}: {error}") from error
+    return model_id, rescaler.eval().requires_grad_(requires_grad=False)
+
+
+def _read_header(data: bytes, name: str) -> Mapping[str, Any]:
+    """The JSON that `save` put into the metadata of a safetensors file."""
+    length = int.from_bytes(data[:8], "little")
+    try:
+        header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_HEADER])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{name}: not a weights file of Refold; "
+            "official checkpoints are converted by `refold models import`"
+        ) from error
+    if not isinstance(header, dict) or header.get("version") != 1:
+        raise CheckpointError(f"{name}: the header is of a version this release cannot read")
+    return header
