@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.functional import l1_loss, mse_loss
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,5 +122,5 @@ def aidn_loss(*, hr: Tensor, restored: Tensor, lr: Tensor, lr_reference: Tensor)
 
     Source: AIDN `main/train.py`.
     """
-    terms = {"restoration": F.l1_loss(restored, hr), "guidance": F.mse_loss(lr, lr_reference)}
+    terms = {"restoration": l1_loss(restored, hr), "guidance": mse_loss(lr, lr_reference)}
     return Loss(terms["restoration"] + terms["guidance"], MappingProxyType(terms))

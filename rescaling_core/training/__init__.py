@@ -1,0 +1,1 @@
+"""Training of rescalers: recipe, patches, objectives, the loop. Arrays in, weights out."""

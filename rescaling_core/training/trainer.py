@@ -1,0 +1,153 @@
+"""The training loop: one object whose state can be saved after any step and continued exactly."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from rescaling_core import networks
+from rescaling_core.networks.latent import seeded_generator
+from rescaling_core.training.data import PatchSampler
+from rescaling_core.training.objectives import rescaling_loss
+from rescaling_core.training.schedule import Average, learning_rate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rescaling_core.arrays import U8Array
+    from rescaling_core.networks import Rescaler
+    from rescaling_core.training.recipe import Recipe
+
+_STEPS_PER_SEED = 1_000_003
+"""Step k of seed s draws from generator s · this + k: no state to save, none to lose."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepReport:
+    """What happened in one step."""
+
+    step: int
+    """Steps done, this one included."""
+    loss: float
+    terms: dict[str, float]
+    """The parts of the loss, before weighting."""
+    gradient_norm: float
+    """Before clipping. Where it is not finite, the step changed nothing."""
+    learning_rate: float
+    scale: float
+
+
+def new_rescaler(recipe: Recipe) -> Rescaler:
+    """The network of a recipe with random weights, the same for the same seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        rescaler = networks.build(recipe.family, recipe.network, recipe.latent)
+    if recipe.init_gain != 1:
+        with torch.no_grad():
+            for name, parameter in rescaler.named_parameters():
+                if name.endswith("weight"):
+                    parameter.mul_(recipe.init_gain)
+    return rescaler
+
+
+class Trainer:
+    """A rescaler, its optimiser, its averaged weights, and how far they are."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        rescaler: Rescaler,
+        images: Sequence[U8Array],
+        *,
+        device: str = "cpu",
+    ) -> None:
+        """Get ready for the first step.
+
+        Args:
+            recipe: What to do.
+            rescaler: Where to start; changed in place.
+            images: (H, W, 3) RGB each.
+            device: As torch names it.
+        """
+        self.recipe = recipe
+        self.done = 0
+        self.rescaler = rescaler.to(device, memory_format=torch.channels_last)
+        self.rescaler.train().requires_grad_(requires_grad=True)
+        plan = recipe.optimisation
+        self._device = torch.device(device)
+        self._patches = PatchSampler(images, patch=plan.patch)
+        self._parameters = [p for p in self.rescaler.parameters() if p.requires_grad]
+        self._optimiser = torch.optim.AdamW(
+            self._parameters,
+            lr=plan.learning_rate,
+            betas=plan.betas,
+            weight_decay=plan.weight_decay,
+        )
+        self._average = Average(self.rescaler, decay=plan.ema)
+
+    def step(self) -> StepReport:
+        """Do one step."""
+        plan = self.recipe.optimisation
+        generator = seeded_generator(self.recipe.seed * _STEPS_PER_SEED + self.done)
+        rate = learning_rate(self.done, plan)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        scale = self._draw_scale(generator)
+        hr = self._patches.draw(plan.batch, generator).to(
+            self._device, memory_format=torch.channels_last
+        )
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_half(self.done)):
+            loss = rescaling_loss(self.rescaler, hr, scale, self.recipe.objective, generator)
+        self._optimiser.zero_grad()
+        loss.total.backward()  # type: ignore[no-untyped-call]
+        norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, plan.clip))
+        if isfinite(norm):
+            self._optimiser.step()
+            self._average.update(self.rescaler, self.done)
+        self.done += 1
+        return StepReport(
+            step=self.done,
+            loss=loss.total.item(),
+            terms={name: term.item() for name, term in loss.terms.items()},
+            gradient_norm=norm,
+            learning_rate=rate,
+            scale=scale,
+        )
+
+    def averaged(self) -> Rescaler:
+        """A copy with the averaged weights, for evaluation, float32, on the CPU."""
+        copy = deepcopy(self.rescaler).cpu()
+        copy.load_state_dict(self._average.tensors)
+        return copy.eval().requires_grad_(requires_grad=False)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a later `load_state_dict` needs to continue as if never interrupted."""
+        return {
+            "done": self.done,
+            "weights": self.rescaler.state_dict(),
+            "average": self._average.tensors,
+            "optimiser": self._optimiser.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken."""
+        self.done = int(state["done"])
+        self.rescaler.load_state_dict(state["weights"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        for name, tensor in state["average"].items():
+            self._average.tensors[name].copy_(tensor)
+
+    def _draw_scale(self, generator: torch.Generator) -> float:
+        scales = self.recipe.scales
+        if len(scales) == 1:
+            return scales[0]
+        weights = torch.tensor([scale**2 for scale in scales])
+        return scales[int(torch.multinomial(weights, 1, generator=generator))]
+
+    def _is_half(self, step: int) -> bool:
+        plan = self.recipe.optimisation
+        return plan.precision == "bfloat16" and step < plan.float32_from * plan.steps

@@ -1,0 +1,99 @@
+"""Measuring a rescaler over a set of images, by the papers' protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from rescaling_core import metrics
+from rescaling_core.networks.latent import seeded_generator
+from rescaling_core.networks.resampling import resize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rescaling_core.arrays import U8Array
+    from rescaling_core.networks import Rescaler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """Means over the images of a set."""
+
+    images: int
+    psnr_y: float
+    """dB, restored against HR; a border of the scale is cropped."""
+    ssim_y: float
+    psnr: float
+    """dB, RGB."""
+    lr_psnr_y: float
+    """dB, LR against the 8-bit bicubic LR, nothing cropped."""
+    bpp: float
+    """Bits of the LR file per HR pixel; of the raw LR pixels where there is no codec."""
+
+
+def measure_set(
+    rescaler: Rescaler,
+    images: Sequence[U8Array],
+    scale: float,
+    *,
+    channel: Callable[[U8Array], tuple[U8Array, int]] | None = None,
+) -> Quality:
+    """Downscale, round to 8 bits, store, restore, round, compare.
+
+    Args:
+        rescaler: In evaluation mode.
+        images: (H, W, 3) RGB, cropped here to multiples of a whole scale.
+        scale: HR side / LR side.
+        channel: What storing does to (h, w, 3) LR pixels: the pixels as decoded, and the bytes of
+            the file. By default it does nothing.
+    """
+    rows = [_measure(rescaler, _mod_crop(image, scale), scale, channel) for image in images]
+    psnr_y, ssim_y, psnr, lr_psnr_y, bpp = (
+        float(np.mean(column)) for column in zip(*rows, strict=True)
+    )
+    return Quality(
+        images=len(rows), psnr_y=psnr_y, ssim_y=ssim_y, psnr=psnr, lr_psnr_y=lr_psnr_y, bpp=bpp
+    )
+
+
+def _measure(
+    rescaler: Rescaler,
+    hr: U8Array,
+    scale: float,
+    channel: Callable[[U8Array], tuple[U8Array, int]] | None,
+) -> tuple[float, float, float, float, float]:
+    size = (hr.shape[0], hr.shape[1])
+    x = torch.from_numpy(hr).permute(2, 0, 1)[None].float() / 255
+    with torch.inference_mode():
+        lr = to_pixels(rescaler.downscale(x, scale).lr)
+        decoded, nbytes = (lr, lr.nbytes) if channel is None else channel(lr)
+        y = torch.from_numpy(decoded).permute(2, 0, 1)[None].float() / 255
+        restored = to_pixels(rescaler.upscale(y, size, scale=scale, generator=seeded_generator(0)))
+        guide = to_pixels(resize(x, (lr.shape[0], lr.shape[1]), scale=1 / scale))
+    border = ceil(scale)
+    return (
+        metrics.psnr_y(restored, hr, border=border),
+        metrics.ssim_y(restored, hr, border=border),
+        metrics.psnr(restored, hr, border=border),
+        metrics.psnr_y(lr, guide),
+        8 * nbytes / (size[0] * size[1]),
+    )
+
+
+def to_pixels(batch: torch.Tensor) -> U8Array:
+    """(1, 3, H, W) near [0, 1] → (H, W, 3), clamped and rounded half to even."""
+    rounded = (batch[0].clamp(0, 1) * 255).round().to(torch.uint8)
+    return rounded.permute(1, 2, 0).contiguous().numpy()
+
+
+def _mod_crop(image: U8Array, scale: float) -> U8Array:
+    """Crop right and bottom to multiples of the scale, where it is a whole number."""
+    if scale != int(scale):
+        return image
+    height, width = (side - side % int(scale) for side in image.shape[:2])
+    return image[:height, :width]
