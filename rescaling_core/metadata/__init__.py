@@ -1,0 +1,26 @@
+"""Restoration metadata: what a rendition records, embedded in and read from its LR file."""
+
+from rescaling_core.metadata.carried import Carried, carry, photo_from_restoration
+from rescaling_core.metadata.embed import encode_with_packet, finalise, read_metadata
+from rescaling_core.metadata.evidence import (
+    fingerprint,
+    fingerprints_agree,
+    pixels_sha256,
+)
+from rescaling_core.metadata.record import SCHEMA_VERSION, RestorationMetadata
+from rescaling_core.metadata.xmp import build_packet
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Carried",
+    "RestorationMetadata",
+    "build_packet",
+    "carry",
+    "encode_with_packet",
+    "finalise",
+    "fingerprint",
+    "fingerprints_agree",
+    "photo_from_restoration",
+    "pixels_sha256",
+    "read_metadata",
+]

@@ -1,0 +1,212 @@
+"""What of a photo the LR file cannot hold by itself, and how it comes back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import zlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from PIL import Image
+
+from rescaling_core import codecs
+from rescaling_core.errors import MetadataError, PhotoError
+from rescaling_core.photo.opening import open_image
+from rescaling_core.photo.record import JpegTraits, Photo, Traits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rescaling_core.arrays import U8Array
+    from rescaling_core.codecs import CodecSpec
+    from rescaling_core.metadata.record import RestorationMetadata
+
+MAX_BLOB: Final = 2**28
+"""Bytes that one value may unpack to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """What of a photo travels in the restoration metadata, and what lies in the LR file itself."""
+
+    native: tuple[str, ...] = ()
+    """Which of `icc` and `exif` the LR file holds natively, byte for byte."""
+    alpha: bytes | None = None
+    """A grey 8-bit PNG of the source's size."""
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    traits: Traits = field(default_factory=Traits)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-able; what is absent is left out."""
+        document: dict[str, Any] = {}
+        if self.native:
+            document["native"] = list(self.native)
+        if self.alpha is not None:
+            document["alpha"] = base64.b64encode(self.alpha).decode("ascii")
+        for name in ("icc", "exif", "xmp"):
+            if (value := getattr(self, name)) is not None:
+                document[name] = _pack(value)
+        if self.dpi is not None:
+            document["dpi"] = list(self.dpi)
+        return document | _traits_to_json(self.traits)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Carried:
+        """Read what `to_json` wrote.
+
+        Raises:
+            MetadataError: It is damaged.
+        """
+        try:
+            alpha, dpi = document.get("alpha"), document.get("dpi")
+            return cls(
+                native=tuple(document.get("native", ())),
+                alpha=None if alpha is None else base64.b64decode(alpha, validate=True),
+                dpi=None if dpi is None else (float(dpi[0]), float(dpi[1])),
+                traits=_traits_from_json(document),
+                **{name: _unpack(document.get(name)) for name in ("icc", "exif", "xmp")},
+            )
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError, zlib.error) as error:
+            raise MetadataError(f"restoration metadata: extras are damaged: {error}") from error
+
+
+def carry(photo: Photo, spec: CodecSpec) -> Carried:
+    """Say where everything of a photo goes when its LR image is written with a codec.
+
+    Args:
+        photo: The source.
+        spec: The codec of the LR file.
+    """
+    native = []
+    if photo.icc is not None and spec.traits.holds_icc:
+        native.append("icc")
+    if photo.exif is not None and spec.traits.max_exif:
+        native.append("exif")
+    return Carried(
+        native=tuple(native),
+        alpha=None if photo.alpha is None else _alpha_png(photo.alpha),
+        icc=None if "icc" in native else photo.icc,
+        exif=None if "exif" in native else photo.exif,
+        xmp=photo.xmp,
+        dpi=photo.dpi,
+        traits=photo.traits,
+    )
+
+
+def photo_from_restoration(pixels: U8Array, metadata: RestorationMetadata, lr_data: bytes) -> Photo:
+    """Give restored pixels back all that their source carried.
+
+    Args:
+        pixels: (H, W, C), restored.
+        metadata: Of the rendition.
+        lr_data: The LR file, for what lies in it natively.
+
+    Raises:
+        MetadataError: The LR file has lost what it held, or the metadata do not fit the pixels.
+    """
+    if pixels.shape[:2] != (metadata.height, metadata.width):
+        raise MetadataError(
+            f"{metadata.source_key}: restored to {pixels.shape[1]} x {pixels.shape[0]}, "
+            f"recorded are {metadata.width} x {metadata.height}"
+        )
+    carried = metadata.extras
+    values: dict[str, bytes | None] = {"icc": carried.icc, "exif": carried.exif}
+    if carried.native:
+        held = codecs.read_extras(lr_data)
+        for name in carried.native:
+            values[name] = getattr(held, name)
+            if values[name] is None:
+                raise MetadataError(f"{metadata.source_key}: the LR file has lost its {name}")
+    return Photo(
+        pixels=pixels,
+        alpha=None if carried.alpha is None else _alpha_plane(carried.alpha, pixels, metadata),
+        mode=metadata.mode,
+        format=metadata.format,
+        icc=values["icc"],
+        exif=values["exif"],
+        xmp=carried.xmp,
+        dpi=carried.dpi,
+        traits=carried.traits,
+    )
+
+
+def _alpha_png(alpha: U8Array) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(alpha).save(buffer, "PNG", compress_level=9)
+    return buffer.getvalue()
+
+
+def _alpha_plane(png: bytes, pixels: U8Array, metadata: RestorationMetadata) -> U8Array:
+    try:
+        with open_image(png, max_pixels=pixels.shape[0] * pixels.shape[1]) as image:
+            image.load()
+            plane = np.array(image)
+    except PhotoError as error:
+        raise MetadataError(f"{metadata.source_key}: alpha: {error}") from error
+    if plane.shape != pixels.shape[:2]:
+        raise MetadataError(f"{metadata.source_key}: alpha is of another size than the image")
+    return plane
+
+
+def _pack(value: bytes) -> str:
+    return base64.b64encode(zlib.compress(value, 9)).decode("ascii")
+
+
+def _unpack(text: str | None) -> bytes | None:
+    if text is None:
+        return None
+    try:
+        stream = zlib.decompressobj()
+        value = stream.decompress(base64.b64decode(text, validate=True), MAX_BLOB)
+    except binascii.Error as error:
+        raise ValueError(str(error)) from error
+    if not stream.eof:
+        raise ValueError("a value is truncated or too large")
+    return value
+
+
+def _traits_to_json(traits: Traits) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    if traits.iptc is not None:
+        document["iptc"] = _pack(traits.iptc)
+    if traits.trailer:
+        document["trailer"] = _pack(traits.trailer)
+    if traits.png_chunks:
+        document["png_chunks"] = [[kind, _pack(data)] for kind, data in traits.png_chunks]
+    if traits.jpeg is not None:
+        tables = np.array(traits.jpeg.quantisation, dtype=">u2")
+        document["jpeg"] = {
+            "quantisation": _pack(tables.tobytes()),
+            "subsampling": traits.jpeg.subsampling,
+            "progressive": traits.jpeg.progressive,
+        }
+        if traits.jpeg.segments:
+            document["jpeg"]["segments"] = _pack(traits.jpeg.segments)
+    return document
+
+
+def _traits_from_json(document: Mapping[str, Any]) -> Traits:
+    jpeg = document.get("jpeg")
+    chunks = ((kind, _unpack(data) or b"") for kind, data in document.get("png_chunks", ()))
+    return Traits(
+        jpeg=None if jpeg is None else _jpeg_from_json(jpeg),
+        iptc=_unpack(document.get("iptc")),
+        png_chunks=tuple(chunks),
+        trailer=_unpack(document.get("trailer")) or b"",
+    )
+
+
+def _jpeg_from_json(document: Mapping[str, Any]) -> JpegTraits:
+    tables = np.frombuffer(_unpack(document["quantisation"]) or b"", dtype=">u2").reshape(-1, 64)
+    return JpegTraits(
+        quantisation=tuple(tuple(int(value) for value in table) for table in tables),
+        subsampling=document["subsampling"],
+        progressive=bool(document["progressive"]),
+        segments=_unpack(document.get("segments")) or b"",
+    )

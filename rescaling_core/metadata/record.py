@@ -1,0 +1,137 @@
+"""The record itself, and its JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from math import inf
+from typing import Any, Final, Literal
+
+from rescaling_core.errors import MetadataError
+from rescaling_core.metadata.carried import Carried
+from rescaling_core.networks.latent import LatentPolicy
+
+SCHEMA_VERSION: Final = 1
+"""Raised when a reader of the version before would restore wrongly. Fields may be added within a
+version: readers ignore those they do not know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestorationMetadata:
+    """All that is needed to restore a rendition and to check the result.
+
+    The measures are None in a draft: they are known only once the LR file is encoded, decoded and
+    restored.
+    """
+
+    source_key: str
+    source_etag: str
+    source_size: int
+    """Bytes."""
+    source_sha256: str
+    width: int
+    """Of the source, in pixels, as stored."""
+    height: int
+    mode: str
+    """Pillow's mode of the source."""
+    format: str
+    """Pillow's name of the source's format."""
+    target: str
+    scale: float | None
+    """HR side / LR side; None for a preview, which cannot be restored."""
+    lr_width: int
+    lr_height: int
+    rescaler: str
+    weights_sha256: str | None
+    """None for a rescaler without weights."""
+    latent_policy: LatentPolicy
+    latent_seed: int
+    codec: str
+    """As `CodecSpec.parse` reads it."""
+    quality: int | None
+    """In the codec's own scale; None for lossless."""
+    padding: Literal["replicate"] = "replicate"
+    """How the right and bottom edge are filled up to a multiple of the network's block."""
+    tile: int | None = None
+    """HR pixels a side of the tiles the image was worked on in; None for the whole at once."""
+    overlap: int | None = None
+    """HR pixels by which tiles overlap."""
+    software: str
+    """Name and version of what wrote this."""
+    extras: Carried
+    lr_pixels_sha256: str | None = None
+    """Of the decoded LR samples: a file cannot hold its own digest."""
+    psnr_y: float | None = None
+    """dB, whole image, 8 bits; infinite if the restoration is exact."""
+    ssim_y: float | None = None
+    max_abs_error: int | None = None
+    """Levels, the worst sample of any channel."""
+    fingerprint: str | None = None
+    """Of the restored pixels; see `fingerprint`."""
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+    def to_json(self) -> str:
+        """One line of ASCII."""
+        document: dict[str, Any] = {"schema_version": self.schema_version}
+        document |= {field.name: getattr(self, field.name) for field in fields(self)}
+        policy = self.latent_policy
+        document["latent_policy"] = {"kind": policy.kind, "std": policy.std}
+        document["extras"] = self.extras.to_json()
+        if self.psnr_y == inf:
+            document["psnr_y"] = "inf"
+        document = {name: value for name, value in document.items() if value is not None}
+        return json.dumps(document, separators=(",", ":"), allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> RestorationMetadata:
+        """Read what any release wrote.
+
+        Raises:
+            MetadataError: It is damaged, or of a version this release cannot read.
+        """
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise MetadataError(f"restoration metadata: no JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise MetadataError("restoration metadata: no JSON object")
+        version = document.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise MetadataError(
+                f"restoration metadata of schema version {version}: this release reads version "
+                f"{SCHEMA_VERSION}; a newer one is needed"
+            )
+        return _read_v1(document)
+
+
+_TYPES_V1: Final[dict[str, tuple[type, ...]]] = {
+    **dict.fromkeys(("source_size", "width", "height", "lr_width", "lr_height"), (int,)),
+    **dict.fromkeys(("latent_seed",), (int,)),
+    **dict.fromkeys(("quality", "tile", "overlap", "max_abs_error"), (int, type(None))),
+    **dict.fromkeys(("source_key", "source_etag", "source_sha256", "mode", "format"), (str,)),
+    **dict.fromkeys(("target", "rescaler", "codec", "padding", "software"), (str,)),
+    **dict.fromkeys(("weights_sha256", "lr_pixels_sha256", "fingerprint"), (str, type(None))),
+    **dict.fromkeys(("scale", "psnr_y", "ssim_y"), (float, int, type(None))),
+}
+
+
+def _read_v1(document: dict[str, Any]) -> RestorationMetadata:
+    if document.get("psnr_y") == "inf":
+        document = document | {"psnr_y": inf}
+    values: dict[str, Any] = {}
+    for name, types in _TYPES_V1.items():
+        value = document.get(name)
+        if not isinstance(value, types) or isinstance(value, bool):
+            found = "missing" if value is None else f"{value!r:.80}"
+            raise MetadataError(f"restoration metadata: {name} is {found}")
+        values[name] = value
+    if values["padding"] != "replicate":
+        raise MetadataError(f"restoration metadata: padding {values['padding']!r} is not known")
+    policy, extras = document.get("latent_policy"), document.get("extras", {})
+    if not isinstance(policy, dict) or not isinstance(extras, dict):
+        raise MetadataError("restoration metadata: latent_policy or extras is no object")
+    try:
+        values["latent_policy"] = LatentPolicy(policy["kind"], float(policy.get("std", 1.0)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise MetadataError(f"restoration metadata: latent_policy: {error}") from error
+    return RestorationMetadata(**values, extras=Carried.from_json(extras))

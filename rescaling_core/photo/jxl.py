@@ -1,0 +1,179 @@
+"""The header of a JPEG XL file: what must be known before its decoder is let loose.
+
+Source: ISO/IEC 18181-1:2024, annex D (image header); 18181-2 (container).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rescaling_core.errors import UnsupportedImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONTAINER_SIGNATURE: Final = b"\0\0\0\x0cJXL \r\n\x87\n"
+_RATIOS: Final = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JxlHeader:
+    """The start of the image header."""
+
+    width: int
+    height: int
+    orientation: int = 1
+    """As EXIF counts; the decoder applies it."""
+    bits: int = 8
+    """Per sample."""
+    is_float: bool = False
+    is_animated: bool = False
+    has_preview: bool = False
+    """If so, the fields above but for the size are not known."""
+    extra_channels: int = 0
+
+
+class _Bits:
+    """Reads the codestream's bits, the least significant of a byte first."""
+
+    def __init__(self, data: bytes) -> None:
+        self._value = int.from_bytes(data[:64], "little")
+        self._left = 8 * min(len(data), 64)
+
+    def u(self, count: int) -> int:
+        if count > self._left:
+            raise ValueError("JPEG XL: truncated header")
+        value = self._value & ((1 << count) - 1)
+        self._value >>= count
+        self._left -= count
+        return value
+
+    def u32(self, *choices: tuple[int, int]) -> int:
+        """One of four (offset, number of bits), chosen by two bits."""
+        offset, count = choices[self.u(2)]
+        return offset + self.u(count)
+
+
+def read_header(data: bytes) -> JxlHeader:
+    """Read the header of a JPEG XL file.
+
+    Raises:
+        ValueError: It is truncated or damaged.
+    """
+    codestream = _codestream_start(data)
+    if codestream[:2] != b"\xff\x0a":
+        raise ValueError("JPEG XL: no codestream")
+    bits = _Bits(codestream[2:])
+    width, height = _size(bits)
+    if bits.u(1):  # all_default
+        return JxlHeader(width=width, height=height)
+    orientation, animated = 1, False
+    if bits.u(1):  # extra_fields
+        orientation = 1 + bits.u(3)
+        if bits.u(1):  # have_intrinsic_size
+            _size(bits)
+        if bits.u(1):
+            return JxlHeader(width=width, height=height, has_preview=True)
+        animated = bool(bits.u(1))
+    if animated:
+        return JxlHeader(width=width, height=height, orientation=orientation, is_animated=True)
+    is_float = bool(bits.u(1))
+    if is_float:
+        depth = bits.u32((32, 0), (16, 0), (24, 0), (1, 6))
+        bits.u(4)  # exponent bits
+    else:
+        depth = bits.u32((8, 0), (10, 0), (12, 0), (1, 6))
+    bits.u(1)  # modular_16_bit_buffers
+    return JxlHeader(
+        width=width,
+        height=height,
+        orientation=orientation,
+        bits=depth,
+        is_float=is_float,
+        extra_channels=bits.u32((0, 0), (1, 0), (2, 4), (1, 12)),
+    )
+
+
+def boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Walk the boxes of a container as (type, offset of the content, end); none if bare.
+
+    Raises:
+        ValueError: A box is damaged.
+    """
+    if not data.startswith(CONTAINER_SIGNATURE):
+        return
+    at = 0
+    while at + 8 <= len(data):
+        size, start = int.from_bytes(data[at : at + 4], "big"), at + 8
+        if size == 1:
+            size, start = int.from_bytes(data[at + 8 : at + 16], "big"), at + 16
+        end = len(data) if size == 0 else at + size
+        if end < start or end > len(data):
+            raise ValueError("JPEG XL: a box reaches past the end")
+        yield data[at + 4 : at + 8], start, end
+        at = end
+
+
+def _codestream_start(data: bytes) -> bytes:
+    if not data.startswith(CONTAINER_SIGNATURE):
+        return data[:80]
+    parts = b""
+    for kind, start, end in boxes(data):
+        if kind == b"jxlc":
+            return data[start : min(end, start + 80)]
+        if kind == b"jxlp":  # four bytes of sequence number come first
+            parts += data[start + 4 : min(end, start + 84)]
+            if len(parts) >= 80:
+                break
+    return parts
+
+
+def _size(bits: _Bits) -> tuple[int, int]:
+    small = bool(bits.u(1))
+    height = _side(bits, small)
+    ratio = bits.u(3)
+    if ratio == 0:
+        return _side(bits, small), height
+    numerator, denominator = _RATIOS[ratio]
+    return height * numerator // denominator, height
+
+
+def _side(bits: _Bits, small: bool) -> int:
+    if small:
+        return 8 * (1 + bits.u(5))
+    return bits.u32((1, 9), (1, 13), (1, 18), (1, 30))
+
+
+def check(data: bytes) -> None:
+    """Refuse what the decoder would cut or drop.
+
+    Raises:
+        UnsupportedImageError: It says what.
+    """
+    header = read_header(data)
+    if header.is_animated:
+        raise UnsupportedImageError("animated JXL: only one frame would be carried")
+    if header.has_preview:
+        raise UnsupportedImageError("JXL with a preview image: it would be lost")
+    if header.bits > 8 or header.is_float:
+        kind = "floating-point" if header.is_float else f"{header.bits}-bit"
+        raise UnsupportedImageError(f"{kind} samples: the networks carry 8-bit grey and RGB only")
+    if header.extra_channels > 1:
+        raise UnsupportedImageError("JXL with channels beside colour and alpha: they would be lost")
+
+
+def xmp(data: bytes) -> bytes | None:
+    """The XMP packet of a container."""
+    for kind, start, end in boxes(data):
+        if kind == b"xml ":
+            return data[start:end]
+    return None
+
+
+def stated_profile(icc: bytes | None) -> bytes | None:
+    """The ICC profile, unless it is one the decoder made up to say sRGB."""
+    made_up = ("RGB_D65_SRG_Rel_SRG", "Gra_D65_Rel_SRG")
+    if icc and icc[4:8] == b"jxl " and any(name.encode("utf-16-be") in icc for name in made_up):
+        return None
+    return icc or None

@@ -1,0 +1,114 @@
+"""Opening image bytes safely: known formats only, the size checked before pixels are decoded.
+
+Pillow's own limit (`Image.MAX_IMAGE_PIXELS`) is a global that threads would fight over, and lies
+below what a plan may allow. So formats are opened by their registered factories, which is what
+`Image.open` does before it applies that limit, and the plan's limit is applied here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import warnings
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from PIL import Image
+
+from rescaling_core.errors import (
+    ImageTooLargeError,
+    PhotoError,
+    UnreadableImageError,
+    UnsupportedImageError,
+)
+from rescaling_core.photo import headers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from PIL.ImageFile import ImageFile
+
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JXL", "HEIF")
+"""Pillow's names of what is opened; the last two need a plugin."""
+
+INSTALL: Final = {"JXL": "refold[jxl]", "HEIF": "refold[heic]"}
+"""What to install for a format that needs a plugin."""
+
+# Pillow warns about damaged tags on standard error; what matters of them is raised here.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+@cache
+def available_formats() -> frozenset[str]:
+    """Which of `FORMATS` this installation opens. Registers the plugins on the first call."""
+    Image.init()
+    for plugin, register in (("pillow_jxl", None), ("pillow_heif", "register_heif_opener")):
+        try:
+            module = importlib.import_module(plugin)
+        except ImportError:
+            continue
+        if register is not None:
+            getattr(module, register)()
+    return frozenset(name for name in FORMATS if name in Image.OPEN)
+
+
+@contextmanager
+def open_image(data: bytes, *, max_pixels: int) -> Iterator[ImageFile]:
+    """Open an image without decoding its pixels, and turn what goes wrong into `PhotoError`.
+
+    Args:
+        data: The file.
+        max_pixels: Width × height above which it counts as a decompression bomb.
+
+    Raises:
+        UnreadableImageError: Empty, damaged, or not an image; also for what decoders raise while
+            the caller works on the image.
+        ImageTooLargeError: It has more pixels than allowed.
+        UnsupportedImageError: A format that is not opened here.
+    """
+    name = _identify(data)
+    try:
+        if size := headers.peek_size(name, data):
+            _check_size(size, max_pixels)
+        factory, _ = Image.OPEN[name]
+        with factory(io.BytesIO(data), "") as image:
+            _check_size(image.size, max_pixels)
+            yield image
+    except PhotoError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageTooLargeError(f"{name}: {error}") from error
+    except Exception as error:
+        # Decoders raise nearly every class there is when bytes are damaged.
+        raise UnreadableImageError(f"{name}: damaged or truncated: {_one_line(error)}") from error
+
+
+def _identify(data: bytes) -> str:
+    if not data:
+        raise UnreadableImageError("empty: 0 bytes")
+    name = headers.identify(data)
+    if name is None:
+        raise UnreadableImageError("not an image of a known format")
+    if name not in FORMATS:
+        raise UnsupportedImageError(f"format {name} is not one that is archived")
+    if name not in available_formats():
+        install = INSTALL.get(name)
+        hint = f": pip install '{install}'" if install else " in this build of Pillow"
+        raise UnsupportedImageError(f"format {name} cannot be read here{hint}")
+    return name
+
+
+def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width < 1 or height < 1:
+        raise UnreadableImageError(f"damaged: its size is {width} x {height}")
+    if width * height > max_pixels:
+        raise ImageTooLargeError(
+            f"{width} x {height} is {width * height} pixels; at most {max_pixels} are allowed"
+        )
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or "no more is known"
+    return f"{type(error).__name__}: {text[:200]}"

@@ -1,0 +1,106 @@
+"""What TIFF holds that Pillow does not tell: orientation as stored, tags to carry, raw files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from rescaling_core.errors import UnsupportedImageError
+from rescaling_core.photo import exif as exif_block
+from rescaling_core.photo.record import MODES
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
+    from rescaling_core.arrays import U8Array
+
+_ORIENTATION, _XMP, _IPTC, _ICC = 274, 700, 33723, 34675
+_STRUCTURE: Final = frozenset(
+    # size, bits, compression, photometric, fill order, strips, samples, planes, predictor, colour
+    # map, tiles, extra samples, sample format, JPEG tables, YCbCr
+    (254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325)
+) | frozenset((338, 339, 340, 341, 347, 512, 513, 514, 529, 530, 531, 532))
+_RAW_TAGS: Final = {330: "further images in it", 50706: "a camera's raw data (DNG)"}
+
+
+@dataclass(frozen=True, slots=True)
+class TiffTags:
+    """What a TIFF states beside its pixels."""
+
+    orientation: int
+    exif: bytes | None
+    iptc: bytes | None
+
+
+def check(image: ImageFile) -> None:
+    """Refuse a TIFF of which Pillow reads only a part.
+
+    Raises:
+        UnsupportedImageError: It says which part.
+    """
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    for tag, what in _RAW_TAGS.items():
+        if tag in tags:
+            raise UnsupportedImageError(f"TIFF with {what}: only a part would be carried")
+    if tags.get(254, 0):
+        raise UnsupportedImageError("TIFF of a reduced image or mask: only a part would be carried")
+    depths = tags.get(258, (1,))
+    if max(depths) > 8:
+        raise UnsupportedImageError(
+            f"{max(depths)}-bit samples: the networks carry 8-bit grey and RGB only"
+        )
+    if image.mode in MODES:
+        planes, has_alpha = MODES[image.mode]
+        samples = tags.get(277, 1)
+        if samples != planes + has_alpha:
+            raise UnsupportedImageError(f"{samples} samples per pixel: some would be lost")
+        if has_alpha and tags.get(338, (2,))[0] == 1:
+            raise UnsupportedImageError("premultiplied alpha: it would be lost")
+
+
+def read_tags(image: ImageFile) -> TiffTags:
+    """Read the tags, before the pixels are loaded.
+
+    Raises:
+        UnsupportedImageError: They cannot be carried.
+    """
+    tags = image.tag_v2  # type: ignore[attr-defined]
+    orientation = tags.get(_ORIENTATION, 1)
+    iptc = tags.get(_IPTC)
+    return TiffTags(
+        orientation=orientation if orientation in range(1, 9) else 1,
+        exif=_exif(image),
+        iptc=iptc if isinstance(iptc, bytes) else None,
+    )
+
+
+def _exif(image: ImageFile) -> bytes | None:
+    """All tags but those on the structure of the file, as an EXIF block."""
+    block = image.getexif()
+    for tag in list(block):
+        if tag in _STRUCTURE or tag in (_XMP, _IPTC, _ICC):
+            del block[tag]
+    if not block:
+        return None
+    try:
+        return exif_block.without_prefix(block.tobytes())
+    except Exception as error:
+        raise UnsupportedImageError(f"TIFF tags that cannot be carried: {error}") from error
+
+
+def as_stored(samples: U8Array, orientation: int) -> U8Array:
+    """Undo the turn that Pillow gives the pixels of a TIFF.
+
+    Args:
+        samples: (H, W) or (H, W, C), as it is to be seen.
+        orientation: The tag, 1 to 8.
+    """
+    if orientation in (5, 6, 7, 8):
+        samples = samples.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    return np.ascontiguousarray(samples)
