@@ -4,8 +4,8 @@ from rescaling_core.metadata.carried import Carried, carry, photo_from_restorati
 from rescaling_core.metadata.embed import encode_with_packet, finalise, read_metadata
 from rescaling_core.metadata.evidence import (
     fingerprint,
-    fingerprints_agree,
-    pixels_sha256,
+    fingerprint_agrees,
+    pixels_digest,
 )
 from rescaling_core.metadata.record import SCHEMA_VERSION, RestorationMetadata
 from rescaling_core.metadata.xmp import build_packet
@@ -19,8 +19,8 @@ __all__ = [
     "encode_with_packet",
     "finalise",
     "fingerprint",
-    "fingerprints_agree",
+    "fingerprint_agrees",
     "photo_from_restoration",
-    "pixels_sha256",
+    "pixels_digest",
     "read_metadata",
 ]

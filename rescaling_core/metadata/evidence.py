@@ -15,7 +15,7 @@ GRID: Final = 4
 """Blocks a side of the fingerprint."""
 
 
-def pixels_sha256(pixels: U8Array) -> str:
+def pixels_digest(pixels: U8Array) -> str:
     """SHA-256, in hex, of the samples row by row, channels interleaved."""
     return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
 
@@ -37,10 +37,16 @@ def fingerprint(pixels: U8Array) -> str:
     return base64.b64encode(np.stack(means).tobytes()).decode("ascii")
 
 
-def fingerprints_agree(first: str, second: str, *, levels: int = 1) -> bool:
-    """Whether two fingerprints are of equal length and nowhere differ by more than `levels`."""
-    a, b = (np.frombuffer(base64.b64decode(text), np.uint8).astype(int) for text in (first, second))
-    return a.shape == b.shape and bool((abs(a - b) <= levels).all())
+def fingerprint_agrees(pixels: U8Array, recorded: str | None, *, levels: int = 1) -> bool:
+    """Whether the fingerprint of `pixels` nowhere differs from a recorded one by over `levels`."""
+    if recorded is None:
+        return False
+    try:
+        expected = np.frombuffer(base64.b64decode(recorded), np.uint8).astype(int)
+    except ValueError:
+        return False
+    found = np.frombuffer(base64.b64decode(fingerprint(pixels)), np.uint8).astype(int)
+    return expected.shape == found.shape and bool((abs(expected - found) <= levels).all())
 
 
 def _spans(side: int) -> list[tuple[int, int]]:

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from rescaling_core.errors import MetadataError
 from rescaling_core.metadata.carried import Carried
 from rescaling_core.networks.latent import LatentPolicy
+from rescaling_core.photo.record import MODES
 
 SCHEMA_VERSION: Final = 1
 """Raised when a reader of the version before would restore wrongly. Fields may be added within a
@@ -70,6 +71,11 @@ class RestorationMetadata:
     """Of the restored pixels; see `fingerprint`."""
     schema_version: Literal[1] = SCHEMA_VERSION
 
+    @property
+    def channels(self) -> int:
+        """Planes of colour: 1 (grey) or 3."""
+        return MODES[self.mode][0]
+
     def to_json(self) -> str:
         """One line of ASCII."""
         document: dict[str, Any] = {"schema_version": self.schema_version}
@@ -125,6 +131,8 @@ def _read_v1(document: dict[str, Any]) -> RestorationMetadata:
             found = "missing" if value is None else f"{value!r:.80}"
             raise MetadataError(f"restoration metadata: {name} is {found}")
         values[name] = value
+    if values["mode"] not in MODES:
+        raise MetadataError(f"restoration metadata: mode {values['mode']!r} is not known")
     if values["padding"] != "replicate":
         raise MetadataError(f"restoration metadata: padding {values['padding']!r} is not known")
     policy, extras = document.get("latent_policy"), document.get("extras", {})

@@ -101,12 +101,11 @@ def _unpadded(metadata: RestorationMetadata) -> bytes:
 
 def _widest(metadata: RestorationMetadata) -> RestorationMetadata:
     """The record with measures that take as many characters as measures can."""
-    channels = 1 if metadata.mode in ("L", "LA") else 3
     return replace(
         metadata,
         lr_pixels_sha256="0" * 64,
         psnr_y=-1.2345678901234567e-300,
         ssim_y=-1.2345678901234567e-300,
         max_abs_error=255,
-        fingerprint="0" * (4 * -(-16 * channels // 3)),
+        fingerprint="0" * (4 * -(-16 * metadata.channels // 3)),
     )
