@@ -1,66 +1,148 @@
-"""What a training step minimises."""
+"""What a training step minimises: one function per objective, all of the same shape."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Protocol
 
 import torch
 from torch import Tensor
 
+from rescaling_core.errors import UsageError
 from rescaling_core.networks.quantise import quantise
 from rescaling_core.networks.resampling import resize
+from rescaling_core.networks.sain import SAIN
+from rescaling_core.training.channel import draw_codec, through_codec, transmit
+from rescaling_core.training.losses import Loss, aidn_loss, irn_loss, sain_loss
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rescaling_core.networks import Rescaler
-    from rescaling_core.training.recipe import Distance, Objective
+    from rescaling_core.training.recipe import Distance, ObjectiveName, Recipe
 
 _LUMA: Final = (0.299, 0.587, 0.114)
 _CHARBONNIER_EPSILON: Final = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """A loss and the terms it is the sum of, before weighting."""
+class StepLoss(Protocol):
+    """The loss of one step."""
 
-    total: Tensor
-    terms: dict[str, Tensor]
+    def __call__(
+        self,
+        rescaler: Rescaler,
+        hr: Tensor,
+        scale: float,
+        recipe: Recipe,
+        generator: torch.Generator,
+    ) -> Loss:
+        """Down, through 8 bits and the channel, up again, and compare.
+
+        Args:
+            rescaler: The network in training.
+            hr: (B, 3, P, P) RGB in [0, 1].
+            scale: HR side / LR side.
+            recipe: The objective's weights, and the compression.
+            generator: Where latents, codecs and qualities are drawn from.
+        """
 
 
-def rescaling_loss(
-    rescaler: Rescaler,
-    hr: Tensor,
-    scale: float,
-    objective: Objective,
-    generator: torch.Generator,
+def plain_loss(
+    rescaler: Rescaler, hr: Tensor, scale: float, recipe: Recipe, generator: torch.Generator
 ) -> Loss:
-    """Down, through 8 bits, up again, and compare.
+    """Means over samples: distance of the restored patch, and a weak pull of the LR image.
 
-    Args:
-        rescaler: The network in training.
-        hr: (B, 3, P, P) RGB in [0, 1].
-        scale: HR side / LR side.
-        objective: The terms and their weights.
-        generator: Where random latents come from.
+    What Refold's own weights are trained with.
     """
+    objective = recipe.objective
+    codec = draw_codec(recipe.compression, generator)
     down = rescaler.downscale(hr, scale)
-    size = (hr.shape[-2], hr.shape[-1])
-    restored = rescaler.upscale(quantise(down.lr), size, scale=scale, generator=generator)
-    guide = resize(hr, (down.lr.shape[-2], down.lr.shape[-1]), scale=1 / scale)
+    decoded = transmit(quantise(down.lr), codec, recipe.compression)
+    restored = rescaler.upscale(decoded, _size(hr), scale=scale, generator=generator)
     terms = {
         "restoration": distance(restored, hr, objective.restoration),
-        "lr": torch.mean((down.lr - guide) ** 2),
+        "guidance": objective.guidance * torch.mean((down.lr - bicubic(hr, down.lr, scale)) ** 2),
     }
-    total = terms["restoration"] + objective.lr * terms["lr"]
     if objective.luma:
         weights = hr.new_tensor(_LUMA)[:, None, None]
         y, y_hr = (torch.sum(image * weights, 1, keepdim=True) for image in (restored, hr))
-        terms["luma"] = distance(y, y_hr, objective.restoration)
-        total = total + objective.luma * terms["luma"]
-    if objective.latent and down.latent is not None:
-        terms["latent"] = torch.mean(down.latent**2)
-        total = total + objective.latent * terms["latent"]
-    return Loss(total, terms)
+        terms["luma"] = objective.luma * distance(y, y_hr, objective.restoration)
+    return Loss(torch.stack(list(terms.values())).sum(), MappingProxyType(terms))
+
+
+def paper_irn_loss(
+    rescaler: Rescaler, hr: Tensor, scale: float, recipe: Recipe, generator: torch.Generator
+) -> Loss:
+    """IRN as published; the latent is penalised only if restoration draws one."""
+    codec = draw_codec(recipe.compression, generator)
+    down = rescaler.downscale(hr, scale)
+    decoded = transmit(quantise(down.lr), codec, recipe.compression)
+    restored = rescaler.upscale(decoded, _size(hr), scale=scale, generator=generator)
+    return irn_loss(
+        hr=hr,
+        restored=restored,
+        lr=down.lr,
+        lr_reference=bicubic(hr, down.lr, scale),
+        latent=down.latent if rescaler.latent_policy.is_random else None,
+        scale=scale,
+        guidance=recipe.objective.guidance,
+    )
+
+
+def paper_sain_loss(
+    rescaler: Rescaler, hr: Tensor, scale: float, recipe: Recipe, generator: torch.Generator
+) -> Loss:
+    """SAIN as published, but for the codec and quality, which the recipe may sample."""
+    if not isinstance(rescaler, SAIN):
+        raise UsageError(f"recipe {recipe.id}: the objective sain is made for family sain")
+    codec = draw_codec(recipe.compression, generator)
+    if codec is None:
+        raise UsageError(f"recipe {recipe.id}: the objective sain needs a codec at every step")
+    y, q = rescaler.encode_with_lr(hr)
+    rounded = quantise(q)
+    decoded = through_codec(rounded, codec)
+    received = transmit(rounded, codec, recipe.compression)
+    latent = rescaler.draw_latent(tuple(y[:, 3:].shape), generator).to(y)
+    restored, q_restored = rescaler.decode_with_lr(torch.cat((received, latent), dim=1))
+    guide = bicubic(hr, q, scale)
+    return sain_loss(
+        hr=hr,
+        restored=restored,
+        lr=q,
+        lr_quantised=rounded,
+        lr_restored=q_restored,
+        lr_compressed=y[:, :3],
+        lr_reference=guide,
+        lr_reference_decoded=through_codec(guide, codec),
+        lr_decoded=decoded,
+        scale=scale,
+    )
+
+
+def paper_aidn_loss(
+    rescaler: Rescaler, hr: Tensor, scale: float, recipe: Recipe, generator: torch.Generator
+) -> Loss:
+    """AIDN as published; AIDN+ with a compression of JPEG at quality 90, simulated."""
+    codec = draw_codec(recipe.compression, generator)
+    down = rescaler.downscale(hr, scale)
+    decoded = transmit(quantise(down.lr, "soft"), codec, recipe.compression)
+    restored = rescaler.upscale(decoded, _size(hr), scale=scale, generator=generator)
+    return aidn_loss(hr=hr, restored=restored, lr=down.lr, lr_reference=bicubic(hr, down.lr, scale))
+
+
+OBJECTIVES: Final[Mapping[ObjectiveName, StepLoss]] = MappingProxyType(
+    {
+        "plain": plain_loss,
+        "irn": paper_irn_loss,
+        "sain": paper_sain_loss,
+        "aidn": paper_aidn_loss,
+    }
+)
+
+
+def bicubic(hr: Tensor, lr: Tensor, scale: float) -> Tensor:
+    """The bicubic image of the size of `lr`, neither clamped nor rounded."""
+    return resize(hr, _size(lr), scale=1 / scale)
 
 
 def distance(a: Tensor, b: Tensor, kind: Distance) -> Tensor:
@@ -74,3 +156,7 @@ def distance(a: Tensor, b: Tensor, kind: Distance) -> Tensor:
         return torch.sqrt(difference**2 + _CHARBONNIER_EPSILON).mean()
     # Mean over the batch of each patch's level: what a mean of PSNRs asks for.
     return torch.log10(torch.mean(difference**2, dim=(1, 2, 3)) + _CHARBONNIER_EPSILON).mean()
+
+
+def _size(image: Tensor) -> tuple[int, int]:
+    return image.shape[-2], image.shape[-1]

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads it
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Final, Literal
 
+from rescaling_core.codecs import CodecSpec
 from rescaling_core.errors import UsageError
-from rescaling_core.networks import LatentPolicy
+from rescaling_core.networks import LatentPolicy  # noqa: TC001 - the same
 
 Distance = Literal["l1", "l2", "charbonnier", "log-l2"]
+ObjectiveName = Literal["plain", "irn", "sain", "aidn"]
+Gradient = Literal["straight-through", "simulated", "mixed"]
 Precision = Literal["float32", "bfloat16"]
+
+_STRICT: Final = {"extra": "forbid"}
+"""How pydantic, which validates recipes at the edge, treats fields there are not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimisation:
     """The optimiser and its schedule: AdamW, linear warm-up, then a half cosine."""
+
+    __pydantic_config__: ClassVar = _STRICT
 
     steps: int
     batch: int = 8
@@ -50,21 +58,52 @@ class Optimisation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """What is minimised; all terms are means over samples."""
+    """What is minimised."""
 
+    __pydantic_config__: ClassVar = _STRICT
+
+    name: ObjectiveName = "plain"
+    """`plain`: ours, all terms means over samples; the others as the papers publish them."""
     restoration: Distance = "charbonnier"
-    """Distance of the restored patch from the HR one, in RGB."""
+    """Of `plain`: distance of the restored patch from the HR one, in RGB."""
     luma: float = 0.0
-    """Weight of the same distance on luma alone."""
-    lr: float = 1.0
-    """Weight of the squared distance of the LR patch from the bicubic one."""
-    latent: float = 0.0
-    """Weight of the mean square of what downscaling discards."""
+    """Of `plain`: weight of the same distance on luma alone."""
+    guidance: float = 1.0
+    """Of `plain` and `irn`: weight of the LR patch's squared distance from the bicubic one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compression:
+    """The codec between downscaling and restoring."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    codecs: tuple[str, ...] = ()
+    """As `CodecSpec.parse` reads them; one is drawn each step. None: LR images stay lossless."""
+    quality: tuple[int, int] = (75, 75)
+    """Lowest and highest, in the codec's own scale; drawn evenly each step."""
+    share: float = 1.0
+    """Of the steps that use a codec at all."""
+    gradient: Gradient = "straight-through"
+    """`straight-through`: the real codec, gradient unchanged. `simulated`: a differentiable JPEG
+    instead. `mixed`: the real codec's pixels with the simulator's gradient."""
+
+    def __post_init__(self) -> None:
+        lowest, highest = self.quality
+        if lowest > highest:
+            raise UsageError(f"recipe: compression.quality: {lowest} is above {highest}")
+        for text in self.codecs:
+            for quality in self.quality:
+                CodecSpec.parse(text, quality)
+            if self.gradient != "straight-through" and not text.startswith("jpeg"):
+                raise UsageError(f"recipe: compression: {self.gradient} is for JPEG, not {text}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How a set of weights is made."""
+
+    __pydantic_config__: ClassVar = _STRICT
 
     id: str
     title: str
@@ -76,6 +115,7 @@ class Recipe:
     """One is drawn each step, with a probability proportional to its square."""
     optimisation: Optimisation
     objective: Objective = field(default_factory=Objective)
+    compression: Compression = field(default_factory=Compression)
     start: str | None = None
     """Rescaler id or weights file to start from; by default random weights."""
     init_gain: float = 1.0

@@ -12,7 +12,7 @@ import torch
 from rescaling_core import networks
 from rescaling_core.networks.latent import seeded_generator
 from rescaling_core.training.data import PatchSampler
-from rescaling_core.training.objectives import rescaling_loss
+from rescaling_core.training.objectives import OBJECTIVES
 from rescaling_core.training.schedule import Average, learning_rate
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class StepReport:
     """Steps done, this one included."""
     loss: float
     terms: dict[str, float]
-    """The parts of the loss, before weighting."""
+    """The parts of the loss."""
     gradient_norm: float
     """Before clipping. Where it is not finite, the step changed nothing."""
     learning_rate: float
@@ -75,9 +75,11 @@ class Trainer:
         """
         self.recipe = recipe
         self.done = 0
-        self.rescaler = rescaler.to(device, memory_format=torch.channels_last)
+        self.rescaler = rescaler.to(device)
+        self.rescaler.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.rescaler.train().requires_grad_(requires_grad=True)
         plan = recipe.optimisation
+        self._loss = OBJECTIVES[recipe.objective.name]
         self._device = torch.device(device)
         self._patches = PatchSampler(images, patch=plan.patch)
         self._parameters = [p for p in self.rescaler.parameters() if p.requires_grad]
@@ -101,7 +103,7 @@ class Trainer:
             self._device, memory_format=torch.channels_last
         )
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_half(self.done)):
-            loss = rescaling_loss(self.rescaler, hr, scale, self.recipe.objective, generator)
+            loss = self._loss(self.rescaler, hr, scale, self.recipe, generator)
         self._optimiser.zero_grad()
         loss.total.backward()  # type: ignore[no-untyped-call]
         norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, plan.clip))
@@ -120,7 +122,7 @@ class Trainer:
 
     def averaged(self) -> Rescaler:
         """A copy with the averaged weights, for evaluation, float32, on the CPU."""
-        copy = deepcopy(self.rescaler).cpu()
+        copy: Rescaler = deepcopy(self.rescaler).cpu()
         copy.load_state_dict(self._average.tensors)
         return copy.eval().requires_grad_(requires_grad=False)
 

@@ -1,0 +1,136 @@
+"""A training run on disk: checkpoints, metrics, weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from rescaling_core.errors import CheckpointError, UsageError
+from rescaling_core.training.validation import Quality, measure_set
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from rescaling_core.arrays import U8Array
+    from rescaling_core.training.trainer import StepReport, Trainer
+
+CHECKPOINT: Final = "checkpoint.pt"
+METRICS: Final = "metrics.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cadence:
+    """How often, in steps."""
+
+    checkpoint: int = 500
+    validation: int = 1000
+
+
+class RunFolder:
+    """Where a run keeps its state. Every file is replaced whole, so a kill loses no old one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a checkpoint to continue from."""
+        return (self.path / CHECKPOINT).exists()
+
+    def save(self, trainer: Trainer, seconds: float) -> None:
+        """Keep the state after the step that was done last."""
+        state = {**trainer.state_dict(), "seconds": seconds}
+        part = self.path / f"{CHECKPOINT}.part"
+        torch.save(state, part)
+        os.replace(part, self.path / CHECKPOINT)
+
+    def resume(self, trainer: Trainer) -> float:
+        """Continue from the checkpoint, and forget metrics of steps after it.
+
+        Returns:
+            Seconds of training so far.
+
+        Raises:
+            CheckpointError: It is damaged or of another recipe.
+        """
+        path = self.path / CHECKPOINT
+        try:
+            state: dict[str, Any] = torch.load(path, weights_only=True)
+            trainer.load_state_dict(state)
+        except (OSError, RuntimeError, KeyError, ValueError, EOFError) as error:
+            raise CheckpointError(f"{path}: not a checkpoint of this recipe: {error}") from error
+        kept = [line for line in self._lines() if json.loads(line)["step"] <= trainer.done]
+        part = self.path / f"{METRICS}.part"
+        part.write_text("".join(f"{line}\n" for line in kept), "utf-8")
+        os.replace(part, self.path / METRICS)
+        return float(state["seconds"])
+
+    def record(self, **values: Any) -> None:
+        """Append one line to the metrics."""
+        with (self.path / METRICS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values) + "\n")
+
+    def records(self) -> list[dict[str, Any]]:
+        """All metrics so far."""
+        return [json.loads(line) for line in self._lines()]
+
+    def _lines(self) -> list[str]:
+        path = self.path / METRICS
+        if not path.exists():
+            return []
+        # A kill can cut the last line off in the middle.
+        return [line for line in path.read_text("utf-8").split("\n")[:-1] if line]
+
+
+def run_training(
+    trainer: Trainer,
+    folder: RunFolder,
+    validation: Sequence[U8Array],
+    *,
+    resume: bool,
+    cadence: Cadence | None = None,
+    listener: Callable[[StepReport, Quality | None], None] = lambda _report, _quality: None,
+) -> float:
+    """Train to the last step of the recipe.
+
+    Args:
+        trainer: Freshly made.
+        folder: Where to keep state; holds no run unless `resume`.
+        validation: (H, W, 3) RGB images, never trained on.
+        resume: Continue what the folder holds, if anything.
+        cadence: How often to validate and to save.
+        listener: Called after every step, with the quality where it was measured.
+
+    Returns:
+        Seconds of training, earlier parts included.
+
+    Raises:
+        UsageError: The folder holds a run and `resume` is off.
+    """
+    cadence = cadence or Cadence()
+    before = 0.0
+    if folder.started:
+        if not resume:
+            raise UsageError(f"{folder.path}: holds a run already; --resume continues it")
+        before = folder.resume(trainer)
+    started = time.monotonic()
+    last = trainer.recipe.optimisation.steps
+    while trainer.done < last:
+        report = trainer.step()
+        quality = None
+        if trainer.done % cadence.validation == 0 or trainer.done == last:
+            quality = measure_set(trainer.averaged(), validation, trainer.recipe.scales[-1])
+        seconds = before + time.monotonic() - started
+        validated = {} if quality is None else {"validation": asdict(quality)}
+        folder.record(**asdict(report), seconds=round(seconds, 1), **validated)
+        if trainer.done % cadence.checkpoint == 0 or trainer.done == last:
+            folder.save(trainer, seconds)
+        listener(report, quality)
+    return before + time.monotonic() - started

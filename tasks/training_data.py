@@ -1,0 +1,100 @@
+"""Images and recipes for training, read from where the user keeps them."""
+
+from __future__ import annotations
+
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import fsspec
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from pydantic import TypeAdapter, ValidationError
+
+from rescaling_core.errors import UsageError
+from rescaling_core.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from rescaling_core.arrays import U8Array
+
+RECIPES_DIR: Final = Path(__file__).parent.parent / "rescaling_core" / "zoo" / "recipes"
+"""The recipes of the weights that ship with Refold: `<id>.toml`."""
+
+_SUFFIXES: Final = (".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".avif")
+_READERS: Final = 4
+
+
+def load_recipe(config: str) -> Recipe:
+    """Read a recipe from a TOML file, or one that ships with Refold by its id.
+
+    Raises:
+        UsageError: There is no such file or id, it is no TOML, or not a recipe.
+    """
+    path = Path(config)
+    if not path.suffix:
+        path = RECIPES_DIR / f"{config}.toml"
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        known = ", ".join(sorted(recipe.stem for recipe in RECIPES_DIR.glob("*.toml")))
+        raise UsageError(f"no recipe {config!r}; a TOML file, or one of {known}") from error
+    return parse_recipe(text, name=config)
+
+
+def parse_recipe(text: str, *, name: str) -> Recipe:
+    """Validate the text of a recipe.
+
+    Raises:
+        UsageError: It is no TOML, or not a recipe; the message names the first field at fault.
+    """
+    try:
+        return _RECIPE.validate_python(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{name}: no TOML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{name}: {field or 'recipe'}: {first['msg']}") from error
+
+
+def list_images(url: str) -> list[str]:
+    """The paths of all images under a folder, sorted, as its file system writes them.
+
+    Raises:
+        UsageError: There is no such folder, or no image in it.
+    """
+    filesystem, root = fsspec.core.url_to_fs(url)
+    try:
+        found = filesystem.find(root) if filesystem.exists(root) else None
+    except (OSError, ImportError) as error:
+        raise UsageError(f"{url}: {error}") from error
+    if found is None:
+        raise UsageError(f"{url}: no such folder")
+    images = sorted(path for path in found if path.lower().endswith(_SUFFIXES))
+    if not images:
+        raise UsageError(f"{url}: no image in it ({', '.join(_SUFFIXES)})")
+    return images
+
+
+def read_images(url: str, paths: list[str]) -> list[U8Array]:
+    """Decode images of the folder at `url` to (H, W, 3) RGB, 8 bits.
+
+    Raises:
+        UsageError: One of them cannot be read; a training folder is to be sound.
+    """
+    filesystem, _ = fsspec.core.url_to_fs(url)
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(lambda path: _decode(path, filesystem.cat_file(path)), paths))
+
+
+def _decode(path: str, data: bytes) -> U8Array:
+    try:
+        with Image.open(BytesIO(data)) as image:
+            return np.asarray(image.convert("RGB")).copy()
+    except (UnidentifiedImageError, OSError, ValueError) as error:
+        raise UsageError(f"{path}: not an image that can be read: {error}") from error
+
+
+_RECIPE: Final = TypeAdapter(Recipe)
