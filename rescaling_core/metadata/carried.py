@@ -84,9 +84,9 @@ def carry(photo: Photo, spec: CodecSpec) -> Carried:
         spec: The codec of the LR file.
     """
     native = []
-    if photo.icc is not None and spec.traits.holds_icc:
+    if photo.icc is not None and spec.codec.holds_icc:
         native.append("icc")
-    if photo.exif is not None and spec.traits.max_exif:
+    if photo.exif is not None and spec.codec.max_exif:
         native.append("exif")
     return Carried(
         native=tuple(native),

@@ -38,7 +38,7 @@ def encode_with_packet(
     """
     native = draft.extras.native
     extras = FileExtras(
-        icc=photo.icc if "icc" in native or spec.traits.holds_icc else None,
+        icc=photo.icc if "icc" in native or spec.codec.holds_icc else None,
         exif=photo.exif,
         xmp=build_packet(draft),
     )

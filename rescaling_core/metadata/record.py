@@ -21,8 +21,8 @@ version: readers ignore those they do not know."""
 class RestorationMetadata:
     """All that is needed to restore a rendition and to check the result.
 
-    The measures are None in a draft: they are known only once the LR file is encoded, decoded and
-    restored.
+    The measures are None in a draft, as they are known only once the LR file is encoded, decoded
+    and restored, and in a preview, which is not restored.
     """
 
     source_key: str
@@ -38,13 +38,12 @@ class RestorationMetadata:
     format: str
     """Pillow's name of the source's format."""
     target: str
-    scale: float | None
-    """HR side / LR side; None for a preview, which cannot be restored."""
+    scale: float
+    """HR side / LR side; of a preview, of the longer sides."""
     lr_width: int
     lr_height: int
     rescaler: str
-    weights_sha256: str | None
-    """None for a rescaler without weights."""
+    weights_sha256: str
     latent_policy: LatentPolicy
     latent_seed: int
     codec: str
@@ -53,10 +52,10 @@ class RestorationMetadata:
     """In the codec's own scale; None for lossless."""
     padding: Literal["replicate"] = "replicate"
     """How the right and bottom edge are filled up to a multiple of the network's block."""
-    tile: int | None = None
-    """HR pixels a side of the tiles the image was worked on in; None for the whole at once."""
-    overlap: int | None = None
-    """HR pixels by which tiles overlap."""
+    tile: int
+    """HR pixels a side of the tiles that the image is worked on in; 0 for the whole at once."""
+    overlap: int
+    """LR pixels of context around a tile."""
     software: str
     """Name and version of what wrote this."""
     extras: Carried
@@ -112,12 +111,14 @@ class RestorationMetadata:
 
 _TYPES_V1: Final[dict[str, tuple[type, ...]]] = {
     **dict.fromkeys(("source_size", "width", "height", "lr_width", "lr_height"), (int,)),
-    **dict.fromkeys(("latent_seed",), (int,)),
-    **dict.fromkeys(("quality", "tile", "overlap", "max_abs_error"), (int, type(None))),
+    **dict.fromkeys(("latent_seed", "tile", "overlap"), (int,)),
+    **dict.fromkeys(("quality", "max_abs_error"), (int, type(None))),
     **dict.fromkeys(("source_key", "source_etag", "source_sha256", "mode", "format"), (str,)),
     **dict.fromkeys(("target", "rescaler", "codec", "padding", "software"), (str,)),
-    **dict.fromkeys(("weights_sha256", "lr_pixels_sha256", "fingerprint"), (str, type(None))),
-    **dict.fromkeys(("scale", "psnr_y", "ssim_y"), (float, int, type(None))),
+    **dict.fromkeys(("weights_sha256",), (str,)),
+    **dict.fromkeys(("lr_pixels_sha256", "fingerprint"), (str, type(None))),
+    **dict.fromkeys(("psnr_y", "ssim_y"), (float, int, type(None))),
+    **dict.fromkeys(("scale",), (float, int)),
 }
 
 

@@ -1,0 +1,44 @@
+"""AVIF: AV1 in an ISO container; lossy, 4:4:4 unless asked otherwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from rescaling_core.codecs.traits import Codec
+from rescaling_core.photo import exif
+
+if TYPE_CHECKING:
+    from rescaling_core.codecs.spec import CodecSpec
+    from rescaling_core.codecs.traits import FileExtras
+
+
+def _options(spec: CodecSpec, extras: FileExtras) -> dict[str, Any]:
+    # Pillow writes EXIF anew here, so only the orientation goes in, which it turns into the
+    # container's own rotation. One thread, as the tiles, and so the bytes, follow from their
+    # number.
+    orientation = exif.orientation(extras.exif)
+    return {
+        "quality": spec.quality,
+        "subsampling": spec.chroma or "4:4:4",
+        "speed": 6 if spec.effort is None else 10 - spec.effort,
+        "max_threads": 1,
+        "icc_profile": extras.icc,
+        "exif": exif.PREFIX + exif.minimal(orientation) if orientation > 1 else b"",
+        "xmp": extras.xmp,
+    }
+
+
+AVIF: Final = Codec(
+    name="avif",
+    pillow_format="AVIF",
+    extension=".avif",
+    media_type="image/avif",
+    lossless=False,
+    qualities=range(101),
+    default_quality=80,
+    chromas=("4:4:4", "4:2:0"),
+    efforts=range(11),
+    max_side=16_384,  # libavif refuses to read larger ones unless told otherwise
+    max_exif=0,
+    options=_options,
+)

@@ -1,0 +1,161 @@
+"""Pixels → file and back, by whatever codec."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from PIL import Image
+
+from rescaling_core.codecs.spec import CODECS, CodecSpec
+from rescaling_core.codecs.traits import NO_EXTRAS, Codec, FileExtras
+from rescaling_core.errors import CodecError, CodecUnavailableError, PhotoError
+from rescaling_core.photo import exif as exif_block
+from rescaling_core.photo import jxl
+from rescaling_core.photo.opening import INSTALL, available_formats, open_image
+
+if TYPE_CHECKING:
+    from rescaling_core.arrays import U8Array
+
+DEFAULT_MAX_PIXELS: Final = 200_000_000
+
+
+def available() -> tuple[Codec, ...]:
+    """The codecs of this installation."""
+    formats = available_formats()
+    return tuple(codec for codec in CODECS.values() if codec.pillow_format in formats)
+
+
+def check_available(spec: CodecSpec) -> None:
+    """Refuse a codec whose library is not installed.
+
+    Raises:
+        CodecUnavailableError: It says what to install.
+    """
+    if spec.codec.pillow_format not in available_formats():
+        install = INSTALL.get(spec.codec.pillow_format)
+        hint = f"pip install '{install}'" if install else "install a full build of Pillow"
+        raise CodecUnavailableError(f"codec {spec.name} is not installed: {hint}")
+
+
+def extension(spec: CodecSpec) -> str:
+    """The file name extension, with its dot."""
+    return spec.codec.extension
+
+
+def encode(pixels: U8Array, spec: CodecSpec, *, extras: FileExtras = NO_EXTRAS) -> bytes:
+    """Write pixels as a file.
+
+    Args:
+        pixels: (H, W, C), C = 1 or 3.
+        spec: The codec and its settings.
+        extras: What to embed; XMP uncompressed, so that it can be edited in place.
+
+    Raises:
+        CodecUnavailableError: The library is missing.
+        CodecError: The codec cannot hold these pixels or extras.
+    """
+    check_available(spec)
+    _check_fits(pixels, spec, extras)
+    samples = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    buffer = io.BytesIO()
+    options = spec.codec.options(spec, extras)
+    try:
+        Image.fromarray(np.ascontiguousarray(samples)).save(
+            buffer, spec.codec.pillow_format, **options
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise CodecError(f"codec {spec}: cannot encode: {error}") from error
+    return buffer.getvalue()
+
+
+def decode(
+    data: bytes, *, channels: int | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> U8Array:
+    """Read the pixels of an LR file, as stored.
+
+    Args:
+        data: The file.
+        channels: 1 for a grey image: codecs without grey give its plane three times over, of
+            which one is returned. By default as many as the file has.
+        max_pixels: Width × height above which the file is refused.
+
+    Returns:
+        (H, W, C).
+
+    Raises:
+        CodecError: The bytes are damaged, or of no image of 8-bit grey or RGB.
+    """
+    try:
+        with open_image(data, max_pixels=max_pixels) as image:
+            image.load()
+            mode = image.mode
+            samples = np.asarray(image)
+    except PhotoError as error:
+        raise CodecError(f"LR file: {error}") from error
+    if mode not in ("L", "RGB"):
+        raise CodecError(f"LR file: mode {mode}: expected L or RGB")
+    if samples.ndim == 2:
+        samples = samples[..., None]
+    if channels == 1 and samples.shape[2] == 3:
+        samples = samples[..., 1:2]
+    return np.ascontiguousarray(samples)
+
+
+def _check_fits(pixels: U8Array, spec: CodecSpec, extras: FileExtras) -> None:
+    codec = spec.codec
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or pixels.dtype != np.uint8:
+        raise CodecError(f"codec {spec}: cannot encode an array {pixels.shape} {pixels.dtype}")
+    if max(pixels.shape[:2]) > codec.max_side:
+        raise CodecError(
+            f"codec {spec}: {pixels.shape[1]} x {pixels.shape[0]}: at most {codec.max_side} a side"
+        )
+    if extras.xmp and len(extras.xmp) > codec.max_xmp:
+        raise CodecError(
+            f"codec {spec}: {len(extras.xmp)} bytes of metadata: at most {codec.max_xmp}"
+        )
+    if extras.exif and codec.max_exif and len(extras.exif) > codec.max_exif:
+        raise CodecError(
+            f"codec {spec}: {len(extras.exif)} bytes of EXIF: at most {codec.max_exif}"
+        )
+    if not codec.holds_icc:
+        if extras.icc:
+            raise CodecError(f"codec {spec}: its encoder cannot embed a colour profile")
+        if exif_block.orientation(extras.exif) != 1:
+            raise CodecError(f"codec {spec}: its encoder cannot embed an orientation")
+
+
+def read_extras(data: bytes) -> FileExtras:
+    """What is embedded in an LR file.
+
+    Raises:
+        CodecError: The file is damaged.
+    """
+    try:
+        with open_image(data, max_pixels=DEFAULT_MAX_PIXELS) as image:
+            info = image.info
+            is_jxl = image.format == "JXL"
+    except PhotoError as error:
+        raise CodecError(f"LR file: {error}") from error
+    icc = info.get("icc_profile") or None
+    xmp = jxl.xmp(data) if is_jxl else info.get("xmp")
+    return FileExtras(
+        icc=jxl.stated_profile(icc) if is_jxl else icc,
+        exif=exif_block.without_prefix(info.get("exif")),
+        xmp=xmp.encode() if isinstance(xmp, str) else xmp,
+    )
+
+
+def read_xmp(data: bytes) -> bytes | None:
+    """The XMP packet of an LR file, without decoding pixels.
+
+    Raises:
+        CodecError: The file is damaged.
+    """
+    if data.startswith(jxl.CONTAINER_SIGNATURE):
+        try:
+            return jxl.xmp(data)
+        except ValueError as error:
+            raise CodecError(f"LR file: {error}") from error
+    return read_extras(data).xmp

@@ -1,0 +1,37 @@
+"""JPEG XL, by the optional plugin, whose encoder embeds neither profile nor orientation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from rescaling_core.codecs.traits import Codec
+
+if TYPE_CHECKING:
+    from rescaling_core.codecs.spec import CodecSpec
+    from rescaling_core.codecs.traits import FileExtras
+
+
+def _options(spec: CodecSpec, extras: FileExtras) -> dict[str, Any]:
+    return {
+        "lossless": spec.quality is None,
+        "quality": spec.quality,
+        "effort": 7 if spec.effort is None else spec.effort,
+        "exif": extras.exif or b"",
+        "xmp": extras.xmp,
+        "use_container": True,
+    }
+
+
+JXL: Final = Codec(
+    name="jxl",
+    pillow_format="JXL",
+    extension=".jxl",
+    media_type="image/jxl",
+    lossless=True,
+    qualities=range(1, 100),
+    default_quality=90,
+    efforts=range(1, 10),
+    max_side=2**30,
+    holds_icc=False,
+    options=_options,
+)

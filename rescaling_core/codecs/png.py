@@ -1,0 +1,39 @@
+"""PNG: lossless, read everywhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from PIL import PngImagePlugin
+
+from rescaling_core.codecs.traits import Codec
+
+if TYPE_CHECKING:
+    from rescaling_core.codecs.spec import CodecSpec
+    from rescaling_core.codecs.traits import FileExtras
+
+
+def _options(spec: CodecSpec, extras: FileExtras) -> dict[str, Any]:
+    chunks = PngImagePlugin.PngInfo()
+    if extras.xmp:
+        chunks.add_itxt("XML:com.adobe.xmp", extras.xmp)
+    return {
+        "icc_profile": extras.icc,
+        "exif": extras.exif,
+        "pnginfo": chunks,
+        "compress_level": 9 if spec.effort is None else spec.effort,
+    }
+
+
+PNG: Final = Codec(
+    name="png",
+    pillow_format="PNG",
+    extension=".png",
+    media_type="image/png",
+    lossless=True,
+    qualities=None,
+    default_quality=None,
+    efforts=range(1, 10),
+    max_side=2**31 - 1,
+    options=_options,
+)

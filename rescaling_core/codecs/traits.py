@@ -1,0 +1,62 @@
+"""What every codec states about itself, and what a file holds beside pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rescaling_core.codecs.spec import CodecSpec
+
+CodecName = Literal["png", "jpeg", "webp", "avif", "jxl"]
+Chroma = Literal["4:4:4", "4:2:0"]
+
+ANY_SIZE: Final = 2**24
+"""Bytes: more than any metadata need, and what a reader may be asked to hold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileExtras:
+    """What is embedded in a file beside the pixels."""
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+    """TIFF structure. Of a codec that writes EXIF anew, only the orientation is embedded."""
+    xmp: bytes | None = None
+
+
+NO_EXTRAS: Final = FileExtras()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Codec:
+    """What a codec can do, and how Pillow is asked to do it."""
+
+    name: CodecName
+    pillow_format: str
+    extension: str
+    """With its dot."""
+    media_type: str
+    lossless: bool
+    """Whether it has a lossless mode."""
+    qualities: range | None
+    """Its own quality scale; None if it is lossless only."""
+    default_quality: int | None
+    chromas: tuple[Chroma, ...] = ()
+    """Chroma samplings of the lossy mode, the default first."""
+    efforts: range
+    """Its own scale of effort: of speed against size."""
+    max_side: int
+    """Pixels."""
+    max_xmp: int = ANY_SIZE
+    """Bytes of XMP that a file can hold."""
+    max_exif: int = ANY_SIZE
+    """Bytes of EXIF that a file holds unchanged; 0 if the codec writes it anew."""
+    holds_icc: bool = True
+    """Whether a colour profile and an orientation can be embedded."""
+    holds_grey: bool = True
+    """Whether one plane comes back as one plane, not as three equal ones."""
+    options: Callable[[CodecSpec, FileExtras], dict[str, Any]]
+    """Arguments of Pillow's `save`."""

@@ -1,0 +1,42 @@
+"""WebP: lossy with 4:2:0 chroma, or lossless. It has no grey."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from rescaling_core.codecs.traits import Codec
+
+if TYPE_CHECKING:
+    from rescaling_core.codecs.spec import CodecSpec
+    from rescaling_core.codecs.traits import FileExtras
+
+_LOSSLESS_EFFORT: Final = 80
+"""Pillow's `quality` of the lossless mode is effort, 0 to 100."""
+
+
+def _options(spec: CodecSpec, extras: FileExtras) -> dict[str, Any]:
+    lossless = spec.quality is None
+    return {
+        "lossless": lossless,
+        "quality": _LOSSLESS_EFFORT if lossless else spec.quality,
+        "method": 4 if spec.effort is None else spec.effort,
+        "icc_profile": extras.icc,
+        "exif": extras.exif or b"",
+        "xmp": extras.xmp or b"",
+    }
+
+
+WEBP: Final = Codec(
+    name="webp",
+    pillow_format="WEBP",
+    extension=".webp",
+    media_type="image/webp",
+    lossless=True,
+    qualities=range(101),
+    default_quality=90,
+    chromas=("4:2:0",),
+    efforts=range(7),
+    max_side=16_383,
+    holds_grey=False,
+    options=_options,
+)
