@@ -1,4 +1,4 @@
-"""A training run on disk: checkpoints, metrics, weights."""
+"""A training run on disk: checkpoints, metrics, a curve, and the weights at the end."""
 
 from __future__ import annotations
 
@@ -10,15 +10,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import torch
 
+from rescaling_core import zoo
 from rescaling_core.errors import CheckpointError, UsageError
+from rescaling_core.training.trainer import Trainer, new_rescaler
 from rescaling_core.training.validation import Quality, measure_set
+from tasks import progress
+from tasks.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from rescaling_core.arrays import U8Array
-    from rescaling_core.training.trainer import StepReport, Trainer
+    from rescaling_core.networks import Rescaler
+    from rescaling_core.training.recipe import Recipe
+    from rescaling_core.training.trainer import StepReport
+    from rescaling_core.zoo import ModelCard
 
 CHECKPOINT: Final = "checkpoint.pt"
 METRICS: Final = "metrics.jsonl"
@@ -28,7 +35,7 @@ METRICS: Final = "metrics.jsonl"
 class Cadence:
     """How often, in steps."""
 
-    checkpoint: int = 500
+    checkpoint: int = 250
     validation: int = 1000
 
 
@@ -89,6 +96,27 @@ class RunFolder:
         return [line for line in path.read_text("utf-8").split("\n")[:-1] if line]
 
 
+def first_rescaler(recipe: Recipe) -> Rescaler:
+    """What a run starts from: random weights, or those of the recipe's `start`.
+
+    A start of another shape gives what fits by name and shape: the first stage of an x4 network
+    starts from an x2 one.
+
+    Raises:
+        UsageError: There is no such start, or nothing of it fits.
+    """
+    rescaler = new_rescaler(recipe)
+    if recipe.start is None:
+        return rescaler
+    own = rescaler.state_dict()
+    other = zoo.load(recipe.start).rescaler.state_dict()
+    fitting = {k: v for k, v in other.items() if k in own and own[k].shape == v.shape}
+    if not fitting:
+        raise UsageError(f"recipe {recipe.id}: nothing of {recipe.start} fits this network")
+    rescaler.load_state_dict({**own, **fitting})
+    return rescaler
+
+
 def run_training(
     trainer: Trainer,
     folder: RunFolder,
@@ -113,6 +141,7 @@ def run_training(
 
     Raises:
         UsageError: The folder holds a run and `resume` is off.
+        CheckpointError: What it holds cannot be continued.
     """
     cadence = cadence or Cadence()
     before = 0.0
@@ -132,5 +161,45 @@ def run_training(
         folder.record(**asdict(report), seconds=round(seconds, 1), **validated)
         if trainer.done % cadence.checkpoint == 0 or trainer.done == last:
             folder.save(trainer, seconds)
+        progress.report(Progress(step="train", done=trainer.done, total=last))
         listener(report, quality)
     return before + time.monotonic() - started
+
+
+def write_weights(
+    path: Path, recipe: Recipe, rescaler: Rescaler, training: dict[str, Any]
+) -> ModelCard:
+    """Write the weights, as float16, and their card.
+
+    Args:
+        path: `….safetensors`.
+        recipe: What they were made by.
+        rescaler: With the averaged weights.
+        training: Facts of the run for the card: data, hardware, minutes, ….
+    """
+    facts = {"recipe": recipe.id, "seed": recipe.seed, **training}
+    card = zoo.describe(rescaler, model_id=recipe.id, title=recipe.title, training=facts)
+    return zoo.save(path, rescaler, card, dtype=torch.float16)
+
+
+def plot_run(path: Path, records: Sequence[dict[str, Any]]) -> None:
+    """Draw loss and validation PSNR-Y over the steps, as PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    left = figure.subplots()
+    width = max(1, len(records) // 200)
+    chunks = [records[start : start + width] for start in range(0, len(records), width)]
+    steps = [chunk[-1]["step"] for chunk in chunks]
+    left.plot(steps, [sum(r["loss"] for r in chunk) / len(chunk) for chunk in chunks], color="C0")
+    left.set(xlabel="step", ylabel="loss", yscale="log")
+    validated = [record for record in records if "validation" in record]
+    right = left.twinx()
+    right.plot(
+        [record["step"] for record in validated],
+        [record["validation"]["psnr_y"] for record in validated],
+        color="C1",
+        marker=".",
+    )
+    right.set_ylabel("validation PSNR-Y, dB")
+    figure.savefig(path)

@@ -24,6 +24,9 @@ RECIPES_DIR: Final = Path(__file__).parent.parent / "rescaling_core" / "zoo" / "
 
 _SUFFIXES: Final = (".png", ".webp", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".avif")
 _READERS: Final = 4
+_HELD_OUT: Final = 20
+_VALIDATION_SIDE: Final = 256
+"""Pixels."""
 
 
 def load_recipe(config: str) -> Recipe:
@@ -87,6 +90,28 @@ def read_images(url: str, paths: list[str]) -> list[U8Array]:
     filesystem, _ = fsspec.core.url_to_fs(url)
     with ThreadPoolExecutor(_READERS) as pool:
         return list(pool.map(lambda path: _decode(path, filesystem.cat_file(path)), paths))
+
+
+def hold_out(paths: list[str]) -> tuple[list[str], list[str]]:
+    """Split off every 20th path for validation, at least one: those to train on, the others.
+
+    Raises:
+        UsageError: There is only one.
+    """
+    if len(paths) < 2:
+        raise UsageError("one image is not enough: some are trained on, others measured")
+    return [p for i, p in enumerate(paths) if i % _HELD_OUT], paths[::_HELD_OUT]
+
+
+def validation_crops(images: list[U8Array]) -> list[U8Array]:
+    """The middle of each image, small enough to be measured often."""
+    return [_middle(image) for image in images]
+
+
+def _middle(image: U8Array) -> U8Array:
+    top, left = (max(0, side - _VALIDATION_SIDE) // 2 for side in image.shape[:2])
+    crop = image[top : top + _VALIDATION_SIDE, left : left + _VALIDATION_SIDE]
+    return np.ascontiguousarray(crop)
 
 
 def _decode(path: str, data: bytes) -> U8Array:

@@ -120,6 +120,8 @@ class Recipe:
     """Rescaler id or weights file to start from; by default random weights."""
     init_gain: float = 1.0
     """Factor on all random weights: 1 is the papers' initialisation."""
+    data: str = ""
+    """What it is meant to be trained on, and under which licences; for the card."""
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -1,0 +1,55 @@
+"""`refold train`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from flows.cli.console import Json, Verbose, out, print_json, progress_bar
+from rescaling_core.errors import UsageError
+
+
+def train(
+    config: Annotated[str, typer.Option(help="Recipe: a TOML file, or the id of a bundled one.")],
+    data: Annotated[str | None, typer.Option(help="URL or path of a folder of images.")] = None,
+    run_folder: Annotated[
+        str | None, typer.Option("--out", help="Folder of the run; by default runs/<recipe>.")
+    ] = None,
+    validation: Annotated[
+        str | None, typer.Option(help="Folder to measure on; else every 20th image of --data.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Rescaler id or weights file to fine-tune.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue what the folder holds, if anything.")
+    ] = False,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train a rescaler, or fine-tune one on your own collection."""
+    if data is None:
+        raise UsageError("--data: a folder of images to train on is needed")
+    from flows.train import train as flow
+
+    folder = run_folder or f"runs/{config.rpartition('/')[2].removesuffix('.toml')}"
+    with progress_bar("train"):
+        result = flow(
+            config=config,
+            data=data,
+            out=folder,
+            validation=validation,
+            start=start,
+            steps=steps,
+            resume=resume,
+        )
+    if json:
+        print_json(asdict(result))
+        return
+    out.print(
+        f"{result.rescaler}: {result.steps} steps in {result.seconds:.0f} s, "
+        f"PSNR-Y {result.psnr_y:.2f} dB on held-out images\nweights: {result.weights}"
+    )
