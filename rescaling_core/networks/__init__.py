@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from rescaling_core.errors import CheckpointError
-from rescaling_core.networks import filters, irn
+from rescaling_core.networks import aidn, filters, irn, sain
 from rescaling_core.networks.base import BijectiveRescaler, Downscaled, Rescaler, ScaleRange
 from rescaling_core.networks.family import Family, StateDict, load_strictly
 from rescaling_core.networks.latent import LatentPolicy
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
-    {record.name: record for record in (filters.FAMILY, irn.FAMILY)}
+    {record.name: record for record in (filters.FAMILY, irn.FAMILY, sain.FAMILY, aidn.FAMILY)}
 )
 
 

@@ -46,6 +46,9 @@ class Downscaled:
     """(B, 3, h, w), near [0, 1], neither clamped nor rounded."""
     latent: Tensor | None
     """(B, C, h, w), what downscaling discards; None where the network has no latent."""
+    lr_compressed: Tensor | None = None
+    """SAIN only: (B, 3, h, w), its prediction of the LR image after a lossy codec. With SAIN it is
+    this image, not `lr`, that restores exactly together with the latent."""
 
 
 class Rescaler(nn.Module, ABC):
@@ -148,10 +151,18 @@ class Rescaler(nn.Module, ABC):
         if policy.kind == "zeros":
             return torch.zeros(shape)
         if policy.kind == "gaussian":
-            if generator is None:
-                raise ValueError(f"{self.family}: latents are drawn, so a generator is needed")
-            return gaussian_latent(shape, policy.std, generator)
+            return gaussian_latent(shape, policy.std, self.need(generator))
         raise ValueError(f"{self.family}: no latent can be drawn for policy {policy.kind!r}")
+
+    def need(self, generator: torch.Generator | None) -> torch.Generator:
+        """The generator.
+
+        Raises:
+            ValueError: It is None.
+        """
+        if generator is None:
+            raise ValueError(f"{self.family}: latents are drawn, so a generator is needed")
+        return generator
 
 
 class BijectiveRescaler(Rescaler):

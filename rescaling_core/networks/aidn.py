@@ -1,0 +1,238 @@
+"""AIDN: rescaling by any real scale with two trained CNNs (Xing et al., TIP 2023)."""
+
+from __future__ import annotations
+
+from math import ceil, log2
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import torch
+from torch import Tensor, nn
+
+from rescaling_core.errors import CheckpointError
+from rescaling_core.networks.aidn_layers import MeanShift, Resampling, ResidualBlock, ScaleAdapter
+from rescaling_core.networks.base import Downscaled, Rescaler, ScaleRange, pad_to_multiple
+from rescaling_core.networks.diffjpeg import CHROMA_TABLE, LUMA_TABLE, jpeg
+from rescaling_core.networks.family import Family
+from rescaling_core.networks.latent import LatentPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rescaling_core.networks.family import StateDict
+
+_ANY_SCALE: Final = ScaleRange(1.0, 4.0)
+
+
+class AIDN(Rescaler):
+    """One network down, one up; no bijection, no latent. With a codec simulator it is AIDN+.
+
+    Args:
+        features: Channels throughout.
+        residual_blocks: In each of the two networks.
+        adapt_every: Residual blocks from one scale adapter to the next.
+        kernel_experts: Kernels that a scale adapter mixes.
+        sample_experts: Matrices that the resampling mixes, per pixel.
+        fixed_scale: A power of two: the pre-training variant, without adapters.
+        codec_quality: AIDN+: the JPEG quality of the simulator between the two, with tables of
+            its own that official training moved away from the standard's.
+        latent_policy: `none`.
+    """
+
+    family: ClassVar[str] = "aidn"
+
+    def __init__(
+        self,
+        *,
+        features: int = 64,
+        residual_blocks: int = 16,
+        adapt_every: int = 4,
+        kernel_experts: int = 4,
+        sample_experts: int = 8,
+        fixed_scale: int | None = None,
+        codec_quality: int | None = None,
+        latent_policy: LatentPolicy,
+    ) -> None:
+        scales = _ANY_SCALE if fixed_scale is None else ScaleRange(fixed_scale, fixed_scale)
+        super().__init__(scales=scales, latent_policy=latent_policy)
+        if fixed_scale is not None and (fixed_scale < 2 or fixed_scale & (fixed_scale - 1)):
+            raise ValueError(f"a fixed scale is a power of two, not {fixed_scale}")
+        self.fixed_scale, self.codec_quality = fixed_scale, codec_quality
+        self._config = {
+            "features": features,
+            "residual_blocks": residual_blocks,
+            "adapt_every": adapt_every,
+            "kernel_experts": kernel_experts,
+            "sample_experts": sample_experts,
+            "fixed_scale": fixed_scale,
+            "codec_quality": codec_quality,
+        }
+        shape = (features, residual_blocks, adapt_every, kernel_experts, sample_experts)
+        self.down_net = _Network(*shape, fixed_scale=fixed_scale, up=False)
+        self.up_net = _Network(*shape, fixed_scale=fixed_scale, up=True)
+        if codec_quality is not None:
+            self.jpeg = _JpegTables()
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """See `Rescaler.config`."""
+        return dict(self._config)
+
+    def lr_size(self, size: tuple[int, int], scale: float) -> tuple[int, int]:
+        """See `Rescaler.lr_size`; rounding as in the official code, which multiplies by 1/s."""
+        ratio = 1.0 / scale
+        return ceil(size[0] * ratio), ceil(size[1] * ratio)
+
+    def downscale(self, hr: Tensor, scale: float) -> Downscaled:
+        """See `Rescaler.downscale`."""
+        self.check_scale(scale)
+        size = self.lr_size((hr.shape[-2], hr.shape[-1]), scale)
+        if self.fixed_scale is not None:
+            hr = pad_to_multiple(hr, self.fixed_scale)
+        return Downscaled(self.down_net(hr, 1.0 / scale, size), None)
+
+    def upscale(
+        self,
+        lr: Tensor,
+        size: tuple[int, int],
+        *,
+        scale: float,
+        latent: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """See `Rescaler.upscale`; `latent` and `generator` have no effect."""
+        self.check_scale(scale)
+        hr: Tensor = self.up_net(lr, float(scale), size)
+        return hr[..., : size[0], : size[1]]
+
+    def simulate_codec(self, lr: Tensor) -> Tensor:
+        """AIDN+: what training and the official benchmark put between the two networks.
+
+        Args:
+            lr: (B, 3, h, w), quantised.
+
+        Returns:
+            The same shape; `lr` itself for AIDN.
+        """
+        if self.codec_quality is None:
+            return lr
+        return jpeg(lr, self.codec_quality, tables=self.jpeg.tables, rounding="exact")
+
+    def check_constants(self, state_dict: Mapping[str, Tensor]) -> None:
+        """See `Rescaler.check_constants`: both directions of the simulator share their tables."""
+        for plane in "yc" if self.codec_quality is not None else "":
+            to = state_dict[f"jpeg.compress.{plane}_quantize.{plane}_table"]
+            back = state_dict[f"jpeg.decompress.{plane}_dequantize.{plane}_table"]
+            if not torch.equal(to, back):
+                raise CheckpointError(f"aidn: the two {plane}_table differ")
+
+
+class _Network(nn.Module):
+    """Half of AIDN: EDSR with scale adapters, then resampling to any size.
+
+    Source: AIDN `EDRS`.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        residual_blocks: int,
+        adapt_every: int,
+        kernel_experts: int,
+        sample_experts: int,
+        *,
+        fixed_scale: int | None,
+        up: bool,
+    ) -> None:
+        super().__init__()
+        self.adapt_every = adapt_every
+        self.sub_mean, self.add_mean = MeanShift(-1), MeanShift(1)
+        self.head = nn.Sequential(nn.Conv2d(3, features, 3, padding=1))
+        self.body = nn.ModuleList(ResidualBlock(features) for _ in range(residual_blocks))
+        self.body.append(nn.Conv2d(features, features, 3, padding=1))
+        self.tail = nn.ModuleDict({"1": nn.Conv2d(features, 3, 3, padding=1)})
+        if fixed_scale is not None:
+            self.tail["0"] = _fixed_resampling(features, int(log2(fixed_scale)), up=up)
+            return
+        self.sa_adapt = nn.ModuleList(
+            ScaleAdapter(features, kernel_experts) for _ in range(residual_blocks // adapt_every)
+        )
+        self.sa_sample = Resampling(features, sample_experts)
+
+    def forward(self, x: Tensor, sigma: float, size: tuple[int, int]) -> Tensor:
+        """(B, 3, H, W) → (B, 3, *size), `sigma` times as large."""
+        x = self.head(self.sub_mean(x))
+        r = x
+        *blocks, last = self.body
+        for count, block in enumerate(blocks, start=1):
+            r = block(r)
+            if "0" not in self.tail and count % self.adapt_every == 0:
+                r = self.sa_adapt[count // self.adapt_every - 1](r, sigma)
+        x = x + last(r)
+        x = self.tail["0"](x) if "0" in self.tail else self.sa_sample(x, sigma, size)
+        out: Tensor = self.add_mean(self.tail["1"](x))
+        return out
+
+
+def _fixed_resampling(features: int, halvings: int, *, up: bool) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for _ in range(halvings):
+        if up:
+            layers += [nn.Conv2d(features, 4 * features, 3, padding=1), nn.PixelShuffle(2)]
+        else:
+            layers += [nn.PixelUnshuffle(2), nn.Conv2d(4 * features, features, 3, padding=1)]
+    return nn.Sequential(*layers)
+
+
+class _JpegTables(nn.Module):
+    """The simulator's tables under their official names: each appears twice, as one parameter.
+
+    The official code transposes the standard's tables, and hands them to the optimiser.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        tables = {
+            "y": nn.Parameter(torch.tensor(LUMA_TABLE, dtype=torch.float32).T.contiguous()),
+            "c": nn.Parameter(torch.tensor(CHROMA_TABLE, dtype=torch.float32).T.contiguous()),
+        }
+        for side, verb in (("compress", "quantize"), ("decompress", "dequantize")):
+            holders = nn.Module()
+            for plane, table in tables.items():
+                holder = nn.Module()
+                holder.register_parameter(f"{plane}_table", table)
+                holders.add_module(f"{plane}_{verb}", holder)
+            self.add_module(side, holders)
+
+    @property
+    def tables(self) -> tuple[Tensor, Tensor]:
+        """Luma and chroma, (8, 8)."""
+        luma = self.get_parameter("compress.y_quantize.y_table")
+        return luma, self.get_parameter("compress.c_quantize.c_table")
+
+
+def _deduce(state_dict: StateDict) -> dict[str, Any]:
+    def highest(prefix: str, position: int) -> int:
+        found = (key.split(".")[position] for key in state_dict if key.startswith(prefix))
+        return max((int(part) for part in found), default=-1)
+
+    blocks = highest("down_net.body.", 2)
+    config: dict[str, Any] = {
+        "features": state_dict["down_net.head.0.weight"].shape[0],
+        "residual_blocks": blocks,
+        "codec_quality": 90 if any(key.startswith("jpeg.") for key in state_dict) else None,
+    }
+    if "down_net.sa_sample.weight_compress" not in state_dict:
+        return config | {"fixed_scale": 2 ** ((highest("down_net.tail.0.", 3) + 1) // 2)}
+    return config | {
+        "adapt_every": blocks // (highest("down_net.sa_adapt.", 2) + 1),
+        "kernel_experts": state_dict["down_net.sa_adapt.0.adapt.weight_pool"].shape[0],
+        "sample_experts": state_dict["down_net.sa_sample.weight_compress"].shape[0],
+    }
+
+
+FAMILY = Family(
+    rescaler=AIDN,
+    title="AIDN, AIDN+ (TIP 2023)",
+    latent_policy=LatentPolicy("none"),
+    deduce=_deduce,
+)

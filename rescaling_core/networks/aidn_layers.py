@@ -1,0 +1,146 @@
+"""The layers of AIDN: scale adapters and conditional resampling."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_MEAN: Final = (0.4488, 0.4371, 0.4040)
+"""Of DIV2K, RGB."""
+
+
+class MeanShift(nn.Conv2d):
+    """Add (`sign` = 1) or subtract (−1) the data's mean; a frozen 1×1 convolution.
+
+    Source: EDSR `MeanShift`.
+    """
+
+    def __init__(self, sign: int) -> None:
+        super().__init__(3, 3, 1)
+        self.weight.data = torch.eye(3)[:, :, None, None]
+        assert self.bias is not None
+        self.bias.data = sign * torch.tensor(_MEAN)
+        self.requires_grad_(requires_grad=False)
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(ReLU(conv(x)))."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(features, features, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(features, features, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) → the same."""
+        y: Tensor = x + self.body(x)
+        return y
+
+
+class ScaleAdapter(nn.Module):
+    """r + m·conv(r): m a learned mask, the kernel mixed from experts as the scale asks.
+
+    Source: AIDN `SA_adapt`.
+    """
+
+    def __init__(self, features: int, experts: int) -> None:
+        super().__init__()
+        inner = features // 4
+        widths = (features, inner, inner, inner, 1)
+        layers: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            layers += [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
+        layers[-1] = nn.Sigmoid()
+        self.mask = nn.Sequential(*layers)
+        self.adapt = _MixedConv(features, experts)
+
+    def forward(self, r: Tensor, sigma: float) -> Tensor:
+        """(B, C, h, w) → the same; `sigma` is output side / input side of the network."""
+        adapted: Tensor = r + self.mask(r) * self.adapt(r, sigma)
+        return adapted
+
+
+class _MixedConv(nn.Module):
+    """A 3×3 convolution without bias, its kernel a softmax mixture of experts by scale."""
+
+    def __init__(self, features: int, experts: int) -> None:
+        super().__init__()
+        self.weight_pool = nn.Parameter(torch.empty(experts, features, features, 3, 3))
+        for kernel in self.weight_pool:
+            nn.init.kaiming_uniform_(kernel, a=5**0.5)
+        self.routing = nn.Sequential(
+            nn.Linear(2, features), nn.ReLU(), nn.Linear(features, experts)
+        )
+
+    def forward(self, x: Tensor, sigma: float) -> Tensor:
+        weights = torch.softmax(self.routing(x.new_full((2,), 1.0 / sigma)), dim=0)
+        return F.conv2d(x, torch.einsum("k,koihw->oihw", weights, self.weight_pool), padding=1)
+
+
+class Resampling(nn.Module):
+    """Features at any size: sampled at learned offsets, then mixed by experts gated per pixel.
+
+    Source: AIDN `SA_upsample`. There, grids are laid out for `align_corners=True` (2/(n−1)) and
+    sampled with `align_corners=False`; the weights were trained with that distortion, so it stays.
+    """
+
+    def __init__(self, features: int, experts: int) -> None:
+        super().__init__()
+        inner = features // 8
+        self.weight_compress = nn.Parameter(torch.empty(experts, inner, features, 1, 1))
+        self.weight_expand = nn.Parameter(torch.empty(experts, features, inner, 1, 1))
+        for pool in (self.weight_compress, self.weight_expand):
+            for matrix in pool:
+                nn.init.kaiming_uniform_(matrix, a=5**0.5)
+        self.body = nn.Sequential(
+            nn.Conv2d(features + 4, features, 1), nn.ReLU(), nn.Conv2d(features, features, 1),
+            nn.ReLU(),
+        )  # fmt: skip
+        self.routing = nn.Sequential(nn.Conv2d(features, experts, 1), nn.Sigmoid())
+        self.offset = nn.Conv2d(features, 2, 1)
+
+    def forward(self, x: Tensor, sigma: float, size: tuple[int, int]) -> Tensor:
+        """(B, C, h, w) → (B, C, *size), positions as if exactly `sigma` times as large."""
+        b, _, h, w = x.shape
+        rows, row_phases = _positions(x, size[0], sigma, h)
+        columns, column_phases = _positions(x, size[1], sigma, w)
+        grid = torch.stack((columns.expand(size), rows[:, None].expand(size)), dim=-1)[None]
+        sampled = _sample(x, grid.expand(b, -1, -1, -1))
+        inverse = x.new_full(size, 1.0 / sigma)
+        phases = (row_phases[:, None].expand(size), column_phases.expand(size))
+        condition = torch.stack((inverse, inverse, *phases))[None].expand(b, -1, -1, -1)
+        e = self.body(torch.cat((condition, sampled), dim=1))
+        steps = x.new_tensor([2 / max(w - 1, 1), 2 / max(h - 1, 1)])
+        f = _sample(x, grid + self.offset(e).permute(0, 2, 3, 1) * steps)
+        return f + self._mix(f, self.routing(e))
+
+    def _mix(self, f: Tensor, gates: Tensor) -> Tensor:
+        """Σₖ gₖEₖ · Σₖ gₖCₖ · f per pixel, without building a matrix per pixel."""
+        experts, inner, features = self.weight_compress.shape[:3]
+        compressed = F.conv2d(f, self.weight_compress.reshape(experts * inner, features, 1, 1))
+        b, _, h, w = f.shape
+        gated = gates[:, :, None] * compressed.view(b, experts, inner, h, w)
+        gated = gates[:, :, None] * gated.sum(dim=1, keepdim=True)
+        expand = self.weight_expand.permute(1, 0, 2, 3, 4).reshape(features, -1, 1, 1)
+        return F.conv2d(gated.flatten(1, 2), expand)
+
+
+def _positions(like: Tensor, count: int, sigma: float, length: int) -> tuple[Tensor, Tensor]:
+    """Grid coordinates of output pixels along an axis of `length`, and their places in a pixel."""
+    c = (torch.arange(count, device=like.device, dtype=like.dtype) + 0.5) / sigma
+    phases = c - torch.floor(c + 1e-3) - 0.5
+    if length == 1:
+        # The official grid divides by zero here; there is one place to sample at.
+        return torch.zeros_like(c), phases
+    return (c - 0.5) * 2 / (length - 1) - 1, phases
+
+
+def _sample(x: Tensor, grid: Tensor) -> Tensor:
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)

@@ -1,0 +1,134 @@
+"""JPEG with a gradient: the simulators that SAIN and AIDN+ were trained through."""
+
+from __future__ import annotations
+
+from math import pi
+from typing import Any, Final, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd import Function
+
+Rounding = Literal["fourier", "exact"]
+
+LUMA_TABLE: Final = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)
+"""ITU-T T.81, table K.1."""
+CHROMA_TABLE: Final = (
+    (17, 18, 24, 47, 99, 99, 99, 99),
+    (18, 21, 26, 66, 99, 99, 99, 99),
+    (24, 26, 56, 99, 99, 99, 99, 99),
+    (47, 66, 99, 99, 99, 99, 99, 99),
+    *((99,) * 8,) * 4,
+)
+"""ITU-T T.81, table K.2."""
+
+_TO_YCC: Final = (
+    (0.299, 0.587, 0.114),
+    (-0.168736, -0.331264, 0.5),
+    (0.5, -0.418688, -0.081312),
+)
+_FROM_YCC: Final = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))
+
+
+def sain_jpeg(image: Tensor, quality: float, *, rounding: Rounding = "fourier") -> Tensor:
+    """JPEG as SAIN trains through it, at quality 75.
+
+    Args:
+        image: (B, 3, H, W) RGB in [0, 1].
+        quality: 1 to 99; 100 would divide by zero.
+        rounding: `fourier`: v − (1/π)Σₙ(−1)ⁿ⁺¹/n·sin(2πnv), n = 1…9, both ways. `exact`: as a
+            codec, with AIDN's gradient.
+
+    Returns:
+        (B, 3, H, W) in [0, 1], not rounded to 8 bits.
+
+    Source: SAIN `DiffJPEG`; there, H and W must be multiples of 16.
+    """
+    tables = (image.new_tensor(LUMA_TABLE), image.new_tensor(CHROMA_TABLE))
+    return jpeg(image, quality, tables=tables, rounding=rounding)
+
+
+def jpeg(
+    image: Tensor, quality: float, *, tables: tuple[Tensor, Tensor], rounding: Rounding
+) -> Tensor:
+    """Baseline JPEG 4:2:0 without entropy coding.
+
+    BT.601 full range, chroma by 2×2 means (of what is inside, at odd edges) and nearest
+    enlargement, 8×8 DCT, blocks padded by repeating the edge. The tables times the quality factor
+    are neither rounded nor kept above 1, unlike a real codec's.
+
+    Args:
+        image: (B, 3, H, W) RGB in [0, 1].
+        quality: 1 to 99.
+        tables: Luma and chroma, (8, 8): rows are vertical frequencies.
+        rounding: See `sain_jpeg`.
+
+    Returns:
+        (B, 3, H, W) in [0, 1].
+    """
+    factor = (5000 / quality if quality < 50 else 200 - 2 * quality) / 100
+    height, width = image.shape[-2:]
+    ycc = _mix(image * 255, _TO_YCC)
+    luma, chroma = ycc[:, :1] - 128, F.avg_pool2d(ycc[:, 1:], 2, ceil_mode=True)
+    luma = _code(luma, tables[0] * factor, rounding) + 128
+    chroma = _code(chroma, tables[1] * factor, rounding)
+    chroma = F.interpolate(chroma, scale_factor=2, mode="nearest")[..., :height, :width]
+    return _mix(torch.cat((luma, chroma), dim=1), _FROM_YCC).clamp(0, 255) / 255
+
+
+def _mix(image: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
+    """Multiply the channels of (B, 3, H, W) by a 3×3 matrix."""
+    return F.conv2d(image, image.new_tensor(matrix)[:, :, None, None])
+
+
+def _code(plane: Tensor, table: Tensor, rounding: Rounding) -> Tensor:
+    """Transform, quantise, and back: (B, C, h, w), centred on 0."""
+    height, width = plane.shape[-2:]
+    padded = F.pad(plane, (0, -width % 8, 0, -height % 8), mode="replicate")
+    b, c, h, w = padded.shape
+    blocks = padded.view(b, c, h // 8, 8, w // 8, 8).transpose(3, 4)
+    dct = _dct(plane)
+    coefficients = dct @ blocks @ dct.T / table
+    blocks = dct.T @ (_round(coefficients, rounding) * table) @ dct
+    return blocks.transpose(3, 4).reshape(b, c, h, w)[..., :height, :width]
+
+
+def _dct(like: Tensor) -> Tensor:
+    """The orthonormal 8×8 DCT-II matrix: rows are frequencies."""
+    frequency = torch.arange(8, dtype=torch.float64)[:, None]
+    position = torch.arange(8, dtype=torch.float64)
+    matrix = 0.5 * torch.cos((2 * position + 1) * frequency * pi / 16)
+    matrix[0] /= 2**0.5
+    return matrix.to(like)
+
+
+def _round(v: Tensor, rounding: Rounding) -> Tensor:
+    if rounding == "fourier":
+        waves = [(-1) ** (n + 1) / n * torch.sin(2 * pi * n * v) for n in range(1, 10)]
+        return v - torch.stack(waves).sum(dim=0) / pi
+    rounded: Tensor = _ExactRound.apply(v)  # type: ignore[no-untyped-call]
+    return rounded
+
+
+class _ExactRound(Function):
+    """Round; the gradient is multiplied by 1 − ½·cos(2πv)."""
+
+    @staticmethod
+    def forward(ctx: Any, v: Tensor) -> Tensor:
+        ctx.save_for_backward(v)
+        return v.round()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (v,) = ctx.saved_tensors
+        return gradients[0] * (1 - 0.5 * torch.cos(2 * pi * v))
