@@ -2,3 +2,5 @@
 
 Values in, values out: no storage, no cluster, no clock, no network, no log.
 """
+
+__version__ = "0.1.0"

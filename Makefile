@@ -1,0 +1,48 @@
+# Two commands on a fresh machine: `make demo` does the main job, `make test` runs the tests.
+# Each does all the set-up it needs; Python 3.11 and pip are enough.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CONSTRAINTS := infra/constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test quick lint format faults clean
+
+help:  ## show this help
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(STAMP)  ## make the virtual environment and install everything into it
+
+$(STAMP): pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -m venv $(VENV)
+	@# torch first and by its exact version: a range would pull gigabytes of CUDA packages.
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) "$$(grep '^torch==' $(CONSTRAINTS))"
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[demo,dev,jxl]'
+	@touch $@
+
+demo: $(STAMP)  ## archive and restore a folder of real photographs, and leave a page to look at
+	$(BIN)/python -m flows.demo
+
+test: $(STAMP)  ## run all tests (S3 servers and the embedded Prefect are started and stopped by the run)
+	$(BIN)/python -m pytest
+
+quick: $(STAMP)  ## run the tests that take seconds
+	$(BIN)/python -m pytest -m "not slow and not radosgw and not faults"
+
+faults: $(STAMP)  ## run every fault test, the long ones too
+	REFOLD_ALL_FAULTS=1 $(BIN)/python -m pytest tests/faults
+
+lint: $(STAMP)  ## ruff, mypy, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)  ## let ruff put the code into shape
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## remove the virtual environment and what the demo left
+	rm -rf $(VENV) demo-output .cache

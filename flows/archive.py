@@ -1,0 +1,119 @@
+"""The archive job: what is new or changed in a collection becomes renditions."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from prefect import flow
+
+from tasks import archiving
+from tasks.archiving import PlannedRun, RunTally
+from tasks.catalog import open_catalog
+from tasks.cluster import ray_session, worker_pool, worker_slots
+from tasks.conversion import ConversionJob, ShardConverter
+from tasks.planning import PlanOptions, build_plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """What a run did. A source counts once; archived + kept + quarantined + unchanged = listed."""
+
+    run_id: str
+    targets: tuple[str, ...]
+    listed: int
+    archived: int
+    kept: int
+    quarantined: int
+    unchanged: int
+    """Sources the catalog had already, in whatever state."""
+    renditions: dict[str, int]
+    """The same by state, counted for each source and target."""
+    source_bytes: int
+    """Of the archived sources."""
+    stored_bytes: int
+    """Of their LR objects."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun:
+    """What a run would do."""
+
+    targets: tuple[str, ...]
+    listed: int
+    pending: int
+    """Sources that are new, changed, or lack a target."""
+    pending_bytes: int
+    unchanged: int
+    shards: int
+
+
+@flow(name="archive")
+def archive(
+    source: str,
+    archive: str,
+    options: PlanOptions | None = None,
+    dry_run: bool = False,
+) -> RunSummary | DryRun:
+    """Convert what is new or changed since the last run.
+
+    It can be stopped at any instant and started again: what the catalog holds is done.
+
+    Args:
+        source: URL or path of the collection, which is only read.
+        archive: URL or path of the archive.
+        options: Targets, rescalers, codec, quality, floor; by default x2 as PNG.
+        dry_run: Say what would be done and do nothing.
+
+    Raises:
+        UsageError: A wrong URL, plan or target. Nothing was started.
+        StorageError: A store cannot be reached or does not honour conditional writes.
+    """
+    started = time.monotonic()
+    plan = build_plan(options or PlanOptions())
+    if dry_run:
+        planned = archiving.plan_dry_run(source, archive, plan)
+        return DryRun(
+            targets=plan.target_names,
+            listed=planned.listed,
+            pending=planned.pending,
+            pending_bytes=planned.pending_bytes,
+            unchanged=planned.listed - planned.pending,
+            shards=len(planned.shards),
+        )
+    collection, store = archiving.open_for_writing(source, archive)
+    catalog = open_catalog(store)
+    job = ConversionJob(
+        source_url=source, archive_url=archive, plan=plan, run_id=archiving.new_run_id()
+    )
+    with ray_session():
+        cluster = worker_slots()
+        planned = archiving.plan_run(collection, catalog, plan, cluster.count)
+        tally = RunTally()
+        if planned.shards:
+            slots = cluster.at_most(len(planned.shards))
+            with worker_pool(ShardConverter, "convert", (job,), slots) as pool:
+                for number, wave in enumerate(archiving.waves_of(planned.shards, slots.count), 1):
+                    archiving.convert_wave(number, wave, pool, catalog, job, tally, planned)
+    summary = _summary(job, planned, tally, time.monotonic() - started)
+    archiving.record_run(catalog, summary)
+    return summary
+
+
+def _summary(
+    job: ConversionJob, planned: PlannedRun, tally: RunTally, seconds: float
+) -> RunSummary:
+    return RunSummary(
+        run_id=job.run_id,
+        targets=job.plan.target_names,
+        listed=planned.listed,
+        archived=tally.archived,
+        kept=tally.kept,
+        quarantined=tally.quarantined,
+        unchanged=planned.listed - planned.pending,
+        renditions=dict(tally.renditions),
+        source_bytes=tally.source_bytes,
+        stored_bytes=tally.stored_bytes,
+        seconds=round(seconds, 3),
+    )

@@ -1,0 +1,80 @@
+"""Wires the commands together and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+import typer
+
+from flows.cli.console import Verbosity, err
+from rescaling_core import __version__
+from rescaling_core.errors import RefoldError, UsageError
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+
+# Read when Prefect and Ray are first imported, which the commands do as late as they can.
+_QUIET: Final = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_LOGGING_LEVEL": "ERROR",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+app = typer.Typer(
+    name="refold",
+    help="Archive image collections as small images that can be restored.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: bool = typer.Option(False, "--version", help="Print the version and leave."),
+) -> None:
+    if version:
+        typer.echo(f"refold {__version__}")
+        raise typer.Exit
+
+
+def _register() -> None:
+    from flows.cli import archive, catalog, evaluate, models, restore, train  # noqa: PLC0415
+
+    app.command("archive")(archive.archive)
+    app.command("restore")(restore.restore)
+    app.command("ls")(catalog.ls)
+    app.command("show")(catalog.show)
+    app.command("evaluate")(evaluate.evaluate)
+    app.command("train")(train.train)
+    app.add_typer(models.models_app, name="models")
+
+
+def main() -> None:
+    """Run the command; exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with quarantine."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    if "--verbose" in sys.argv:
+        os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"
+    _register()
+    try:
+        app()
+    except UsageError as error:
+        _fail(error, EXIT_USAGE)
+    except (RefoldError, OSError) as error:
+        _fail(error, EXIT_FAILED)
+    except Exception as error:  # noqa: BLE001 - the outermost line: a bug becomes one line too
+        _fail(error, EXIT_FAILED, f"internal error: {type(error).__name__}: ")
+
+
+def _fail(error: Exception, code: int, prefix: str = "") -> None:
+    if Verbosity.on:
+        err.print_exception()
+    else:
+        err.print(f"refold: {prefix}{error}", markup=False, style="red")
+    sys.exit(code)

@@ -1,0 +1,84 @@
+"""`refold archive`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from flows.cli.console import Json, Verbose, err, out, print_json, progress_bar, size_text
+
+EXIT_QUARANTINE = 3
+
+
+def archive(
+    source: Annotated[str, typer.Argument(help="URL or path of the collection (only read).")],
+    archive: Annotated[str, typer.Argument(help="URL or path of the archive.")],
+    target: Annotated[
+        list[str] | None, typer.Option(help="x2, x4, long-edge=256; several may be given.")
+    ] = None,
+    rescaler: Annotated[
+        list[str] | None, typer.Option(help="Rescaler id; see `refold models list`.")
+    ] = None,
+    codec: Annotated[str, typer.Option(help="Codec of the LR images.")] = "png",
+    quality: Annotated[int | None, typer.Option(help="On the codec's own scale.")] = None,
+    floor: Annotated[
+        list[str] | None, typer.Option(help="psnr_y=34, ssim_y=0.95, max_abs_error=8.")
+    ] = None,
+    max_pixels: Annotated[
+        int | None, typer.Option(help="Sources with more pixels go to quarantine.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Convert what is new or changed in SOURCE into renditions in ARCHIVE."""
+    from tasks.planning import PlanOptions  # noqa: PLC0415 - imports torch
+
+    options = PlanOptions(
+        targets=tuple(target or ("x2",)),
+        rescalers=tuple(rescaler or ()),
+        codec=codec,
+        quality=quality,
+        floor=tuple(floor or ()),
+        **({} if max_pixels is None else {"max_pixels": max_pixels}),
+    )
+    from flows.archive import archive as flow  # noqa: PLC0415 - imports Prefect and Ray
+
+    with progress_bar("archive"):
+        result = flow(source=source, archive=archive, options=options, dry_run=dry_run)
+    record = asdict(result)
+    if json:
+        print_json(record)
+    elif dry_run:
+        out.print(_dry_run_text(record))
+    else:
+        _print_summary(record)
+    if record.get("quarantined"):
+        err.print(f"{record['quarantined']} in quarantine: see `refold ls {archive}`")
+        raise typer.Exit(EXIT_QUARANTINE)
+
+
+def _dry_run_text(record: dict[str, Any]) -> str:
+    return (
+        f"{record['pending']} of {record['listed']} sources would be converted "
+        f"({size_text(record['pending_bytes'])}), in {record['shards']} shards, "
+        f"to {', '.join(record['targets'])}"
+    )
+
+
+def _print_summary(record: dict[str, Any]) -> None:
+    table = Table(title=f"run {record['run_id']}", title_justify="left")
+    for name in ("archived", "kept", "quarantined", "unchanged"):
+        table.add_column(name, justify="right")
+    for name in ("source bytes", "stored bytes", "seconds"):
+        table.add_column(name, justify="right")
+    table.add_row(
+        *(str(record[name]) for name in ("archived", "kept", "quarantined", "unchanged")),
+        size_text(record["source_bytes"]),
+        size_text(record["stored_bytes"]),
+        f"{record['seconds']:.1f}",
+    )
+    out.print(table)

@@ -1,0 +1,68 @@
+"""How the command speaks: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tasks import progress
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Verbosity:
+    """Whether the user asked for tracebacks and the libraries' own logs."""
+
+    on: bool = False
+
+
+def _set_verbose(value: bool) -> bool:
+    Verbosity.on = Verbosity.on or value
+    return value
+
+
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", help="Show tracebacks and logs.", callback=_set_verbose),
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON value on standard output and nothing else.")
+]
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value on standard output."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[None]:
+    """Draw a bar on standard error from the progress events raised inside."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[moved]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, transient=False) as bar:
+        row = bar.add_task(title, total=None, moved="")
+
+        def draw(event: progress.Progress) -> None:
+            bar.update(
+                row,
+                description=f"{title}: {event.step}",
+                completed=event.done,
+                total=event.total,
+                moved=size_text(event.nbytes) if event.nbytes else "",
+            )
+
+        with progress.listening(draw):
+            yield

@@ -1,0 +1,81 @@
+"""`refold restore`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.cli.console import Json, Verbose, err, out, print_json, progress_bar
+from rescaling_core.errors import UsageError
+
+EXIT_FAILED = 1
+
+
+def restore(
+    archive: Annotated[str, typer.Argument(help="URL or path of an archive, or of one LR file.")],
+    dest: Annotated[str, typer.Argument(help="URL or path of the folder to restore into.")],
+    keys: Annotated[list[str] | None, typer.Argument(help="Source keys or globs.")] = None,
+    where: Annotated[
+        str | None, typer.Option(help="SQL condition on the catalog's columns.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Restore all sources.")] = False,
+    target: Annotated[
+        str | None, typer.Option(help="From this target; by default from the best one stored.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace other files that lie there.")
+    ] = False,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Restore HR images from an archive, or from a single LR file away from any archive."""
+    if Path(archive).is_file():
+        if keys or where or everything or target:
+            raise UsageError(f"{archive} is one LR file: give only it and the destination")
+        record = _restore_file(archive, dest, overwrite)
+    else:
+        record = _restore_archive(archive, dest, keys, where, everything, target, overwrite)
+    if json:
+        print_json(record)
+    else:
+        for output in record["outputs"]:
+            out.print(output["path"], markup=False)
+        out.print(f"{record['restored']} restored, {record['failed']} failed")
+    for failure in record["failures"]:
+        err.print(f"{failure['source_key']}: {failure['reason']}", markup=False, style="red")
+    if record["failed"]:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _restore_file(path: str, dest: str, overwrite: bool) -> dict[str, Any]:
+    """No catalog, no cluster: the file is enough."""
+    from tasks.restoration import restore_lr_file  # noqa: PLC0415 - imports torch
+
+    return restore_lr_file(path, dest, overwrite=overwrite).to_record()
+
+
+def _restore_archive(
+    archive: str,
+    dest: str,
+    keys: list[str] | None,
+    where: str | None,
+    everything: bool,
+    target: str | None,
+    overwrite: bool,
+) -> dict[str, Any]:
+    if not (keys or where or everything):
+        raise UsageError("name keys, a condition with --where, or --all")
+    from flows.restore import restore as flow  # noqa: PLC0415 - imports Prefect and Ray
+
+    with progress_bar("restore"):
+        result = flow(
+            archive=archive,
+            dest=dest,
+            keys=tuple(keys or ()),
+            where=where,
+            target=target,
+            overwrite=overwrite,
+        )
+    return result.to_record()

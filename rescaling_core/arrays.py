@@ -1,0 +1,9 @@
+"""The array types that cross the modules of the core."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+U8Array = npt.NDArray[np.uint8]
+"""Pixels: (H, W, C) or (H, W), 0-255."""

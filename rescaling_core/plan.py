@@ -1,0 +1,173 @@
+"""What an owner asks for: targets, candidates, floors, limits. Validated before any work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass
+from math import isfinite
+from typing import Final
+
+from rescaling_core.codecs import CodecSpec
+from rescaling_core.errors import UsageError
+
+DEFAULT_MAX_PIXELS: Final = 200_000_000
+"""Width × height above which a source counts as a decompression bomb."""
+
+PREVIEW_RESCALER: Final = "lanczos"
+"""What previews are made with: a plain filter, nothing to restore from."""
+
+_SCALE = re.compile(r"x(\d+(?:\.\d+)?)")
+_LONG_EDGE = re.compile(r"long-edge=(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One output asked for. Exactly one of the two fields is set."""
+
+    scale: float | None = None
+    """HR side / LR side, above 1: a rendition that can be restored."""
+    long_edge: int | None = None
+    """Pixels of the longer LR side: a preview that cannot."""
+
+    def __post_init__(self) -> None:
+        if (self.scale is None) == (self.long_edge is None):
+            raise UsageError("target: give either a scale or a long edge")
+        if self.scale is not None and not (isfinite(self.scale) and self.scale > 1):
+            raise UsageError(f"target {self.name}: a scale is above 1, such as x2")
+        if self.long_edge is not None and self.long_edge < 1:
+            raise UsageError(f"target {self.name}: the long edge is at least 1 pixel")
+
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        """Read `x2`, `x1.5` or `long-edge=256`.
+
+        Raises:
+            UsageError: It is neither.
+        """
+        if match := _SCALE.fullmatch(text):
+            return cls(scale=float(match[1]))
+        if match := _LONG_EDGE.fullmatch(text):
+            return cls(long_edge=int(match[1]))
+        raise UsageError(f"target {text!r}: expected a scale such as x2 or x1.5, or long-edge=256")
+
+    @property
+    def name(self) -> str:
+        """As `parse` reads it, and as the catalog and the storage layout write it."""
+        if self.scale is not None:
+            return f"x{self.scale:g}"
+        return f"long-edge={self.long_edge}"
+
+    @property
+    def preview_only(self) -> bool:
+        """Whether nothing can be restored from it."""
+        return self.scale is None
+
+    def preview_size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) of the preview: never larger than the source, no side under 1."""
+        if self.long_edge is None:
+            raise ValueError(f"{self.name} is no preview")
+        ratio = min(1.0, self.long_edge / max(width, height))
+        return max(1, round(width * ratio)), max(1, round(height * ratio))
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to make a rendition."""
+
+    rescaler: str
+    codec: CodecSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """The restored quality that must be reached, over the whole image, at 8 bits."""
+
+    psnr_y: float | None = None
+    """dB."""
+    ssim_y: float | None = None
+    """0 to 1."""
+    max_abs_error: int | None = None
+    """Levels of 255, the worst sample."""
+
+    def __post_init__(self) -> None:
+        if self.psnr_y is not None and not 0 < self.psnr_y <= 100:
+            raise UsageError(f"floor.psnr_y = {self.psnr_y:g}: a value in dB above 0, at most 100")
+        if self.ssim_y is not None and not 0 < self.ssim_y <= 1:
+            raise UsageError(f"floor.ssim_y = {self.ssim_y:g}: a value above 0, at most 1")
+        if self.max_abs_error is not None and not 0 <= self.max_abs_error <= 255:
+            raise UsageError(f"floor.max_abs_error = {self.max_abs_error}: 0 to 255 levels")
+
+    @classmethod
+    def parse(cls, texts: tuple[str, ...]) -> Floor:
+        """Read `psnr_y=34`, `ssim_y=0.95`, `max_abs_error=8`.
+
+        Raises:
+            UsageError: An unknown measure or a value that is no number.
+        """
+        values: dict[str, float] = {}
+        for text in texts:
+            name, _, value = text.partition("=")
+            if name not in ("psnr_y", "ssim_y", "max_abs_error"):
+                raise UsageError(f"floor {text!r}: one of psnr_y=…, ssim_y=…, max_abs_error=…")
+            try:
+                values[name] = float(value)
+            except ValueError:
+                raise UsageError(f"floor {text!r}: {value!r} is no number") from None
+        limit = values.get("max_abs_error")
+        return cls(
+            psnr_y=values.get("psnr_y"),
+            ssim_y=values.get("ssim_y"),
+            max_abs_error=None if limit is None else int(limit),
+        )
+
+    def misses(self, *, psnr_y: float, ssim_y: float, max_abs_error: int) -> str | None:
+        """Say which measure falls short, or None if all reach the floor."""
+        if self.psnr_y is not None and psnr_y < self.psnr_y:
+            return f"PSNR-Y {psnr_y:.2f} dB is below the floor of {self.psnr_y:g} dB"
+        if self.ssim_y is not None and ssim_y < self.ssim_y:
+            return f"SSIM-Y {ssim_y:.4f} is below the floor of {self.ssim_y:g}"
+        if self.max_abs_error is not None and max_abs_error > self.max_abs_error:
+            return f"largest error {max_abs_error} is above the floor of {self.max_abs_error}"
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetPlan:
+    """How one target is made."""
+
+    target: Target
+    candidates: tuple[Candidate, ...]
+    floor: Floor = Floor()
+
+    def __post_init__(self) -> None:
+        if not self.candidates:
+            raise UsageError(f"target {self.target.name}: no candidate")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchivePlan:
+    """All that decides what a run makes of a source."""
+
+    targets: tuple[TargetPlan, ...]
+    max_pixels: int = DEFAULT_MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        names = [plan.target.name for plan in self.targets]
+        if not names:
+            raise UsageError("plan: at least one target is needed")
+        if duplicates := {name for name in names if names.count(name) > 1}:
+            raise UsageError(f"plan: target {', '.join(sorted(duplicates))} is given twice")
+        if self.max_pixels < 1:
+            raise UsageError(f"plan: max_pixels = {self.max_pixels}: at least 1")
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """As the catalog writes them."""
+        return tuple(plan.target.name for plan in self.targets)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything above: equal plans, equal digests."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()

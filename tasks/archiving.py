@@ -1,0 +1,204 @@
+"""The steps of an archive run, as Prefect tasks."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import ceil
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+
+from rescaling_core.plan import ArchivePlan
+from tasks import progress
+from tasks.catalog import Catalog, CatalogRow, RunRecord, open_catalog
+from tasks.cluster import Lost, WorkerPool
+from tasks.conversion import ConversionJob, ShardResult, killer_rows
+from tasks.inventory import scan
+from tasks.progress import Progress
+from tasks.shards import Shard, plan_shards
+from tasks.storage import Store, StorageError, open_store
+
+MAX_WAVES = 50
+"""Prefect sees waves of shards: its server is slow beyond about a hundred task runs a flow."""
+
+MAX_SHARD_IMAGES = 64
+MAX_SHARD_BYTES = 256 * 2**20
+SHARDS_PER_WORKER = 4
+"""At least this many where there are images enough, so that no worker idles at the end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRun:
+    """The difference between inventory and catalog."""
+
+    shards: tuple[Shard, ...]
+    listed: int
+    """Sources in the collection."""
+
+    @property
+    def pending(self) -> int:
+        """Sources that are new or changed."""
+        return sum(len(shard.sources) for shard in self.shards)
+
+    @property
+    def pending_bytes(self) -> int:
+        """Their sizes together."""
+        return sum(source.size for shard in self.shards for source in shard.sources)
+
+
+@dataclass(slots=True)
+class RunTally:
+    """Counts that grow as shards are committed. A source counts once, whatever its targets."""
+
+    archived: int = 0
+    kept: int = 0
+    quarantined: int = 0
+    source_bytes: int = 0
+    """Of the archived sources."""
+    stored_bytes: int = 0
+    """Of their LR objects."""
+    renditions: dict[str, int] = field(
+        default_factory=lambda: {"archived": 0, "kept": 0, "quarantined": 0}
+    )
+    shards: set[str] = field(default_factory=set)
+    """Ids of those counted: a wave that is tried again passes over them."""
+
+    def add(self, shard: Shard, rows: Sequence[CatalogRow]) -> None:
+        """Count the rows of one shard."""
+        self.shards.add(shard.shard_id)
+        by_source: dict[str, list[CatalogRow]] = {}
+        for row in rows:
+            by_source.setdefault(row.source_key, []).append(row)
+            self.renditions[row.state] += 1
+        for of_source in by_source.values():
+            states = {row.state for row in of_source}
+            if "quarantined" in states:
+                self.quarantined += 1
+            elif "archived" in states:
+                self.archived += 1
+                self.source_bytes += of_source[0].source_size
+                self.stored_bytes += sum(row.lr_bytes or 0 for row in of_source)
+            else:
+                self.kept += 1
+
+    @property
+    def sources(self) -> int:
+        """Sources accounted for."""
+        return self.archived + self.kept + self.quarantined
+
+
+def new_run_id() -> str:
+    """A name that sorts by time and is never given twice."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+
+
+@task(name="open source and archive", cache_policy=NO_CACHE)
+def open_for_writing(source_url: str, archive_url: str) -> tuple[Store, Store]:
+    """Open both stores and prove that the archive's honours conditional writes.
+
+    Raises:
+        UsageError: A wrong URL, a source that does not exist, no credentials.
+        StorageError: The archive's store lets two writers win.
+    """
+    source, archive = open_store(source_url), open_store(archive_url)
+    source.require_root()
+    archive.prove_conditional_writes()
+    return source, archive
+
+
+@task(name="plan shards", cache_policy=NO_CACHE)
+def plan_run(source: Store, catalog: Catalog | None, plan: ArchivePlan, workers: int) -> PlannedRun:
+    """List the collection and keep what the catalog does not have.
+
+    Args:
+        source: The collection.
+        catalog: None where there is no archive yet.
+        plan: Its targets decide what is missing.
+        workers: How many there will be to share the work.
+    """
+    listed = 0
+    pending: list[Any] = []
+    for batch in scan(source):
+        listed += batch.num_rows
+        progress.report(Progress(step="scan", done=listed, total=None))
+        pending.append(batch if catalog is None else catalog.pending(batch, plan.target_names))
+    count = sum(batch.num_rows for batch in pending)
+    max_images = min(MAX_SHARD_IMAGES, max(1, ceil(count / (workers * SHARDS_PER_WORKER))))
+    shards = plan_shards(
+        pending,
+        max_images=max_images,
+        max_bytes=MAX_SHARD_BYTES,
+        targets=plan.target_names,
+        plan_digest=plan.digest,
+    )
+    return PlannedRun(shards=tuple(shards), listed=listed)
+
+
+def waves_of(shards: Sequence[Shard], workers: int) -> Iterator[Sequence[Shard]]:
+    """Cut the shards of a run into at most `MAX_WAVES`, none too small to keep workers busy."""
+    step = max(workers * SHARDS_PER_WORKER, ceil(len(shards) / MAX_WAVES))
+    for start in range(0, len(shards), step):
+        yield shards[start : start + step]
+
+
+@task(
+    name="convert wave",
+    task_run_name="convert wave {number}",
+    cache_policy=NO_CACHE,
+    retries=2,
+    retry_delay_seconds=[2, 15],
+    retry_condition_fn=lambda _task, _run, state: _is_retryable(state),
+)
+def convert_wave(
+    number: int,
+    shards: Sequence[Shard],
+    pool: WorkerPool[Shard, ShardResult],
+    catalog: Catalog,
+    job: ConversionJob,
+    tally: RunTally,
+    planned: PlannedRun,
+) -> None:
+    """Convert shards and commit each as it comes back; a second try does what is left."""
+    logger = get_run_logger()
+    left = [shard for shard in shards if shard.shard_id not in tally.shards]
+    for result in pool.run(left):
+        done = _isolate(result, pool, job) if isinstance(result, Lost) else result
+        shard_id = done.shard.shard_id
+        committed = catalog.commit_shard(shard_id, done.rows)
+        tally.add(done.shard, done.rows)
+        logger.info("wave=%d shard=%s rows=%d new=%s", number, shard_id, len(done.rows), committed)
+        progress.report(
+            Progress(
+                step="convert",
+                done=tally.sources,
+                total=planned.pending,
+                nbytes=tally.source_bytes,
+            )
+        )
+
+
+def _isolate(
+    lost: Lost, pool: WorkerPool[Shard, ShardResult], job: ConversionJob
+) -> ShardResult:
+    """Convert the sources of a shard that killed its workers one by one.
+
+    The source that does it again goes to quarantine; its neighbours are converted.
+    """
+    shard: Shard = lost.job
+    rows: list[CatalogRow] = []
+    for result in pool.run(shard.singles()):
+        if isinstance(result, Lost):
+            rows.extend(killer_rows(result.job, shard, result.reason, job))
+        else:
+            rows.extend(result.rows)
+    return ShardResult(shard=shard, rows=tuple(rows), seconds=0.0)
+
+
+def _is_retryable(state: Any) -> bool:
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, StorageError) and error.retryable

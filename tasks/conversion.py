@@ -1,0 +1,136 @@
+"""Converting a shard: read, decode, convert, write. What happens inside a worker."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+
+from rescaling_core import __version__
+from rescaling_core.convert import Kept, convert
+from rescaling_core.errors import PhotoError, UnsupportedImageError
+from rescaling_core.photo import Photo, decode_photo
+from rescaling_core.plan import ArchivePlan, TargetPlan
+from tasks.catalog import CatalogRow
+from tasks.models import load_model
+from tasks.rows import RowWriter
+from tasks.shards import Shard, SourceObject
+from tasks.storage import Store, open_store
+
+SOFTWARE = f"refold {__version__}"
+
+READS_AHEAD = 4
+"""Sources fetched while earlier ones are converted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionJob:
+    """What every worker of a run is told once."""
+
+    source_url: str
+    archive_url: str
+    plan: ArchivePlan
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardResult:
+    """What became of a shard: rows ready to commit."""
+
+    shard: Shard
+    rows: tuple[CatalogRow, ...]
+    seconds: float
+
+
+class ShardConverter:
+    """Holds the stores and the networks for the life of a worker process."""
+
+    def __init__(self, job: ConversionJob) -> None:
+        self._job = job
+        self._source = open_store(job.source_url)
+        self._archive = open_store(job.archive_url)
+        if cpus := os.environ.get("OMP_NUM_THREADS"):  # Ray sets it to the worker's share
+            torch.set_num_threads(max(1, int(cpus)))
+
+    def convert(self, shard: Shard) -> ShardResult:
+        """Convert every source of a shard and write the LR objects.
+
+        Nothing is committed here: the rows count once the caller has committed them.
+        Deliberate errors about a source become its row; storage errors are raised, since the
+        whole shard is then to be tried again.
+        """
+        started = time.monotonic()
+        with ThreadPoolExecutor(max_workers=READS_AHEAD) as pool:
+            rows = [
+                row
+                for source, data in _read_ahead(pool, self._source, shard.sources)
+                for row in self._convert_source(source, data, shard)
+            ]
+        return ShardResult(shard=shard, rows=tuple(rows), seconds=time.monotonic() - started)
+
+    def _convert_source(self, source: SourceObject, data: bytes | None, shard: Shard) -> list[CatalogRow]:
+        """One row for each target, whatever happens."""
+        plan = self._job.plan
+        record = RowWriter(self._job.run_id, shard.shard_id, source, plan.target_names, data)
+        if data is None:
+            return record.quarantined("listed, but gone when it was to be read", "SourceVanished")
+        if len(data) != source.size:
+            reason = f"listed with {source.size} bytes, read {len(data)}: it is being changed"
+            return record.quarantined(reason, "SourceChanged")
+        try:
+            photo = decode_photo(data, max_pixels=plan.max_pixels)
+        except UnsupportedImageError as error:
+            return [record.kept(name, str(error)) for name in plan.target_names]
+        except PhotoError as error:
+            return record.quarantined(str(error), type(error).__name__)
+        return [self._convert_target(photo, target, record) for target in plan.targets]
+
+    def _convert_target(self, photo: Photo, plan: TargetPlan, record: RowWriter) -> CatalogRow:
+        outcome = convert(photo, record.source_ref, plan, load_model, software=SOFTWARE)
+        if isinstance(outcome, Kept):
+            return record.kept(plan.target.name, outcome.reason, outcome.best)
+        digest = hashlib.sha256(outcome.lr_data).hexdigest()
+        key = rendition_key(plan.target.name, record.source_ref.key, digest, outcome.extension)
+        self._archive.put_new(key, outcome.lr_data)
+        return record.archived(outcome, key, digest)
+
+
+def killer_rows(single: Shard, shard: Shard, reason: str, job: ConversionJob) -> list[CatalogRow]:
+    """The rows of a source that killed every worker it was given to."""
+    (source,) = single.sources
+    record = RowWriter(job.run_id, shard.shard_id, source, job.plan.target_names, None)
+    return record.quarantined(reason, "WorkerDied")
+
+
+def rendition_key(target: str, source_key: str, digest: str, extension: str) -> str:
+    """Where an LR object lies in an archive: immutable, since named by its own digest."""
+    return f"renditions/{target}/{source_key}/{digest[:32]}{extension}"
+
+
+def _read_ahead(
+    pool: ThreadPoolExecutor, store: Store, sources: tuple[SourceObject, ...]
+) -> Iterator[tuple[SourceObject, bytes | None]]:
+    """Yield sources with their bytes in order, a few fetched ahead; None for a vanished one."""
+    waiting = iter(sources)
+    ahead: list[tuple[SourceObject, Future[bytes | None]]] = []
+    for source in islice(waiting, READS_AHEAD):
+        ahead.append((source, pool.submit(_read, store, source.key)))
+    while ahead:
+        source, future = ahead.pop(0)
+        data = future.result()
+        for following in islice(waiting, 1):
+            ahead.append((following, pool.submit(_read, store, following.key)))
+        yield source, data
+
+
+def _read(store: Store, key: str) -> bytes | None:
+    try:
+        return store.get(key)
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,23 @@
+"""Rescalers as a worker process holds them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+
+from rescaling_core import zoo
+from rescaling_core.zoo import LoadedRescaler
+
+
+@lru_cache(maxsize=8)
+def load_model(rescaler: str) -> LoadedRescaler:
+    """Load a rescaler once per process, on the GPU if this process was given one.
+
+    Raises:
+        UsageError: There is no such rescaler.
+    """
+    loaded = zoo.load(rescaler)
+    if torch.cuda.is_available():
+        loaded.rescaler.cuda()
+    return loaded

@@ -1,0 +1,125 @@
+"""Restoring renditions from storage: read, check, restore, write. What a worker does."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from rescaling_core.errors import RefoldError, RestorationMismatchError
+from rescaling_core.metadata import RestorationMetadata
+from rescaling_core.photo import encode_photo
+from rescaling_core.restore import restore
+from tasks.models import load_model
+from tasks.storage import Store, open_store
+
+RESTORED_FORMAT = "PNG"
+RESTORED_EXTENSION = ".png"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreRequest:
+    """One rendition to restore, and where to."""
+
+    source_key: str
+    lr_key: str
+    lr_sha256: str
+    metadata_json: str
+    output_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """A restoration that agreed with what was recorded, and was written."""
+
+    source_key: str
+    output_key: str
+    psnr_y: float | None
+    """dB, as measured against the source when it was archived."""
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotRestored:
+    """A restoration that was refused, and why."""
+
+    source_key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestorationJob:
+    """What every worker of a restore run is told once."""
+
+    archive_url: str
+    destination_url: str
+    overwrite: bool
+
+
+class Restorer:
+    """Holds the stores and the networks for the life of a worker process."""
+
+    def __init__(self, job: RestorationJob) -> None:
+        self._overwrite = job.overwrite
+        self._archive = open_store(job.archive_url)
+        self._destination = open_store(job.destination_url)
+        if cpus := os.environ.get("OMP_NUM_THREADS"):  # Ray sets it to the worker's share
+            torch.set_num_threads(max(1, int(cpus)))
+
+    def restore(self, request: RestoreRequest) -> Restored | NotRestored:
+        """Restore one rendition; what goes wrong with it comes back as a value."""
+        try:
+            return self._restore(request)
+        except (RefoldError, FileNotFoundError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            return NotRestored(source_key=request.source_key, reason=reason)
+
+    def _restore(self, request: RestoreRequest) -> Restored:
+        lr_data = self._archive.get(request.lr_key)
+        if hashlib.sha256(lr_data).hexdigest() != request.lr_sha256:
+            raise RestorationMismatchError(
+                f"{request.lr_key}: its bytes are not those that were archived"
+            )
+        recorded = RestorationMetadata.from_json(request.metadata_json)
+        data = encode_photo(restore(lr_data, load_model, recorded=recorded), format=RESTORED_FORMAT)
+        write_output(self._destination, request.output_key, data, overwrite=self._overwrite)
+        return Restored(
+            source_key=request.source_key,
+            output_key=request.output_key,
+            psnr_y=recorded.psnr_y,
+            nbytes=len(data),
+        )
+
+
+def write_output(store: Store, key: str, data: bytes, *, overwrite: bool) -> None:
+    """Write a restored file; one that is already there with the same bytes is fine.
+
+    Raises:
+        RefoldError: Something else lies there and `overwrite` is off.
+    """
+    if overwrite:
+        store.put(key, data)
+    elif not store.put_new(key, data) and store.get(key) != data:
+        raise RefoldError(f"{key}: exists with other content; --overwrite replaces it")
+
+
+def output_names(source_keys: Iterable[str]) -> Mapping[str, str]:
+    """Name the restored file of each source: its own key, and `.png` behind it unless it has that.
+
+    Restored files are PNG, since a restoration is to be kept as it was checked. Two sources never
+    share a name: `a.jpg` becomes `a.jpg.png`, or `a.jpg.restored.png` where that is a source too.
+    """
+    keys = list(source_keys)
+    taken = {key for key in keys if key.lower().endswith(RESTORED_EXTENSION)}
+    names: dict[str, str] = {}
+    for key in keys:
+        name = key
+        if key not in taken:
+            name = key + RESTORED_EXTENSION
+            if name in taken:
+                name = f"{key}.restored{RESTORED_EXTENSION}"
+        names[key] = name
+    return names

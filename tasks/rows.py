@@ -1,0 +1,98 @@
+"""What became of a source, as catalog rows."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from rescaling_core.convert import Rendition, SourceRef
+from rescaling_core.metadata import RestorationMetadata
+from tasks.catalog import CatalogRow
+from tasks.shards import SourceObject
+
+
+@dataclass(slots=True)
+class RowWriter:
+    """Writes the rows of one source, one for each target."""
+
+    run_id: str
+    shard_id: str
+    source: SourceObject
+    targets: tuple[str, ...]
+    data: bytes | None
+    """The source's bytes; None if they could not be had."""
+    _since: float = field(default_factory=time.monotonic)
+
+    @property
+    def source_ref(self) -> SourceRef:
+        """The source as the core knows it."""
+        return SourceRef(
+            key=self.source.key,
+            etag=self.source.etag,
+            size=self.source.size,
+            sha256=self._sha256() or "",
+        )
+
+    def archived(self, rendition: Rendition, lr_key: str, lr_sha256: str) -> CatalogRow:
+        """A rendition that was restored from its bytes and lies in storage."""
+        return self._row(
+            rendition.target.name,
+            "archived",
+            lr_key=lr_key,
+            lr_sha256=lr_sha256,
+            lr_bytes=len(rendition.lr_data),
+            metadata_json=rendition.metadata.to_json(),
+            **_described(rendition.metadata),
+        )
+
+    def kept(
+        self, target: str, reason: str, best: RestorationMetadata | None = None
+    ) -> CatalogRow:
+        """The source stays as it is; `best` is what was reached."""
+        return self._row(target, "kept", reason=reason, **({} if best is None else _described(best)))
+
+    def quarantined(self, reason: str, error_class: str) -> list[CatalogRow]:
+        """The source could not be converted to any target."""
+        return [
+            self._row(target, "quarantined", reason=reason, error_class=error_class)
+            for target in self.targets
+        ]
+
+    def _sha256(self) -> str | None:
+        return None if self.data is None else hashlib.sha256(self.data).hexdigest()
+
+    def _row(self, target: str, state: Any, **values: Any) -> CatalogRow:
+        now = time.monotonic()
+        seconds, self._since = now - self._since, now
+        return CatalogRow(
+            source_key=self.source.key,
+            source_etag=self.source.etag,
+            source_size=self.source.size,
+            source_sha256=self._sha256(),
+            target=target,
+            state=state,
+            seconds=seconds,
+            run_id=self.run_id,
+            shard_id=self.shard_id,
+            committed_at=datetime.now(UTC),
+            **values,
+        )
+
+
+def _described(metadata: RestorationMetadata) -> dict[str, Any]:
+    """The columns that repeat what the restoration metadata hold."""
+    return {
+        "rescaler": metadata.rescaler,
+        "weights_sha256": metadata.weights_sha256,
+        "scale": metadata.scale,
+        "codec": metadata.codec,
+        "quality": metadata.quality,
+        "psnr_y": metadata.psnr_y,
+        "ssim_y": metadata.ssim_y,
+        "width": metadata.width,
+        "height": metadata.height,
+        "mode": metadata.mode,
+    }
