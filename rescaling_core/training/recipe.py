@@ -21,7 +21,7 @@ _STRICT: Final = {"extra": "forbid"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Optimisation:
-    """The optimiser and its schedule: AdamW, linear warm-up, then a half cosine."""
+    """The optimiser and its schedule: AdamW; warm-up, plateau, half cosine."""
 
     __pydantic_config__: ClassVar = _STRICT
 
@@ -35,6 +35,8 @@ class Optimisation:
     final_learning_rate: float = 1e-6
     warmup: int = 100
     """Steps over which the learning rate rises from zero."""
+    decay: float = 1.0
+    """Share of the steps, at the end, over which it falls; before, it stays at its highest."""
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.0
     clip: float = 1.0
@@ -52,6 +54,8 @@ class Optimisation:
                 raise UsageError(f"recipe: optimisation.{name} = {getattr(self, name)}: at least 1")
         if not self.learning_rate > 0 or not self.clip > 0:
             raise UsageError("recipe: learning_rate and clip are above 0")
+        if not 0 < self.decay <= 1:
+            raise UsageError(f"recipe: optimisation.decay = {self.decay:g}: above 0, at most 1")
         if not 0 <= self.ema < 1:
             raise UsageError(f"recipe: optimisation.ema = {self.ema:g}: at least 0, below 1")
 

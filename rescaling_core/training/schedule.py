@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 
 
 def learning_rate(step: int, plan: Optimisation) -> float:
-    """The learning rate of step `step`, counted from 0: linear warm-up, then a half cosine."""
+    """The learning rate of step `step`, counted from 0: warm-up, plateau, half cosine.
+
+    As the plateau does not depend on the number of steps, a run that is still on it can be given
+    more or fewer.
+    """
     if step < plan.warmup:
         return plan.learning_rate * (step + 1) / plan.warmup
-    done = (step - plan.warmup) / max(1, plan.steps - plan.warmup)
-    share = (1 + cos(pi * min(1.0, done))) / 2
+    falling = max(1.0, plan.decay * plan.steps)
+    done = min(1.0, max(0.0, (step - (plan.steps - falling)) / falling))
+    share = (1 + cos(pi * done)) / 2
     return plan.final_learning_rate + share * (plan.learning_rate - plan.final_learning_rate)
 
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import torch
 
 from rescaling_core import metrics
-from rescaling_core.networks.latent import seeded_generator
-from rescaling_core.networks.resampling import resize
+from rescaling_core.networks.filters import FilterRescaler
+from rescaling_core.networks.latent import LatentPolicy
+from rescaling_core.rescale import downscale_pixels, restore_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rescaling_core.arrays import U8Array
     from rescaling_core.networks import Rescaler
+
+
+_BICUBIC: Final = FilterRescaler(kernel="bicubic", latent_policy=LatentPolicy("none"))
+_LATENT_SEED: Final = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,27 +72,17 @@ def _measure(
     channel: Callable[[U8Array], tuple[U8Array, int]] | None,
 ) -> tuple[float, float, float, float, float]:
     size = (hr.shape[0], hr.shape[1])
-    x = torch.from_numpy(hr).permute(2, 0, 1)[None].float() / 255
-    with torch.inference_mode():
-        lr = to_pixels(rescaler.downscale(x, scale).lr)
-        decoded, nbytes = (lr, lr.nbytes) if channel is None else channel(lr)
-        y = torch.from_numpy(decoded).permute(2, 0, 1)[None].float() / 255
-        restored = to_pixels(rescaler.upscale(y, size, scale=scale, generator=seeded_generator(0)))
-        guide = to_pixels(resize(x, (lr.shape[0], lr.shape[1]), scale=1 / scale))
+    lr = downscale_pixels(rescaler, hr, scale)
+    decoded, nbytes = (lr, lr.nbytes) if channel is None else channel(lr)
+    restored = restore_pixels(rescaler, decoded, size, scale, seed=_LATENT_SEED)
     border = ceil(scale)
     return (
         metrics.psnr_y(restored, hr, border=border),
         metrics.ssim_y(restored, hr, border=border),
         metrics.psnr(restored, hr, border=border),
-        metrics.psnr_y(lr, guide),
+        metrics.psnr_y(lr, downscale_pixels(_BICUBIC, hr, scale)),
         8 * nbytes / (size[0] * size[1]),
     )
-
-
-def to_pixels(batch: torch.Tensor) -> U8Array:
-    """(1, 3, H, W) near [0, 1] → (H, W, 3), clamped and rounded half to even."""
-    rounded = (batch[0].clamp(0, 1) * 255).round().to(torch.uint8)
-    return rounded.permute(1, 2, 0).contiguous().numpy()
 
 
 def _mod_crop(image: U8Array, scale: float) -> U8Array:

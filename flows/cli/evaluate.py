@@ -1,0 +1,52 @@
+"""`refold evaluate`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.markdown import Markdown
+
+from flows.cli.console import Json, Verbose, err, out, print_json, progress_bar
+
+
+def evaluate(
+    sets_dir: Annotated[str, typer.Argument(help="Folder with one folder of images a set.")],
+    rescaler: Annotated[
+        list[str] | None, typer.Option(help="Rescaler id or weights file; by default all.")
+    ] = None,
+    scale: Annotated[
+        list[float] | None, typer.Option(help="HR side / LR side; by default the rescaler's.")
+    ] = None,
+    codec: Annotated[
+        str, typer.Option(help="Of the LR images; jpeg-420 is the papers' JPEG.")
+    ] = "png",
+    quality: Annotated[list[int] | None, typer.Option(help="On the codec's own scale.")] = None,
+    only: Annotated[list[str] | None, typer.Option("--set", help="Only this set.")] = None,
+    folder: Annotated[
+        str | None, typer.Option("--out", help="Folder for the tables, as Parquet, Markdown, PNG.")
+    ] = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Measure rescalers over benchmark sets as the papers do."""
+    from flows.evaluate import EvaluationOptions
+    from flows.evaluate import evaluate as flow
+    from tasks.evaluation import render_markdown
+
+    options = EvaluationOptions(
+        rescalers=tuple(rescaler or ()),
+        scales=tuple(scale or ()),
+        codec=codec,
+        qualities=tuple(quality or ()),
+        sets=tuple(only or ()),
+    )
+    with progress_bar("evaluate"):
+        rows = flow(sets_url=sets_dir, options=options, out=folder)
+    if json:
+        print_json({"rows": [asdict(row) for row in rows]})
+        return
+    out.print(Markdown(render_markdown(rows)))
+    if folder is not None:
+        err.print(f"tables written to {folder}")
