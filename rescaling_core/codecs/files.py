@@ -139,7 +139,7 @@ def read_extras(data: bytes) -> FileExtras:
     except PhotoError as error:
         raise CodecError(f"LR file: {error}") from error
     icc = info.get("icc_profile") or None
-    xmp = jxl.xmp(data) if is_jxl else info.get("xmp")
+    xmp = jxl.box(data, b"xml ") if is_jxl else info.get("xmp")
     return FileExtras(
         icc=jxl.stated_profile(icc) if is_jxl else icc,
         exif=exif_block.without_prefix(info.get("exif")),
@@ -155,7 +155,7 @@ def read_xmp(data: bytes) -> bytes | None:
     """
     if data.startswith(jxl.CONTAINER_SIGNATURE):
         try:
-            return jxl.xmp(data)
+            return jxl.box(data, b"xml ")
         except ValueError as error:
             raise CodecError(f"LR file: {error}") from error
     return read_extras(data).xmp

@@ -7,7 +7,6 @@ overwritten in place: pixels cannot change, and nothing is encoded twice.
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING
 
 from rescaling_core import codecs
@@ -15,7 +14,7 @@ from rescaling_core.codecs import CodecSpec, FileExtras
 from rescaling_core.errors import CodecError, MetadataError
 from rescaling_core.metadata.record import RestorationMetadata
 from rescaling_core.metadata.xmp import build_packet, parse_packet
-from rescaling_core.photo.headers import png_chunks
+from rescaling_core.photo import png
 
 if TYPE_CHECKING:
     from rescaling_core.arrays import U8Array
@@ -62,8 +61,8 @@ def finalise(lr_data: bytes, metadata: RestorationMetadata) -> bytes:
     at = lr_data.index(old)
     out = bytearray(lr_data)
     out[at : at + len(old)] = new
-    if lr_data.startswith(b"\x89PNG"):
-        _mend_png(out, at)
+    if lr_data.startswith(png.SIGNATURE):
+        png.with_checksum(out, at)
     return bytes(out)
 
 
@@ -81,11 +80,3 @@ def read_metadata(data: bytes) -> RestorationMetadata:
     if text is None:
         raise MetadataError("no restoration metadata: the file was not made by Refold, or lost it")
     return RestorationMetadata.from_json(text)
-
-
-def _mend_png(data: bytearray, changed: int) -> None:
-    """Write the check sum of the chunk around an offset anew."""
-    for _, at, length in png_chunks(bytes(data)):
-        if at <= changed < at + length:
-            checksum = zlib.crc32(data[at - 4 : at + length])
-            data[at + length : at + length + 4] = checksum.to_bytes(4, "big")

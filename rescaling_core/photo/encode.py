@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from PIL import Image, PngImagePlugin
 
 from rescaling_core.errors import CodecError
-from rescaling_core.photo import exif
+from rescaling_core.photo import exif, jpeg, png
 
 if TYPE_CHECKING:
     from rescaling_core.photo.record import Photo
@@ -36,20 +37,17 @@ def encode_photo(photo: Photo, *, format: str = "PNG") -> bytes:
         raise CodecError(f"format {format}: restored files are written as PNG, TIFF or JPEG")
     if format == "JPEG" and photo.alpha is not None:
         raise CodecError("JPEG holds no alpha: restore to PNG or TIFF")
+    image = as_image(photo)
     options: dict[str, Any] = {"icc_profile": photo.icc}
     if photo.dpi is not None:
         options["dpi"] = photo.dpi
     if photo.exif:
         options["exif"] = exif.PREFIX + photo.exif
-    options |= {"PNG": _png_options, "TIFF": _tiff_options, "JPEG": _jpeg_options}[format](photo)
-    buffer = io.BytesIO()
+    write = {"PNG": _write_png, "TIFF": _write_tiff, "JPEG": _write_jpeg}[format]
     try:
-        as_image(photo).save(buffer, format, **options)
-    except (OSError, ValueError) as error:
+        return write(photo, image, options)
+    except (OSError, ValueError, struct.error) as error:
         raise CodecError(f"cannot write {format}: {error}") from error
-    if format == "JPEG":
-        buffer.write(photo.traits.trailer)
-    return buffer.getvalue()
 
 
 def as_image(photo: Photo) -> Image.Image:
@@ -60,34 +58,52 @@ def as_image(photo: Photo) -> Image.Image:
     return Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
 
 
-def _png_options(photo: Photo) -> dict[str, Any]:
-    chunks = PngImagePlugin.PngInfo()
+def _write_png(photo: Photo, image: Image.Image, options: dict[str, Any]) -> bytes:
+    added = list(photo.traits.png_chunks)
     if photo.xmp:
+        chunks = PngImagePlugin.PngInfo()
         chunks.add_itxt("XML:com.adobe.xmp", photo.xmp)
-    for kind, data in photo.traits.png_chunks:
-        chunks.add(kind.encode("latin-1"), data)
-    return {"pnginfo": chunks}
+        options["pnginfo"] = chunks
+    if photo.traits.iptc:
+        added.append(png.raw_profile("iptc", photo.traits.iptc))
+    if photo.traits.jpeg is not None:
+        segments = photo.traits.jpeg.segments
+        if resources := jpeg.photoshop_resources(segments):
+            added.append(png.raw_profile("8bim", resources))
+        added += [
+            png.text_chunk("Comment", comment.decode("utf-8", "replace"))
+            for comment in jpeg.comments(segments)
+        ]
+    return png.with_chunks(_saved(image, "PNG", options), added)
 
 
-def _tiff_options(photo: Photo) -> dict[str, Any]:
+def _write_tiff(photo: Photo, image: Image.Image, options: dict[str, Any]) -> bytes:
     tags: dict[int, bytes] = {}
     if photo.xmp:
         tags[700] = photo.xmp
     if photo.traits.iptc:
         tags[33723] = photo.traits.iptc
-    return {"tiffinfo": tags, "compression": "tiff_adobe_deflate"}
+    if photo.traits.jpeg is not None and (
+        resources := jpeg.photoshop_resources(photo.traits.jpeg.segments)
+    ):
+        tags[34377] = resources
+    return _saved(image, "TIFF", options | {"tiffinfo": tags, "compression": "tiff_adobe_deflate"})
 
 
-def _jpeg_options(photo: Photo) -> dict[str, Any]:
-    options: dict[str, Any] = {"xmp": photo.xmp}
+def _write_jpeg(photo: Photo, image: Image.Image, options: dict[str, Any]) -> bytes:
+    options["xmp"] = photo.xmp
     traits = photo.traits.jpeg
     if traits is None:
-        return options | {"quality": 95, "subsampling": "4:4:4"}
-    options |= {
-        "qtables": [list(table) for table in traits.quantisation],
-        "progressive": traits.progressive,
-        "extra": traits.segments,
-    }
+        return _saved(image, "JPEG", options | {"quality": 95, "subsampling": "4:4:4"})
+    options["qtables"] = [list(table) for table in traits.quantisation]
+    options["progressive"] = traits.progressive
+    options["extra"] = traits.segments
     if traits.subsampling:
         options["subsampling"] = traits.subsampling
-    return options
+    return _saved(image, "JPEG", options) + photo.traits.trailer
+
+
+def _saved(image: Image.Image, format: str, options: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()

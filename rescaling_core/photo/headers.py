@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from rescaling_core.errors import UnsupportedImageError
 from rescaling_core.photo import jxl
 
 _MAGIC: Final = (
@@ -99,40 +98,3 @@ def _webp_size(data: bytes) -> tuple[int, int]:
         w, h = struct.unpack_from("<HH", data, 26)
         return w & 0x3FFF, h & 0x3FFF
     raise ValueError(f"unknown first chunk {chunk!r}")
-
-
-def png_chunks(data: bytes) -> list[tuple[bytes, int, int]]:
-    """List the chunks of a PNG as (type, offset of the data, length).
-
-    Raises:
-        ValueError: The file ends early or holds no end chunk.
-    """
-    chunks = []
-    at = 8
-    while at + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        kind = data[at + 4 : at + 8]
-        if at + 12 + length > len(data):
-            break
-        chunks.append((kind, at + 8, length))
-        if kind == b"IEND":
-            return chunks
-        at += 12 + length
-    raise ValueError("the file ends before its end chunk")
-
-
-def check_avif(data: bytes) -> None:
-    """Refuse an AVIF of more than 8 bits per sample, which Pillow cuts to 8.
-
-    Raises:
-        UnsupportedImageError: It has more.
-    """
-    # The depth stands in the AV1 configuration property: marker and version (0x81), profile and
-    # level, then flags whose bit 6 says "more than 8 bits".
-    at = data.find(b"av1C")
-    while at >= 0:
-        if data[at + 4 : at + 5] == b"\x81" and len(data) > at + 6 and data[at + 6] & 0x40:
-            raise UnsupportedImageError(
-                "10- or 12-bit samples: the networks carry 8-bit grey and RGB only"
-            )
-        at = data.find(b"av1C", at + 4)

@@ -6,12 +6,11 @@ Source: ISO/IEC 18181-1:2024, annex D (image header); 18181-2 (container).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rescaling_core.errors import UnsupportedImageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from rescaling_core.photo import boxes
+from rescaling_core.photo.record import TOO_DEEP
 
 CONTAINER_SIGNATURE: Final = b"\0\0\0\x0cJXL \r\n\x87\n"
 _RATIOS: Final = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
@@ -95,31 +94,11 @@ def read_header(data: bytes) -> JxlHeader:
     )
 
 
-def boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Walk the boxes of a container as (type, offset of the content, end); none if bare.
-
-    Raises:
-        ValueError: A box is damaged.
-    """
-    if not data.startswith(CONTAINER_SIGNATURE):
-        return
-    at = 0
-    while at + 8 <= len(data):
-        size, start = int.from_bytes(data[at : at + 4], "big"), at + 8
-        if size == 1:
-            size, start = int.from_bytes(data[at + 8 : at + 16], "big"), at + 16
-        end = len(data) if size == 0 else at + size
-        if end < start or end > len(data):
-            raise ValueError("JPEG XL: a box reaches past the end")
-        yield data[at + 4 : at + 8], start, end
-        at = end
-
-
 def _codestream_start(data: bytes) -> bytes:
     if not data.startswith(CONTAINER_SIGNATURE):
         return data[:80]
     parts = b""
-    for kind, start, end in boxes(data):
+    for kind, start, end in boxes.walk(data):
         if kind == b"jxlc":
             return data[start : min(end, start + 80)]
         if kind == b"jxlp":  # four bytes of sequence number come first
@@ -158,17 +137,20 @@ def check(data: bytes) -> None:
         raise UnsupportedImageError("JXL with a preview image: it would be lost")
     if header.bits > 8 or header.is_float:
         kind = "floating-point" if header.is_float else f"{header.bits}-bit"
-        raise UnsupportedImageError(f"{kind} samples: the networks carry 8-bit grey and RGB only")
+        raise UnsupportedImageError(f"{kind} samples: {TOO_DEEP}")
     if header.extra_channels > 1:
         raise UnsupportedImageError("JXL with channels beside colour and alpha: they would be lost")
+    if box(data, b"brob") is not None and box(data, b"jbrd") is None:
+        raise UnsupportedImageError("JXL with compressed metadata, which cannot be read here")
 
 
-def xmp(data: bytes) -> bytes | None:
-    """The XMP packet of a container."""
-    for kind, start, end in boxes(data):
-        if kind == b"xml ":
-            return data[start:end]
-    return None
+def box(data: bytes, kind: bytes) -> bytes | None:
+    """The content of a container's box; None if it has none, or the file is bare.
+
+    Raises:
+        ValueError: The container is damaged.
+    """
+    return boxes.first(data, kind) if data.startswith(CONTAINER_SIGNATURE) else None
 
 
 def stated_profile(icc: bytes | None) -> bytes | None:

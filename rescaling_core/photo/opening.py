@@ -53,6 +53,27 @@ def available_formats() -> frozenset[str]:
     return frozenset(name for name in FORMATS if name in Image.OPEN)
 
 
+def identify(data: bytes) -> str:
+    """Name the format of a file that can be opened here, as Pillow does.
+
+    Raises:
+        UnreadableImageError: Empty, or not an image.
+        UnsupportedImageError: An image of a format that is not opened here.
+    """
+    if not data:
+        raise UnreadableImageError("empty: 0 bytes")
+    name = headers.identify(data)
+    if name is None:
+        raise UnreadableImageError("not an image of a known format")
+    if name not in FORMATS:
+        raise UnsupportedImageError(f"format {name} is not one that is archived")
+    if name not in available_formats():
+        install = INSTALL.get(name)
+        hint = f"pip install '{install}'" if install else "this build of Pillow lacks it"
+        raise UnsupportedImageError(f"format {name} cannot be read here: {hint}")
+    return name
+
+
 @contextmanager
 def open_image(data: bytes, *, max_pixels: int) -> Iterator[ImageFile]:
     """Open an image without decoding its pixels, and turn what goes wrong into `PhotoError`.
@@ -65,41 +86,47 @@ def open_image(data: bytes, *, max_pixels: int) -> Iterator[ImageFile]:
         UnreadableImageError: Empty, damaged, or not an image; also for what decoders raise while
             the caller works on the image.
         ImageTooLargeError: It has more pixels than allowed.
-        UnsupportedImageError: A format that is not opened here.
+        UnsupportedImageError: An image of a format that is not opened here.
     """
-    name = _identify(data)
-    try:
-        if size := headers.peek_size(name, data):
-            _check_size(size, max_pixels)
+    name = identify(data)
+    with decoder_errors(name):
+        check_size(headers.peek_size(name, data), max_pixels)
         factory, _ = Image.OPEN[name]
         with factory(io.BytesIO(data), "") as image:
-            _check_size(image.size, max_pixels)
+            check_size(image.size, max_pixels)
             yield image
+
+
+@contextmanager
+def decoder_errors(name: str) -> Iterator[None]:
+    """Turn whatever a decoder raises into `PhotoError`: on damaged bytes that is any class.
+
+    Raises:
+        UnreadableImageError: The decoder failed.
+        ImageTooLargeError: Pillow's own limit was reached.
+    """
+    try:
+        yield
     except PhotoError:
         raise
     except Image.DecompressionBombError as error:
         raise ImageTooLargeError(f"{name}: {error}") from error
     except Exception as error:
-        # Decoders raise nearly every class there is when bytes are damaged.
-        raise UnreadableImageError(f"{name}: damaged or truncated: {_one_line(error)}") from error
+        text = " ".join(str(error).split())[:200] or "the decoder says no more"
+        raise UnreadableImageError(
+            f"{name}: damaged or truncated: {type(error).__name__}: {text}"
+        ) from error
 
 
-def _identify(data: bytes) -> str:
-    if not data:
-        raise UnreadableImageError("empty: 0 bytes")
-    name = headers.identify(data)
-    if name is None:
-        raise UnreadableImageError("not an image of a known format")
-    if name not in FORMATS:
-        raise UnsupportedImageError(f"format {name} is not one that is archived")
-    if name not in available_formats():
-        install = INSTALL.get(name)
-        hint = f": pip install '{install}'" if install else " in this build of Pillow"
-        raise UnsupportedImageError(f"format {name} cannot be read here{hint}")
-    return name
+def check_size(size: tuple[int, int] | None, max_pixels: int) -> None:
+    """Refuse what has more pixels than allowed, or none.
 
-
-def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+    Raises:
+        UnreadableImageError: A side is 0.
+        ImageTooLargeError: There are too many.
+    """
+    if size is None:
+        return
     width, height = size
     if width < 1 or height < 1:
         raise UnreadableImageError(f"damaged: its size is {width} x {height}")
@@ -107,8 +134,3 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
         raise ImageTooLargeError(
             f"{width} x {height} is {width * height} pixels; at most {max_pixels} are allowed"
         )
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or "no more is known"
-    return f"{type(error).__name__}: {text[:200]}"

@@ -14,6 +14,10 @@ MODES: Final = {"L": (1, False), "LA": (1, True), "RGB": (3, False), "RGBA": (3,
 """The modes that go through the networks: planes of colour, and whether there is alpha."""
 
 
+TOO_DEEP: Final = "the networks carry 8-bit grey and RGB only"
+"""Why other samples are kept."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JpegTraits:
     """How a JPEG source was written."""
@@ -21,7 +25,7 @@ class JpegTraits:
     quantisation: tuple[tuple[int, ...], ...]
     """Tables of 64 values, in natural (not zigzag) order."""
     subsampling: str | None
-    """`4:4:4`, `4:2:2`, `4:2:0`; None where there is no chroma or it is sampled otherwise."""
+    """`4:4:4`, `4:2:2` or `4:2:0`; None where there is no chroma or it is sampled otherwise."""
     progressive: bool
     segments: bytes = b""
     """APPn and COM segments not read into a field of `Photo` or `Traits`, one after the other."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from rescaling_core.errors import UnsupportedImageError
 from rescaling_core.photo import exif as exif_block
-from rescaling_core.photo.record import MODES
+from rescaling_core.photo.record import MODES, TOO_DEEP
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -48,9 +48,9 @@ def check(image: ImageFile) -> None:
         raise UnsupportedImageError("TIFF of a reduced image or mask: only a part would be carried")
     depths = tags.get(258, (1,))
     if max(depths) > 8:
-        raise UnsupportedImageError(
-            f"{max(depths)}-bit samples: the networks carry 8-bit grey and RGB only"
-        )
+        raise UnsupportedImageError(f"{max(depths)}-bit samples: {TOO_DEEP}")
+    if any(kind != 1 for kind in tags.get(339, (1,))):
+        raise UnsupportedImageError(f"signed or floating-point samples: {TOO_DEEP}")
     if image.mode in MODES:
         planes, has_alpha = MODES[image.mode]
         samples = tags.get(277, 1)
