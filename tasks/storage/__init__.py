@@ -1,0 +1,51 @@
+"""Object stores and local folders behind one interface.
+
+Only this package imports fsspec and s3fs. Addresses (URLs, keys) cross process borders; the
+connections behind a `Store` never do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rescaling_core.errors import UsageError
+from tasks.storage.base import ObjectInfo, Store
+from tasks.storage.errors import ObjectNotFoundError, StorageError, UnstorableKeyError
+from tasks.storage.local import LocalStore
+
+__all__ = [
+    "ObjectInfo",
+    "ObjectNotFoundError",
+    "StorageError",
+    "Store",
+    "UnstorableKeyError",
+    "open_store",
+]
+
+
+def open_store(url: str) -> Store:
+    """Open a store by its URL; nothing is created, and nothing need exist yet.
+
+    Args:
+        url: A path, `file://path`, `s3://bucket/prefix`, or another fsspec URL. Taken as it is:
+            percent signs, spaces and question marks are not decoded.
+
+    Raises:
+        UsageError: Not a URL of a known kind, or no credentials for it.
+    """
+    if not url:
+        raise UsageError("a store needs a path or a URL, not an empty text")
+    protocol, separator, rest = url.partition("://")
+    if not separator:
+        return LocalStore(url, Path(url))
+    if protocol in ("file", "local"):
+        if not rest.startswith("/"):
+            raise UsageError(f"{url}: a file URL has three slashes, such as file:///data/photos")
+        return LocalStore(url, Path(rest))
+    if protocol in ("s3", "s3a"):
+        from tasks.storage.s3 import S3Store
+
+        return S3Store(url, rest)
+    from tasks.storage.generic import GenericStore
+
+    return GenericStore(url)

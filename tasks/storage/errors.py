@@ -1,0 +1,25 @@
+"""What can go wrong with a store, as few classes that callers tell apart."""
+
+from __future__ import annotations
+
+from rescaling_core.errors import RefoldError
+
+
+class StorageError(RefoldError, OSError):
+    """A store refused, failed or could not be reached; the message names URL or key and why."""
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep `retryable` across process borders."""
+        return (type(self), self.args, {"retryable": self.retryable})
+
+
+class ObjectNotFoundError(StorageError, FileNotFoundError):
+    """No object under this key."""
+
+
+class UnstorableKeyError(StorageError):
+    """The key has no name in this store: it would leave its root or does not fit."""

@@ -1,0 +1,113 @@
+"""Any other fsspec file system as a store: for reading collections, and memory:// in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fsspec.core import url_to_fs
+
+from rescaling_core.errors import UsageError
+from tasks.storage.base import ObjectInfo, Store
+from tasks.storage.errors import ObjectNotFoundError, StorageError, UnstorableKeyError
+
+
+class GenericStore(Store):
+    """Objects below an fsspec URL; what the protocol cannot do shows in the probe."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        try:
+            self._fs, root = url_to_fs(url, use_listings_cache=False)
+        except (ValueError, ImportError) as error:
+            known = "a path, file://, s3:// or another protocol fsspec knows"
+            raise UsageError(f"{url}: {_one_line(error)}; expected {known}") from error
+        self._root = str(root).rstrip("/") + "/"
+
+    def require_root(self) -> None:
+        """See `Store.require_root`."""
+        with self._naming("look at the folder"):
+            if not self._fs.isdir(self._root.rstrip("/") or "/"):
+                raise UsageError(f"{self.url}: no such folder")
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """See `Store.list`; fsspec holds the listing in memory here."""
+        with self._naming(f"list {prefix or 'objects'}"):
+            found: dict[str, Any] = self._fs.find(self._root.rstrip("/") or "/", detail=True)
+        infos = sorted(
+            (self._describe(name[len(self._root) :], entry) for name, entry in found.items()),
+            key=lambda info: info.key,
+        )
+        yield from (info for info in infos if info.key.startswith(prefix))
+
+    def info(self, key: str) -> ObjectInfo:
+        """See `Store.info`."""
+        with self._naming(f"look up {key}", key):
+            entry = self._fs.info(self._path(key))
+        if entry["type"] != "file":
+            raise ObjectNotFoundError(f"{self.url}: no object {key}")
+        return self._describe(key, entry)
+
+    def get(self, key: str) -> bytes:
+        """See `Store.get`."""
+        with self._naming(f"read {key}", key):
+            data: bytes = self._fs.cat_file(self._path(key))
+        return data
+
+    def put(self, key: str, data: bytes) -> None:
+        """See `Store.put`."""
+        with self._naming(f"write {key}"):
+            self._fs.pipe_file(self._path(key), data)
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """See `Store.put_new`."""
+        with self._naming(f"write {key}"):
+            try:
+                self._fs.pipe_file(self._path(key), data, mode="create")
+            except FileExistsError:
+                return False
+            return True
+
+    def delete(self, key: str) -> None:
+        """See `Store.delete`."""
+        with self._naming(f"delete {key}"):
+            try:
+                self._fs.rm_file(self._path(key))
+            except FileNotFoundError:
+                return
+
+    def _path(self, key: str) -> str:
+        if any(part in ("", ".", "..") for part in key.split("/")):
+            raise UnstorableKeyError(f"{self.url}: key {key!r} has an empty, '.' or '..' part")
+        return self._root + key
+
+    @staticmethod
+    def _describe(key: str, entry: dict[str, Any]) -> ObjectInfo:
+        changed = next(
+            (
+                entry[name]
+                for name in ("ETag", "etag", "checksum", "mtime", "created")
+                if name in entry
+            ),
+            "",
+        )
+        return ObjectInfo(key=key, size=entry["size"] or 0, etag=f"{changed}".strip('"'))
+
+    @contextmanager
+    def _naming(self, what: str, key: str | None = None) -> Iterator[None]:
+        try:
+            yield
+        except (StorageError, UsageError):
+            raise
+        except FileNotFoundError as error:
+            if key is not None:
+                raise ObjectNotFoundError(f"{self.url}: no object {key}") from error
+            raise StorageError(f"{self.url}: cannot {what}: {_one_line(error)}") from error
+        except (OSError, NotImplementedError) as error:
+            raise StorageError(f"{self.url}: cannot {what}: {_one_line(error)}") from error
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

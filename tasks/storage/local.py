@@ -1,0 +1,226 @@
+"""A folder of the local file system as a store.
+
+A key is the path below the root. Keys that no path can spell (an empty, `.` or `..` part, a part
+over 255 bytes) are refused. File names that are no UTF-8 get keys all the same: byte 0xNN becomes
+the private-use character U+EFNN, and back.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+from typing import Final
+
+from rescaling_core.errors import UsageError
+from tasks.storage.base import ObjectInfo, Store
+from tasks.storage.errors import ObjectNotFoundError, StorageError, UnstorableKeyError
+
+MAX_PART_BYTES: Final = 255
+"""Longest file name on the usual file systems."""
+
+_UNFINISHED: Final = re.compile(r"\.[0-9a-f]{16}\.refold-tmp")
+"""What a killed writer leaves; no object, never listed."""
+
+_UNDECODED: Final = {0xDC00 + byte: 0xEF00 + byte for byte in range(0x80, 0x100)}
+"""From Python's stand-ins for undecodable bytes (PEP 383) to characters every system carries."""
+_ENCODED: Final = {private: surrogate for surrogate, private in _UNDECODED.items()}
+
+
+class LocalStore(Store):
+    """Objects are files; a file appears under its name whole or not at all."""
+
+    def __init__(self, url: str, root: Path) -> None:
+        super().__init__(url)
+        self.root = root.absolute()
+
+    def require_root(self) -> None:
+        """See `Store.require_root`."""
+        if not self.root.exists():
+            raise UsageError(f"{self.url}: no such folder")
+        if not self.root.is_dir():
+            raise UsageError(f"{self.url}: not a folder")
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """See `Store.list`; memory grows with the largest single folder.
+
+        Links are followed, dangling ones passed over, and a loop of links is not entered.
+        """
+        if self.root.is_dir():
+            yield from self._walk(self.root, "", prefix, frozenset())
+
+    def _walk(
+        self, folder: Path, base: str, prefix: str, above: frozenset[tuple[int, int]]
+    ) -> Iterator[ObjectInfo]:
+        with _naming(f"list {folder}"):
+            status = folder.stat()
+            names = sorted(self._names(folder))
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            return
+        for name, real_name in names:
+            key = base + name
+            if not (key.startswith(prefix) or prefix.startswith(key)):
+                continue
+            if name.endswith("/"):
+                yield from self._walk(folder / real_name, key, prefix, above | {here})
+            elif key.startswith(prefix) and (found := _look_up(folder / real_name, key)):
+                yield found
+
+    def _names(self, folder: Path) -> Iterator[tuple[str, str]]:
+        """(part of the key, file name); folders end in `/`, so that they sort as their keys do."""
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if _UNFINISHED.fullmatch(entry.name):
+                    continue
+                if any(ord(letter) in _ENCODED for letter in entry.name):
+                    raise StorageError(
+                        f"{folder / entry.name}: its name holds characters U+EF80 to U+EFFF, "
+                        "which stand for undecodable bytes here; rename it"
+                    )
+                name = entry.name.translate(_UNDECODED)
+                yield (f"{name}/" if entry.is_dir() else name), entry.name
+
+    def info(self, key: str) -> ObjectInfo:
+        """See `Store.info`."""
+        path = self._path(key)
+        with _naming(f"look up {key} in {self.url}"):
+            found = _look_up(path, key)
+        if found is None:
+            raise ObjectNotFoundError(f"{self.url}: no object {key}")
+        return found
+
+    def get(self, key: str) -> bytes:
+        """See `Store.get`."""
+        path = self._path(key)
+        with _naming(f"read {key} from {self.url}"):
+            try:
+                return path.read_bytes()
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                raise ObjectNotFoundError(f"{self.url}: no object {key}") from None
+
+    def put(self, key: str, data: bytes) -> None:
+        """See `Store.put`."""
+        path = self._path(key)
+        with _naming(f"write {key} to {self.url}"), _written_beside(path, data) as temporary:
+            temporary.replace(path)
+            _sync_folder(path.parent)
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """See `Store.put_new`: linking a finished file to its name cannot overwrite."""
+        path = self._path(key)
+        if path.exists():  # saves the writing, decides nothing
+            return False
+        with _naming(f"write {key} to {self.url}"), _written_beside(path, data) as temporary:
+            try:
+                path.hardlink_to(temporary)
+            except FileExistsError:
+                return False
+            _sync_folder(path.parent)
+            return True
+
+    def delete(self, key: str) -> None:
+        """See `Store.delete`; folders that became empty go too."""
+        path = self._path(key)
+        with _naming(f"delete {key} from {self.url}"):
+            path.unlink(missing_ok=True)
+        for folder in path.parents:
+            if folder == self.root or not _remove_if_empty(folder):
+                return
+
+    def delta_uri(self, prefix: str) -> str:
+        """See `Store.delta_uri`."""
+        return str(self._path(prefix))
+
+    def _path(self, key: str) -> Path:
+        name = key.translate(_ENCODED)
+        for part in name.split("/"):
+            reason = _unstorable(part)
+            if reason:
+                raise UnstorableKeyError(f"{self.url}: key {key!r} cannot be a file: {reason}")
+        return self.root / name
+
+
+def _unstorable(part: str) -> str | None:
+    """Why no file can have this name, None if one can."""
+    if part == "":
+        return "it has an empty part"
+    if part in (".", ".."):
+        return f"its part {part!r} means another folder"
+    if "\0" in part:
+        return "it holds a NUL character"
+    if len(os.fsencode(part)) > MAX_PART_BYTES:
+        return f"its part {part[:40]!r}... is over {MAX_PART_BYTES} bytes"
+    return None
+
+
+def _look_up(path: Path, key: str) -> ObjectInfo | None:
+    """The object, or None where there is no regular file (any more)."""
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not path.is_file():
+        return None
+    etag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
+    return ObjectInfo(key=key, size=status.st_size, etag=etag)
+
+
+@contextmanager
+def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
+    """A finished, flushed file in the folder of `path`; gone afterwards."""
+    temporary = path.parent / f".{token_hex(8)}.refold-tmp"
+    _create(temporary)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _create(path: Path) -> None:
+    """Make the file and its folders, though a deletion beside us may remove an empty one."""
+    for last in (False, False, True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.touch(exist_ok=False)
+        except FileNotFoundError:
+            if last:
+                raise
+        else:
+            return
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_if_empty(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def _naming(what: str) -> Iterator[None]:
+    """Turn the system's errors into ours."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except (NotADirectoryError, FileExistsError) as error:
+        raise StorageError(f"cannot {what}: a file lies where a folder should be") from error
+    except OSError as error:
+        raise StorageError(f"cannot {what}: {error.strerror or error}") from error
