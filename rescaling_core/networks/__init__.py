@@ -10,7 +10,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from rescaling_core.errors import CheckpointError
-from rescaling_core.networks import aidn, filters, irn, sain
+from rescaling_core.networks import (
+    aidn,
+    dlv_irn,
+    filters,
+    firn,
+    irn,
+    irn_color,
+    irn_crm,
+    sain,
+    tirn,
+)
 from rescaling_core.networks.base import BijectiveRescaler, Downscaled, Rescaler, ScaleRange
 from rescaling_core.networks.family import Family, StateDict, load_strictly
 from rescaling_core.networks.latent import LatentPolicy
@@ -33,7 +43,10 @@ __all__ = [
 ]
 
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
-    {record.name: record for record in (filters.FAMILY, irn.FAMILY, sain.FAMILY, aidn.FAMILY)}
+    {
+        module.FAMILY.name: module.FAMILY
+        for module in (filters, irn, irn_crm, irn_color, sain, aidn, dlv_irn, tirn, firn)
+    }
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import ceil, inf
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -214,6 +214,31 @@ class BijectiveRescaler(Rescaler):
     def latent_channels(self) -> int:
         """Channels of the latent at LR resolution."""
         return 3 * self.scale**2 - self.lr_channels
+
+
+class Invertible(Protocol):
+    """A module with an inverse."""
+
+    def inverse(self, y: Tensor) -> Tensor:
+        """The inverse of `forward`."""
+
+
+class SequentialRescaler(BijectiveRescaler):
+    """A bijection that is a chain of operations with a `forward` and an `inverse` each."""
+
+    operations: nn.ModuleList
+
+    def encode(self, x: Tensor) -> Tensor:
+        """See `BijectiveRescaler.encode`."""
+        for operation in self.operations:
+            x = operation(x)
+        return x
+
+    def decode(self, y: Tensor) -> Tensor:
+        """See `BijectiveRescaler.decode`."""
+        for operation in reversed(self.operations):
+            y = cast("Invertible", operation).inverse(y)
+        return y
 
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:

@@ -68,21 +68,26 @@ class InvBlock(nn.Module):
         self.split = split
         self.clamp = clamp
         rest = channels - split
-        self.F = DenseBlock(rest, split, growth=growth, depth=depth)
-        self.G = DenseBlock(split, rest, growth=growth, depth=depth)
-        self.H = DenseBlock(split, rest, growth=growth, depth=depth)
+        self.F: nn.Module = DenseBlock(rest, split, growth=growth, depth=depth)
+        self.G: nn.Module = DenseBlock(split, rest, growth=growth, depth=depth)
+        self.H: nn.Module = DenseBlock(split, rest, growth=growth, depth=depth)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) → (B, C, h, w)."""
         low, high = x[:, : self.split], x[:, self.split :]
-        low = low + self.F(high)
+        low = low + self.low_shift(high)
         return torch.cat((low, high * torch.exp(self.log_gain(low)) + self.G(low)), dim=1)
 
     def inverse(self, y: Tensor) -> Tensor:
         """The inverse of `forward`."""
         low, high = y[:, : self.split], y[:, self.split :]
         high = (high - self.G(low)) * torch.exp(-self.log_gain(low))
-        return torch.cat((low - self.F(high), high), dim=1)
+        return torch.cat((low - self.low_shift(high), high), dim=1)
+
+    def low_shift(self, high: Tensor) -> Tensor:
+        """What is added to l: F(h)."""
+        shift: Tensor = self.F(high)
+        return shift
 
     def log_gain(self, low: Tensor) -> Tensor:
         """S of the equations above: c·(2σ(H(l')) − 1), in (−c, c)."""

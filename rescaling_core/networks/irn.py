@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from math import isqrt
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
-from rescaling_core.networks.base import BijectiveRescaler
+from rescaling_core.networks.base import SequentialRescaler
 from rescaling_core.networks.coupling import InvBlock, dense_block_config
 from rescaling_core.networks.family import Family
 from rescaling_core.networks.haar import ConvDownsampling, Haar
 from rescaling_core.networks.latent import LatentPolicy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from rescaling_core.networks.family import StateDict
 
 
-class IRN(BijectiveRescaler):
+class IRN(SequentialRescaler):
     """Downsampling transforms, each followed by coupling blocks.
 
     x2: Haar, 8 blocks. x4: Haar, 8 blocks at 12 channels, Haar over all 12, 8 blocks at 48. x8:
@@ -48,12 +50,17 @@ class IRN(BijectiveRescaler):
         super().__init__(scale=scale, multiple=scale, latent_policy=latent_policy)
         self.blocks, self.growth, self.depth = tuple(blocks), growth, depth
         self.down_first = down_first
-        operations: list[nn.Module] = []
-        for transforms, count in _stages(scale, self.blocks, down_first=down_first):
-            operations.extend(transforms)
-            channels = transforms[-1].out_channels
-            operations.extend(InvBlock(channels, growth=growth, depth=depth) for _ in range(count))
-        self.operations = nn.ModuleList(operations)
+        transforms = (
+            [Haar(3 * 4**k) for k in range(scale.bit_length() - 1)]
+            if scale.bit_count() == 1
+            else [ConvDownsampling(3, scale)]
+        )
+        self.operations = chain_operations(
+            transforms,
+            self.blocks,
+            lambda channels: InvBlock(channels, growth=growth, depth=depth),
+            down_first=down_first,
+        )
 
     @property
     def config(self) -> dict[str, Any]:
@@ -66,47 +73,42 @@ class IRN(BijectiveRescaler):
             "down_first": self.down_first,
         }
 
-    def encode(self, x: Tensor) -> Tensor:
-        """See `BijectiveRescaler.encode`."""
-        for operation in self.operations:
-            x = operation(x)
-        return x
 
-    def decode(self, y: Tensor) -> Tensor:
-        """See `BijectiveRescaler.decode`."""
-        for operation in reversed(self.operations):
-            y = cast("Haar | ConvDownsampling | InvBlock", operation).inverse(y)
-        return y
+def chain_operations(
+    transforms: Sequence[Haar | ConvDownsampling],
+    blocks: tuple[int, ...],
+    make_block: Callable[[int], nn.Module],
+    *,
+    down_first: bool = False,
+) -> nn.ModuleList:
+    """Transforms, each followed by as many blocks as `blocks` says; or all, then the blocks.
 
-
-def _stages(
-    scale: int, blocks: tuple[int, ...], *, down_first: bool
-) -> list[tuple[list[Haar | ConvDownsampling], int]]:
-    """The transforms of each stage, and how many blocks follow them."""
-    halvings = scale.bit_length() - 1
-    if scale != 2**halvings:
-        transforms: list[Haar | ConvDownsampling] = [ConvDownsampling(3, scale)]
-    else:
-        transforms = [Haar(3 * 4**k) for k in range(halvings)]
-    groups = [transforms] if down_first else [[transform] for transform in transforms]
-    if len(blocks) != len(groups):
-        raise ValueError(f"x{scale} has {len(groups)} stages, not {len(blocks)}")
-    return list(zip(groups, blocks, strict=True))
+    Raises:
+        ValueError: `blocks` has not one entry for each stage.
+    """
+    stages = [transforms] if down_first else [[transform] for transform in transforms]
+    if len(blocks) != len(stages):
+        raise ValueError(f"{len(stages)} stages need as many numbers of blocks, not {len(blocks)}")
+    operations: list[nn.Module] = []
+    for stage, count in zip(stages, blocks, strict=True):
+        operations.extend(stage)
+        operations.extend(make_block(stage[-1].out_channels) for _ in range(count))
+    return nn.ModuleList(operations)
 
 
-def _deduce(state_dict: StateDict) -> dict[str, Any]:
-    """Read the sequence of operations off the keys."""
+def deduce_stages(state_dict: StateDict) -> dict[str, Any]:
+    """Read scale, blocks and their order off the keys `operations.…`."""
     indices = {int(key.split(".")[1]) for key in state_dict if key.startswith("operations.")}
     scale, transforms, blocks, in_transforms = 1, 0, [0], False
     for k in range(max(indices) + 1):
-        if f"operations.{k}.F.conv1.weight" in state_dict:
+        if f"operations.{k}.haar_weights" in state_dict:
+            scale *= 2
+        elif f"operations.{k}.conv_weights" in state_dict:
+            scale *= isqrt(state_dict[f"operations.{k}.conv_weights"].shape[0])
+        else:
             blocks[-1] += 1
             in_transforms = False
             continue
-        if f"operations.{k}.haar_weights" in state_dict:
-            scale *= 2
-        else:
-            scale *= isqrt(state_dict[f"operations.{k}.conv_weights"].shape[0])
         if transforms and not in_transforms:
             blocks.append(0)
         transforms, in_transforms = transforms + 1, True
@@ -114,13 +116,17 @@ def _deduce(state_dict: StateDict) -> dict[str, Any]:
         "scale": scale,
         "blocks": blocks,
         "down_first": transforms > 1 and len(blocks) == 1,
-        **dense_block_config(state_dict, "operations"),
     }
+
+
+def deduce(state_dict: StateDict) -> dict[str, Any]:
+    """See `Family.deduce`."""
+    return deduce_stages(state_dict) | dense_block_config(state_dict, "operations")
 
 
 FAMILY = Family(
     rescaler=IRN,
     title="IRN (ECCV 2020; IJCV 2022)",
     latent_policy=LatentPolicy("gaussian"),
-    deduce=_deduce,
+    deduce=deduce,
 )
