@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from rescaling_core.errors import UnsupportedImageError
-from rescaling_core.photo import exif, headers, heif, jpeg, jxl, png, tiff
+from rescaling_core.photo import bmp, exif, headers, heif, jpeg, jxl, png, tiff
 from rescaling_core.photo.opening import check_size, decoder_errors, identify, open_image
 from rescaling_core.photo.record import MODES, TOO_DEEP, Photo, Traits
 
@@ -155,6 +155,8 @@ def _refuse_what_would_be_lost(image: ImageFile, data: bytes) -> None:
         raise UnsupportedImageError(f"{what} {name}: only one picture would be carried")
     if name == "TIFF":
         tiff.check(image)
+    elif name == "BMP":
+        bmp.check(image, data)
     elif name == "AVIF":
         heif.check_avif(image, data)
     elif name == "HEIF":

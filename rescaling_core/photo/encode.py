@@ -15,7 +15,7 @@ from rescaling_core.photo import exif, jpeg, png
 if TYPE_CHECKING:
     from rescaling_core.photo.record import Photo
 
-_EXTENSIONS: Final = {"PNG": ".png", "TIFF": ".tif", "JPEG": ".jpg"}
+_EXTENSIONS: Final = {"PNG": ".png", "JPEG": ".jpg"}
 
 
 def restored_extension(format: str = "PNG") -> str:
@@ -28,22 +28,22 @@ def encode_photo(photo: Photo, *, format: str = "PNG") -> bytes:
 
     Args:
         photo: What to write.
-        format: `PNG` or `TIFF`, both lossless, or `JPEG` with the source's own tables.
+        format: `PNG`, which is lossless, or `JPEG` with the source's own tables, which is not.
 
     Raises:
         CodecError: The format cannot hold the photo.
     """
     if format not in _EXTENSIONS:
-        raise CodecError(f"format {format}: restored files are written as PNG, TIFF or JPEG")
+        raise CodecError(f"format {format}: restored files are written as PNG or JPEG")
     if format == "JPEG" and photo.alpha is not None:
-        raise CodecError("JPEG holds no alpha: restore to PNG or TIFF")
+        raise CodecError("JPEG holds no alpha: restore to PNG")
     image = as_image(photo)
     options: dict[str, Any] = {"icc_profile": photo.icc}
     if photo.dpi is not None:
         options["dpi"] = photo.dpi
     if photo.exif:
         options["exif"] = exif.PREFIX + photo.exif
-    write = {"PNG": _write_png, "TIFF": _write_tiff, "JPEG": _write_jpeg}[format]
+    write = {"PNG": _write_png, "JPEG": _write_jpeg}[format]
     try:
         return write(photo, image, options)
     except (OSError, ValueError, struct.error) as error:
@@ -75,19 +75,6 @@ def _write_png(photo: Photo, image: Image.Image, options: dict[str, Any]) -> byt
             for comment in jpeg.comments(segments)
         ]
     return png.with_chunks(_saved(image, "PNG", options), added)
-
-
-def _write_tiff(photo: Photo, image: Image.Image, options: dict[str, Any]) -> bytes:
-    tags: dict[int, bytes] = {}
-    if photo.xmp:
-        tags[700] = photo.xmp
-    if photo.traits.iptc:
-        tags[33723] = photo.traits.iptc
-    if photo.traits.jpeg is not None and (
-        resources := jpeg.photoshop_resources(photo.traits.jpeg.segments)
-    ):
-        tags[34377] = resources
-    return _saved(image, "TIFF", options | {"tiffinfo": tags, "compression": "tiff_adobe_deflate"})
 
 
 def _write_jpeg(photo: Photo, image: Image.Image, options: dict[str, Any]) -> bytes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from PIL import Image
 
 from rescaling_core.errors import UnsupportedImageError
 from rescaling_core.photo import exif as exif_block
@@ -22,6 +23,9 @@ _STRUCTURE: Final = frozenset(
     # map, tiles, extra samples, sample format, JPEG tables, YCbCr
     (254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325)
 ) | frozenset((338, 339, 340, 341, 347, 512, 513, 514, 529, 530, 531, 532))
+"""Tags that say how the pixels are written: never carried over."""
+_DIRECTORIES: Final = (0x8769, 0x8825)  # EXIF, GPS
+_INTEROPERABILITY: Final = 0xA005
 _RAW_TAGS: Final = {330: "further images in it", 50706: "a camera's raw data (DNG)"}
 
 
@@ -78,14 +82,18 @@ def read_tags(image: ImageFile) -> TiffTags:
 
 def _exif(image: ImageFile) -> bytes | None:
     """All tags but those on the structure of the file, as an EXIF block."""
-    block = image.getexif()
-    for tag in list(block):
-        if tag in _STRUCTURE or tag in (_XMP, _IPTC, _ICC):
-            del block[tag]
-    if not block:
-        return None
+    found = image.getexif()
+    block = Image.Exif()  # a fresh one: that of a BigTIFF would be written as BigTIFF
     try:
-        return exif_block.without_prefix(block.tobytes())
+        for tag, value in found.items():
+            if tag in _DIRECTORIES:
+                directory = found.get_ifd(tag)
+                if _INTEROPERABILITY in directory:
+                    directory[_INTEROPERABILITY] = found.get_ifd(_INTEROPERABILITY)
+                block[tag] = directory
+            elif tag not in _STRUCTURE and tag not in (_XMP, _IPTC, _ICC):
+                block[tag] = value
+        return exif_block.without_prefix(block.tobytes()) if block else None
     except Exception as error:
         raise UnsupportedImageError(f"TIFF tags that cannot be carried: {error}") from error
 
@@ -99,8 +107,8 @@ def as_stored(samples: U8Array, orientation: int) -> U8Array:
     """
     if orientation in (5, 6, 7, 8):
         samples = samples.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
+    if orientation in (3, 4, 6, 7):
         samples = samples[::-1]
-    if orientation in (2, 3, 6, 7):
+    if orientation in (2, 3, 7, 8):
         samples = samples[:, ::-1]
     return np.ascontiguousarray(samples)

@@ -1,0 +1,380 @@
+"""Photographs of every mode and format: read with all they carry, or kept for a stated reason."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from rescaling_core.errors import (
+    CodecError,
+    ImageTooLargeError,
+    UnreadableImageError,
+    UnsupportedImageError,
+)
+from rescaling_core.photo import Photo, decode_photo, encode_photo, opening
+from rescaling_core.photo import exif as exif_block
+from tests.unit import photo_samples as samples
+
+FULL = {"icc_profile": samples.SRGB, "exif": samples.exif(6), "xmp": samples.XMP}
+
+READ = {
+    "jpeg grey": ("L", lambda: samples.written(samples.image("L"), "JPEG", quality=92)),
+    "jpeg": ("RGB", lambda: samples.written(samples.image(), "JPEG", quality=92, dpi=(300, 300))),
+    "jpeg with all": ("RGB", lambda: samples.written(samples.image(), "JPEG", **FULL)),
+    "jpeg progressive 4:2:0": (
+        "RGB",
+        lambda: samples.written(samples.image(), "JPEG", progressive=True, subsampling="4:2:0"),
+    ),
+    "jpeg with comment and iptc": (
+        "RGB",
+        lambda: samples.jpeg_with(0xED, samples.photoshop(), samples.jpeg_with(0xFE, b"hello")),
+    ),
+    "jpeg with a small trailer": (
+        "RGB",
+        lambda: samples.written(samples.image(), "JPEG") + b"SEFH maker's data",
+    ),
+    "png grey": ("L", lambda: samples.written(samples.image("L"), "PNG", dpi=(96, 96))),
+    "png 4-bit grey": ("L", lambda: samples.written(samples.image("L"), "PNG", bits=4)),
+    "png grey with alpha": ("LA", lambda: samples.written(samples.image("LA"), "PNG")),
+    "png": ("RGB", lambda: samples.written(samples.image(), "PNG")),
+    "png with alpha": ("RGBA", lambda: samples.written(samples.image("RGBA"), "PNG")),
+    "png with text": ("RGB", lambda: samples.png_with(b"tEXt", b"Title\0Pier")),
+    "png with srgb": ("RGB", lambda: samples.png_with(b"sRGB", b"\0")),
+    "png with aspect": ("RGB", lambda: samples.png_with(b"pHYs", b"\0\0\0\1\0\0\0\2\0")),
+    "png with profile": (
+        "RGB",
+        lambda: samples.written(samples.image(), "PNG", icc_profile=samples.SRGB),
+    ),
+    "png with exif": (
+        "RGBA",
+        lambda: samples.written(samples.image("RGBA"), "PNG", exif=samples.exif(8)),
+    ),
+    "webp": ("RGB", lambda: samples.written(samples.image(), "WEBP", **FULL)),
+    "webp lossless": ("RGB", lambda: samples.written(samples.image(), "WEBP", lossless=True)),
+    "webp with alpha": ("RGBA", lambda: samples.written(samples.image("RGBA"), "WEBP", **FULL)),
+    "avif": ("RGB", lambda: samples.written(samples.image(), "AVIF", **FULL)),
+    "avif grey": ("L", lambda: samples.written(samples.image("L"), "AVIF")),
+    "avif with alpha": ("RGBA", lambda: samples.written(samples.image("RGBA"), "AVIF")),
+    "tiff grey": ("L", lambda: samples.written(samples.image("L"), "TIFF")),
+    "tiff grey with alpha": ("LA", lambda: samples.written(samples.image("LA"), "TIFF")),
+    "tiff": ("RGB", lambda: samples.written(samples.image(), "TIFF", dpi=(600, 600))),
+    "tiff with all": (
+        "RGB",
+        lambda: samples.written(
+            samples.image(), "TIFF", tiffinfo={700: samples.XMP, 33723: samples.IPTC}, **FULL
+        ),
+    ),
+    "tiff with alpha": ("RGBA", lambda: samples.written(samples.image("RGBA"), "TIFF")),
+    "tiff lzw": ("RGB", lambda: samples.written(samples.image(), "TIFF", compression="tiff_lzw")),
+    "tiff jpeg": ("RGB", lambda: samples.written(samples.image(), "TIFF", compression="jpeg")),
+    "tiff big, tiled, planar": (
+        "RGB",
+        lambda: samples.tiff_of(
+            samples.rgb().transpose(2, 0, 1),
+            photometric="rgb",
+            planarconfig="separate",
+            bigtiff=True,
+            metadata=None,
+        ),
+    ),
+    "bmp grey": ("L", lambda: samples.written(samples.image("L"), "BMP")),
+    "bmp": ("RGB", lambda: samples.written(samples.image(), "BMP", dpi=(72, 72))),
+    "bmp with alpha": ("RGBA", samples.bmp_with_alpha),
+    "jxl grey": ("L", lambda: samples.written(samples.image("L"), "JXL")),
+    "jxl grey with alpha": ("LA", lambda: samples.written(samples.image("LA"), "JXL")),
+    "jxl": ("RGB", lambda: samples.written(samples.image(), "JXL", quality=90)),
+    "jxl lossless": (
+        "RGB",
+        lambda: samples.written(
+            samples.image(), "JXL", lossless=True, exif=samples.exif(), xmp=samples.XMP
+        ),
+    ),
+    "jxl with alpha": ("RGBA", lambda: samples.written(samples.image("RGBA"), "JXL")),
+    "jxl of a jpeg": (
+        "RGB",
+        lambda: samples.jxl_of_jpeg(
+            samples.written(samples.image(), "JPEG", exif=samples.exif(6), xmp=samples.XMP)
+        ),
+    ),
+}
+
+KEPT = {
+    "jpeg cmyk": ("CMYK", lambda: samples.written(samples.image("CMYK"), "JPEG")),
+    "jpeg 12-bit": (
+        "12-bit",
+        lambda: samples.written(samples.image(), "JPEG").replace(
+            b"\xff\xc0\0\x11\x08", b"\xff\xc0\0\x11\x0c"
+        ),
+    ),
+    "jpeg lossless": (
+        "lossless or hierarchical",
+        lambda: samples.written(samples.image(), "JPEG").replace(b"\xff\xc0\0", b"\xff\xc3\0"),
+    ),
+    "jpeg of several pictures": ("several pictures", lambda: samples.sequence("MPO")),
+    "jpeg with a film": (
+        "bytes follow the picture",
+        lambda: samples.written(samples.image(), "JPEG") + b"\0\0\0\x18ftypmp42" + bytes(9) * 9999,
+    ),
+    "jpeg with gain map": (
+        "gain map",
+        lambda: samples.jpeg_with(0xE1, b'http://ns.adobe.com/xap/1.0/\0<x hdrgm:Version="1.0"/>'),
+    ),
+    "png bilevel": ("bilevel", lambda: samples.written(samples.image("1"), "PNG")),
+    "png palette": ("palette", lambda: samples.written(samples.image("P"), "PNG")),
+    "png 16-bit grey": ("16-bit", lambda: samples.written(samples.image("I;16"), "PNG")),
+    "png 16-bit": ("16-bit", samples.png16),
+    "png animated": ("animated", lambda: samples.sequence("PNG")),
+    "png colour key": (
+        "transparent colour key",
+        lambda: samples.written(samples.image(), "PNG", transparency=(1, 2, 3)),
+    ),
+    "png gamma": ("gamma", lambda: samples.png_with(b"gAMA", (100_000).to_bytes(4, "big"))),
+    "png cicp": ("code points", lambda: samples.png_with(b"cICP", bytes((9, 16, 0, 1)))),
+    "webp animated": ("animated", lambda: samples.sequence("WEBP")),
+    "avif animated": ("animated", lambda: samples.sequence("AVIF")),
+    "avif 10-bit": ("10- or 12-bit", samples.avif_of_10_bits),
+    "tiff bilevel": ("bilevel", lambda: samples.written(samples.image("1"), "TIFF")),
+    "tiff palette": ("palette", lambda: samples.written(samples.image("P"), "TIFF")),
+    "tiff cmyk": ("CMYK", lambda: samples.written(samples.image("CMYK"), "TIFF")),
+    "tiff lab": ("Lab", lambda: samples.written(samples.image("LAB"), "TIFF")),
+    "tiff 16-bit grey": ("16-bit", lambda: samples.written(samples.image("I;16"), "TIFF")),
+    "tiff 16-bit": (
+        "16-bit",
+        lambda: samples.tiff_of(samples.rgb().astype(np.uint16) * 257, photometric="rgb"),
+    ),
+    "tiff float": ("32-bit", lambda: samples.written(samples.image("F"), "TIFF")),
+    "tiff of pages": ("multi-page", lambda: samples.sequence("TIFF")),
+    "tiff with further images": (
+        "further images",
+        lambda: samples.written(samples.image(), "TIFF", tiffinfo={330: 8}),
+    ),
+    "tiff with four planes": (
+        "samples per pixel",
+        lambda: samples.tiff_of(
+            np.dstack((samples.rgb(), samples.rgb()[..., :1])),
+            photometric="rgb",
+            extrasamples=["unspecified"],
+            metadata=None,
+        ),
+    ),
+    "bmp bilevel": ("bilevel", lambda: samples.written(samples.image("1"), "BMP")),
+    "bmp palette": ("palette", lambda: samples.written(samples.image("P"), "BMP")),
+    "bmp with a fourth channel": (
+        "may be alpha",
+        lambda: samples.written(samples.image("RGBA"), "BMP"),
+    ),
+    "gif": ("palette", lambda: samples.written(samples.image("P"), "GIF")),
+    "gif animated": ("palette", lambda: samples.sequence("GIF")),
+    "jxl 16-bit grey": ("16-bit", lambda: samples.written(samples.image("I;16"), "JXL")),
+    "jxl float": ("floating-point", lambda: samples.written(samples.image("F"), "JXL")),
+    "jxl with compressed metadata": (
+        "compressed metadata",
+        lambda: samples.written(samples.image(), "JXL", xmp=samples.XMP, compress_metadata=True),
+    ),
+    "jpeg 2000": ("JPEG 2000", lambda: samples.written(samples.image(), "JPEG2000")),
+    "netpbm": ("Netpbm", lambda: samples.written(samples.image(), "PPM")),
+    "icon": ("Icon", lambda: samples.written(samples.image(), "ICO")),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_every_mode_and_format_is_read_and_comes_back(name: str) -> None:
+    mode, make = READ[name]
+    file = make()
+    photo = decode_photo(file)
+    assert photo.mode == mode
+    assert photo.pixels.flags.c_contiguous
+    again = decode_photo(encode_photo(photo))
+    _assert_same(again, photo)
+    _assert_seen_alike(file, encode_photo(photo))
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_what_would_be_lost_is_kept_and_the_reason_says_what(name: str) -> None:
+    reason, make = KEPT[name]
+    with pytest.raises(UnsupportedImageError, match=reason):
+        decode_photo(make())
+
+
+def _assert_same(found: Photo, expected: Photo) -> None:
+    np.testing.assert_array_equal(found.pixels, expected.pixels)
+    assert found.mode == expected.mode
+    assert (found.alpha is None) == (expected.alpha is None)
+    if expected.alpha is not None:
+        np.testing.assert_array_equal(found.alpha, expected.alpha)
+    assert found.icc == expected.icc
+    assert found.exif == expected.exif
+    assert found.xmp == expected.xmp
+    assert found.orientation == expected.orientation
+    if expected.dpi is not None:
+        assert found.dpi == pytest.approx(expected.dpi, abs=0.02)
+    else:
+        assert found.dpi is None
+
+
+def _assert_seen_alike(source: bytes, restored: bytes) -> None:
+    """As Pillow's users see both: turned as their tags say."""
+    with Image.open(io.BytesIO(source)) as a, Image.open(io.BytesIO(restored)) as b:
+        np.testing.assert_array_equal(
+            np.asarray(ImageOps.exif_transpose(a)), np.asarray(ImageOps.exif_transpose(b))
+        )
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pixels_are_as_stored_and_the_orientation_is_in_the_tag(format, orientation) -> None:
+    file = samples.written(
+        samples.image(), format, exif=samples.exif(orientation, sizes=format != "TIFF")
+    )
+    photo = decode_photo(file)
+    assert (photo.width, photo.height) == (61, 47)
+    assert photo.orientation == orientation
+    _assert_seen_alike(file, encode_photo(photo))
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_exif_comes_through_byte_for_byte(format: str) -> None:
+    file = samples.written(samples.image(), format, exif=samples.exif(6))
+    block = exif_block.without_prefix(samples.exif(6))
+    assert decode_photo(file).exif == block
+    assert decode_photo(encode_photo(decode_photo(file))).exif == block
+
+
+def test_tags_of_a_tiff_become_exif() -> None:
+    file = samples.written(samples.image(), "TIFF", exif=samples.exif(3), software="Scanner 1")
+    with Image.open(io.BytesIO(encode_photo(decode_photo(file)))) as restored:
+        tags = restored.getexif()
+        assert tags[0x0131] == "Scanner 1"
+        assert tags[0x010F] == "Acme"
+        assert tags.get_ifd(0x8769)[0x927C].startswith(b"MakerNote\0")
+        assert 273 not in tags  # where strips lie is nothing to carry
+
+
+def test_text_and_other_chunks_of_a_png_come_back() -> None:
+    file = samples.png_with(b"tEXt", b"Title\0Pier", samples.png_with(b"sRGB", b"\1"))
+    restored = encode_photo(decode_photo(file))
+    with Image.open(io.BytesIO(restored)) as image:
+        assert image.info["Title"] == "Pier"
+        assert image.info["srgb"] == 1
+
+
+def test_iptc_and_comments_of_a_jpeg_reach_the_restored_png() -> None:
+    file = samples.jpeg_with(0xED, samples.photoshop(), samples.jpeg_with(0xFE, samples.COMMENT))
+    with Image.open(io.BytesIO(encode_photo(decode_photo(file)))) as image:
+        assert image.info["Comment"].encode() == samples.COMMENT
+        lines = image.info["Raw profile type 8bim"].split()
+        assert lines[0] == "8bim"
+        assert samples.IPTC in bytes.fromhex("".join(lines[2:]))
+
+
+def test_a_jpeg_restored_as_jpeg_has_its_tables_segments_and_trailer_again() -> None:
+    source = samples.written(
+        samples.image(), "JPEG", quality=83, subsampling="4:2:0", progressive=True, **FULL
+    )
+    source = samples.jpeg_with(0xEB, b"JP claim", source) + b"trailer"
+    photo = decode_photo(source)
+    restored = decode_photo(encode_photo(photo, format="JPEG"))
+    assert restored.traits == photo.traits
+    assert restored.traits.jpeg is not None
+    assert restored.traits.jpeg.progressive
+    assert restored.traits.jpeg.subsampling == "4:2:0"
+    assert b"JP claim" in restored.traits.jpeg.segments
+    assert (restored.exif, restored.xmp, restored.icc) == (photo.exif, photo.xmp, photo.icc)
+
+
+def test_jpeg_refuses_alpha() -> None:
+    photo = decode_photo(samples.written(samples.image("RGBA"), "PNG"))
+    with pytest.raises(CodecError, match="no alpha"):
+        encode_photo(photo, format="JPEG")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 97), (97, 1), (2, 3)])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "JXL"])
+def test_the_smallest_images_are_read(format: str, size: tuple[int, int]) -> None:
+    photo = decode_photo(samples.written(samples.image("RGB", *size), format))
+    assert (photo.width, photo.height) == size
+    _assert_same(decode_photo(encode_photo(photo)), photo)
+
+
+# What is wrong with a source
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [b"", b"\0", b"hello, I am no image", b"%PDF-1.7\n", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"],
+)
+def test_what_is_no_image_is_unreadable(junk: bytes) -> None:
+    with pytest.raises(UnreadableImageError):
+        decode_photo(junk)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "JXL"])
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+def test_a_truncated_file_is_unreadable(format: str, part: float) -> None:
+    file = samples.written(samples.image(), format)
+    with pytest.raises(UnreadableImageError, match=r"(?i)truncated|damaged"):
+        decode_photo(file[: int(len(file) * part)])
+
+
+def test_a_progressive_jpeg_cut_between_scans_is_unreadable() -> None:
+    file = samples.written(samples.image(), "JPEG", progressive=True)
+    cut = file.rindex(b"\xff\xda")
+    with pytest.raises(UnreadableImageError, match="truncated"):
+        decode_photo(file[:cut])
+
+
+def test_a_flipped_bit_in_a_png_is_noticed() -> None:
+    file = bytearray(samples.written(samples.image(), "PNG"))
+    file[len(file) // 2] ^= 1
+    with pytest.raises(UnreadableImageError, match="check sum"):
+        decode_photo(bytes(file))
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "JXL"])
+def test_the_limit_on_pixels_is_the_plans(format: str) -> None:
+    file = samples.written(samples.image(), format)
+    decode_photo(file, max_pixels=61 * 47)
+    with pytest.raises(ImageTooLargeError, match="61 x 47 is 2867 pixels; at most 2866"):
+        decode_photo(file, max_pixels=61 * 47 - 1)
+
+
+def _bombs() -> dict[str, bytes]:
+    """Small files whose headers claim 60,000 × 60,000 pixels (WebP: 16,383 × 16,383)."""
+    side = 60_000
+    png = samples.written(samples.image(), "PNG")
+    jpeg = bytearray(samples.written(samples.image(), "JPEG"))
+    at = jpeg.index(b"\xff\xc0") + 5
+    jpeg[at : at + 4] = side.to_bytes(2, "big") * 2
+    webp = bytearray(samples.written(samples.image("RGBA"), "WEBP"))
+    webp[24:30] = (16_382).to_bytes(3, "little") * 2
+    bmp = bytearray(samples.written(samples.image(), "BMP"))
+    bmp[18:26] = side.to_bytes(4, "little") * 2
+    header = samples.png_chunk(b"IHDR", side.to_bytes(4, "big") * 2 + png[24:29])
+    tiff = samples.written(samples.image(), "TIFF", tiffinfo={})
+    for tag in (256, 257):
+        at = tiff.index(tag.to_bytes(2, "little") + b"\x04\0\x01\0\0\0", 8) + 8
+        tiff = tiff[:at] + side.to_bytes(4, "little") + tiff[at + 4 :]
+    return {
+        "PNG": png[:8] + header + png[33:],
+        "JPEG": bytes(jpeg),
+        "WEBP": bytes(webp),
+        "BMP": bytes(bmp),
+        "TIFF": tiff,
+    }
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "BMP", "TIFF"])
+def test_a_bomb_is_refused_by_its_header(format: str) -> None:
+    with pytest.raises(ImageTooLargeError):
+        decode_photo(_bombs()[format])
+
+
+def test_a_format_without_its_plugin_says_what_to_install(monkeypatch) -> None:
+    monkeypatch.setattr(opening, "available_formats", lambda: frozenset({"JPEG", "PNG"}))
+    with pytest.raises(UnsupportedImageError, match=r"pip install 'refold\[jxl\]'"):
+        decode_photo(samples.written(samples.image(), "JXL"))
+    with pytest.raises(UnsupportedImageError, match=r"pip install 'refold\[heic\]'"):
+        decode_photo(b"\0\0\0\x1cftypheic\0\0\0\0mif1heicmiaf" + bytes(64))
