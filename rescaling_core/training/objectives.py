@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rescaling_core.errors import UsageError
+from rescaling_core.networks.aidn import AIDN
 from rescaling_core.networks.quantise import quantise
 from rescaling_core.networks.resampling import resize
 from rescaling_core.networks.sain import SAIN
@@ -64,9 +65,7 @@ def plain_loss(
         "guidance": objective.guidance * torch.mean((down.lr - bicubic(hr, down.lr, scale)) ** 2),
     }
     if objective.luma:
-        weights = hr.new_tensor(_LUMA)[:, None, None]
-        y, y_hr = (torch.sum(image * weights, 1, keepdim=True) for image in (restored, hr))
-        terms["luma"] = objective.luma * distance(y, y_hr, objective.restoration)
+        terms["luma"] = objective.luma * distance(_luma(restored), _luma(hr), objective.restoration)
     return Loss(torch.stack(list(terms.values())).sum(), MappingProxyType(terms))
 
 
@@ -122,10 +121,12 @@ def paper_sain_loss(
 def paper_aidn_loss(
     rescaler: Rescaler, hr: Tensor, scale: float, recipe: Recipe, generator: torch.Generator
 ) -> Loss:
-    """AIDN as published; AIDN+ with a compression of JPEG at quality 90, simulated."""
+    """AIDN and AIDN+ as published; the latter has its codec simulator built in."""
     codec = draw_codec(recipe.compression, generator)
     down = rescaler.downscale(hr, scale)
     decoded = transmit(quantise(down.lr, "soft"), codec, recipe.compression)
+    if isinstance(rescaler, AIDN):
+        decoded = rescaler.simulate_codec(decoded)
     restored = rescaler.upscale(decoded, _size(hr), scale=scale, generator=generator)
     return aidn_loss(hr=hr, restored=restored, lr=down.lr, lr_reference=bicubic(hr, down.lr, scale))
 
@@ -141,8 +142,9 @@ OBJECTIVES: Final[Mapping[ObjectiveName, StepLoss]] = MappingProxyType(
 
 
 def bicubic(hr: Tensor, lr: Tensor, scale: float) -> Tensor:
-    """The bicubic image of the size of `lr`, neither clamped nor rounded."""
-    return resize(hr, _size(lr), scale=1 / scale)
+    """The bicubic image of the size of `lr`, neither clamped nor rounded; grey if `lr` is."""
+    guide = resize(hr, _size(lr), scale=1 / scale)
+    return guide if lr.shape[1] == guide.shape[1] else _luma(guide)
 
 
 def distance(a: Tensor, b: Tensor, kind: Distance) -> Tensor:
@@ -156,6 +158,11 @@ def distance(a: Tensor, b: Tensor, kind: Distance) -> Tensor:
         return torch.sqrt(difference**2 + _CHARBONNIER_EPSILON).mean()
     # Mean over the batch of each patch's level: what a mean of PSNRs asks for.
     return torch.log10(torch.mean(difference**2, dim=(1, 2, 3)) + _CHARBONNIER_EPSILON).mean()
+
+
+def _luma(image: Tensor) -> Tensor:
+    """(B, 3, H, W) → (B, 1, H, W), BT.601."""
+    return torch.sum(image * image.new_tensor(_LUMA)[:, None, None], 1, keepdim=True)
 
 
 def _size(image: Tensor) -> tuple[int, int]:
