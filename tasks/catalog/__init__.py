@@ -1,0 +1,13 @@
+"""The catalog: the only truth about what is done.
+
+`<archive>/catalog/renditions` holds one row for each source and target, whatever became of it, so
+that one commit per shard is atomic over all its outcomes. `<archive>/catalog/runs` holds one row
+for each run.
+"""
+
+from __future__ import annotations
+
+from tasks.catalog.schema import RENDITIONS, RUNS, CatalogRow, RunRecord, State
+from tasks.catalog.table import Catalog, open_catalog
+
+__all__ = ["RENDITIONS", "RUNS", "Catalog", "CatalogRow", "RunRecord", "State", "open_catalog"]

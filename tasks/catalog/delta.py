@@ -1,0 +1,133 @@
+"""A Delta table in a store: opened late, refreshed cheaply, committed to one writer at a time.
+
+A commit made here succeeds only on the very version it was computed from; otherwise it is
+computed again on the newer one. That is stricter than Delta's own conflict rules need be, and
+makes every commit see all earlier ones, whoever made them.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import contextmanager
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Final
+
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from tasks.storage import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pyarrow as pa
+
+    from tasks.storage import Store
+
+COMMIT_PATIENCE: Final = 300.0
+"""Seconds for which a commit that others keep overtaking is tried again."""
+
+CHECKPOINT_INTERVAL: Final = "50"
+"""Commits between checkpoints of the log: opening a table reads at most as many small files."""
+
+
+class CatalogTable:
+    """One Delta table, safe to use from several threads and to race from several processes."""
+
+    def __init__(self, store: Store, prefix: str, schema: pa.Schema) -> None:
+        self._store = store
+        self._schema = schema
+        self.uri = store.delta_uri(prefix)
+        self._options: dict[str, str] = {}
+        self._table: DeltaTable | None = None
+        self._lock = RLock()
+
+    def create(self) -> None:
+        """Make the table unless it is there; several may try at once."""
+        if self.exists():
+            return
+        with self._naming("create"):
+            try:
+                DeltaTable.create(
+                    self.uri,
+                    self._schema,
+                    mode="ignore",
+                    storage_options=self._store.delta_options(),
+                    configuration={"delta.checkpointInterval": CHECKPOINT_INTERVAL},
+                )
+            except DeltaError:
+                if not self.exists():  # else another run made it between our two looks
+                    raise
+
+    def exists(self) -> bool:
+        """Whether there is such a table."""
+        try:
+            self.current()
+        except StorageError as error:
+            if isinstance(error.__cause__, TableNotFoundError):
+                return False
+            raise
+        return True
+
+    def current(self) -> DeltaTable:
+        """The table as of now.
+
+        Raises:
+            StorageError: There is no table, or it cannot be read.
+        """
+        with self._lock, self._naming("read"):
+            options = self._store.delta_options()
+            if self._table is None or options != self._options:  # credentials were renewed
+                self._table = DeltaTable(self.uri, storage_options=options)
+                self._options = options
+            else:
+                self._table.update_incremental()
+            return self._table
+
+    def commit(self, attempt: Callable[[DeltaTable, CommitProperties], bool], app_id: str) -> bool:
+        """Run `attempt` on the newest version until it commits on just that version.
+
+        Args:
+            attempt: Writes to the table it is given with the properties it is given, and says
+                whether there was anything to write.
+            app_id: Recorded with the commit, for those who read the log.
+
+        Raises:
+            StorageError: The store failed, or others were always faster.
+        """
+        deadline = time.monotonic() + COMMIT_PATIENCE
+        pause = 0.02
+        while True:
+            with self._lock, self._naming("commit to"):
+                table = self.current()
+                properties = CommitProperties(
+                    max_commit_retries=0,  # with 0, no conflict is resolved behind our back
+                    app_transactions=[
+                        Transaction(app_id, (table.transaction_version(app_id) or 0) + 1)
+                    ],
+                )
+                try:
+                    return attempt(table, properties)
+                except CommitFailedError:
+                    if time.monotonic() > deadline:
+                        raise
+            time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads rivals apart
+            pause = min(2.0, pause * 2)
+
+    @contextmanager
+    def _naming(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except StorageError:
+            raise
+        except (DeltaError, OSError) as error:
+            self._table = None  # whatever state it is in, the next use opens it anew
+            transient = isinstance(error, (CommitFailedError, OSError))
+            message = f"{self.uri}: cannot {what} the table: {_first_line(error)}"
+            raise StorageError(message, retryable=transient) from error
+
+
+def _first_line(error: Any) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,240 @@
+"""Reading and writing the catalog."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+from deltalake import write_deltalake
+
+from rescaling_core.errors import UsageError
+from tasks.catalog import query as sql
+from tasks.catalog.delta import CatalogTable
+from tasks.catalog.schema import RENDITIONS, RUNS, CatalogRow, RunRecord, to_arrow, to_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from deltalake import CommitProperties, DeltaTable
+
+    from tasks.catalog.schema import State
+    from tasks.storage import Store
+
+RENDITIONS_PREFIX: Final = "catalog/renditions"
+RUNS_PREFIX: Final = "catalog/runs"
+
+REPLACES: Final = (
+    "new.source_etag <> old.source_etag"
+    " OR (old.state = 'quarantined' AND new.state <> 'quarantined')"
+)
+"""When a row gives way to a later one: its source changed, or came out of quarantine."""
+
+_DONE: Final = pa.schema([("key", pa.string()), ("etag", pa.string())])
+_COUNTS: Final = pa.schema([("target", pa.string()), ("state", pa.string()), ("count", pa.int64())])
+
+
+def open_catalog(store: Store, *, create: bool = True) -> Catalog:
+    """Open the catalog of an archive.
+
+    Args:
+        store: The archive.
+        create: Make the tables if there are none; without, they must be there.
+
+    Raises:
+        UsageError: There is no catalog and `create` is off.
+        StorageError: The store fails, or cannot hold a catalog.
+    """
+    catalog = Catalog(store)
+    if create:
+        catalog.create()
+    elif not catalog.exists():
+        raise UsageError(f"{store.url}: no archive there (it has no {RENDITIONS_PREFIX})")
+    return catalog
+
+
+class Catalog:
+    """The catalog of one archive. It travels between processes as the archive's URL."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._renditions = CatalogTable(store, RENDITIONS_PREFIX, RENDITIONS)
+        self._runs = CatalogTable(store, RUNS_PREFIX, RUNS)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as the store does."""
+        return Catalog, (self._store,)
+
+    def create(self) -> None:
+        """Make the tables that are not there."""
+        self._renditions.create()
+        self._runs.create()
+
+    def exists(self) -> bool:
+        """Whether there is a catalog."""
+        return self._renditions.exists()
+
+    @property
+    def version(self) -> int:
+        """Number of the newest commit to `renditions`."""
+        return int(self._renditions.current().version())
+
+    def commit_shard(self, shard_id: str, rows: Sequence[CatalogRow]) -> bool:
+        """Commit all outcomes of a shard in one transaction.
+
+        However often and from however many processes this is called, with these rows or with
+        those of shards that overlap, there is one row for each source and target: a row that is
+        there stays, unless its source has changed since or was in quarantine.
+
+        Returns:
+            Whether anything was written. False may also follow a commit of ours whose answer was
+            lost and that was tried again.
+
+        Raises:
+            StorageError: Nothing of it was committed.
+        """
+        if not rows:
+            return False
+        named = Counter((row.source_key, row.target) for row in rows)
+        (twice, count), *_ = named.most_common(1)
+        if count > 1:
+            raise ValueError(f"shard {shard_id}: {count} rows for {twice[0]}, target {twice[1]}")
+        data = to_arrow(rows, RENDITIONS, committed_at=datetime.now(UTC)).sort_by("source_key")
+        low, high = sql.key_range(data.column("source_key"))
+
+        def merge(table: DeltaTable, properties: CommitProperties) -> bool:
+            metrics = (
+                table.merge(
+                    data,
+                    "old.source_key = new.source_key AND old.target = new.target"
+                    f" AND old.source_key >= {sql.literal(low)}"
+                    f" AND old.source_key <= {sql.literal(high)}",
+                    source_alias="new",
+                    target_alias="old",
+                    commit_properties=properties,
+                )
+                .when_matched_update_all(REPLACES)
+                .when_not_matched_insert_all()
+                .execute()
+            )
+            return bool(metrics["num_target_rows_inserted"] + metrics["num_target_rows_updated"])
+
+        return self._renditions.commit(merge, shard_id)
+
+    def pending(
+        self, batch: pa.RecordBatch, targets: Sequence[str], *, retry: Collection[State] = ()
+    ) -> pa.RecordBatch:
+        """What of an inventory batch is new, changed, or lacks one of the targets.
+
+        Args:
+            batch: Of `inventory.SCHEMA`.
+            targets: Names, each of which must be done.
+            retry: States that do not count as done, such as quarantined.
+
+        Returns:
+            Of the same schema, sorted by key.
+        """
+        if not batch.num_rows:
+            return batch
+        low, high = sql.key_range(batch.column("key"))
+        again = f"AND NOT {sql.any_of('state', sorted(retry))}" if retry else ""
+        wanted = set(targets)
+        text = (
+            f"SELECT source_key AS key, source_etag AS etag FROM {sql.TABLE}"  # noqa: S608
+            f" WHERE source_key >= {sql.literal(low)} AND source_key <= {sql.literal(high)}"
+            f" AND {sql.any_of('target', sorted(wanted))} {again}"
+            f" GROUP BY source_key, source_etag HAVING count(DISTINCT target) = {len(wanted)}"
+        )
+        done = pa.Table.from_batches(
+            sql.query(self._renditions.current(), text, _DONE), schema=_DONE
+        )
+        left = pa.table(batch).join(done, keys=["key", "etag"], join_type="left anti")
+        ordered = left.select(batch.schema.names).sort_by("key").combine_chunks()
+        return pa.record_batch(
+            [_one_chunk(column) for column in ordered.columns], schema=batch.schema
+        )
+
+    def batches(
+        self,
+        where: str | None = None,
+        *,
+        keys: Sequence[str] = (),
+        state: State | None = None,
+        target: str | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows as Arrow batches of `RENDITIONS`, sorted by source key and target.
+
+        Args:
+            where: SQL condition on the columns.
+            keys: Source keys or globs (`*` crosses `/`); empty for all.
+            state: Only rows in this state.
+            target: Only rows of this target.
+
+        Raises:
+            UsageError: The condition is wrong.
+            StorageError: The table cannot be read.
+        """
+        table = self._renditions.current()
+        conditions = ["TRUE"]
+        if where is not None:
+            sql.check_condition(table, where)
+            conditions.append(f"({where}\n)")
+        if keys and not any(sql.is_glob(key) for key in keys):
+            conditions.append(sql.any_of("source_key", keys))
+        if state is not None:
+            conditions.append(f"state = {sql.literal(state)}")
+        if target is not None:
+            conditions.append(f"target = {sql.literal(target)}")
+        text = (
+            f"SELECT {', '.join(RENDITIONS.names)} FROM {sql.TABLE}"  # noqa: S608
+            f" WHERE {' AND '.join(conditions)} ORDER BY source_key, target"
+        )
+        for batch in sql.query(table, text, RENDITIONS):
+            yield sql.matching(batch, keys) if keys else batch
+
+    def rows(
+        self,
+        where: str | None = None,
+        *,
+        keys: Sequence[str] = (),
+        state: State | None = None,
+        target: str | None = None,
+    ) -> Iterator[CatalogRow]:
+        """Rows as records; see `batches`."""
+        for batch in self.batches(where, keys=keys, state=state, target=target):
+            yield from to_rows(batch)
+
+    def counts(self) -> Mapping[str, Mapping[State, int]]:
+        """How many rows there are, by target and state."""
+        text = (
+            f"SELECT target, state, count(*) AS count FROM {sql.TABLE}"  # noqa: S608
+            " GROUP BY target, state ORDER BY target, state"
+        )
+        found: dict[str, dict[State, int]] = {}
+        for batch in sql.query(self._renditions.current(), text, _COUNTS):
+            for entry in batch.to_pylist():
+                found.setdefault(entry["target"], {})[entry["state"]] = entry["count"]
+        return found
+
+    def record_run(self, record: RunRecord) -> None:
+        """Add a run to the table of runs; a second call with the same id changes nothing."""
+        data = to_arrow([record], RUNS)
+
+        def append(table: DeltaTable, properties: CommitProperties) -> bool:
+            if table.transaction_version(record.run_id) is not None:
+                return False
+            write_deltalake(table, data, mode="append", commit_properties=properties)
+            return True
+
+        self._runs.commit(append, record.run_id)
+
+    def runs(self) -> list[RunRecord]:
+        """All runs, the earliest first."""
+        text = f"SELECT {', '.join(RUNS.names)} FROM {sql.TABLE} ORDER BY started_at, run_id"  # noqa: S608
+        batches = sql.query(self._runs.current(), text, RUNS)
+        return [RunRecord(**values) for batch in batches for values in batch.to_pylist()]
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks else pa.array([], column.type)

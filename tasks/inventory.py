@@ -1,0 +1,78 @@
+"""The inventory: every source of a collection, as Arrow batches."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+
+from rescaling_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from tasks.storage import ObjectInfo, Store
+
+SCHEMA: Final = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),
+        pa.field("etag", pa.string(), nullable=False),
+    ]
+)
+"""Of a batch: key relative to the collection, bytes, the store's change mark."""
+
+BATCH_ROWS: Final = 65_536
+"""Keys held at once: about 10 MiB."""
+
+
+def scan(
+    store: Store,
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    batch_rows: int = BATCH_ROWS,
+) -> Iterator[pa.RecordBatch]:
+    """List a collection.
+
+    Args:
+        store: The collection.
+        include: Globs (`*` crosses `/`); a key is listed if it matches one, or if there is none.
+        exclude: Globs; a key that matches one is passed over.
+        batch_rows: Keys a batch, the last one excepted.
+
+    Yields:
+        Batches of `SCHEMA`, sorted by key within and across batches.
+
+    Raises:
+        UsageError: A glob is empty.
+        StorageError: The listing could not be completed.
+    """
+    if "" in (*include, *exclude):
+        raise UsageError("include and exclude: an empty glob matches nothing")
+    waiting: list[ObjectInfo] = []
+    for info in store.list():
+        if _is_wanted(info.key, include, exclude):
+            waiting.append(info)
+        if len(waiting) == batch_rows:
+            yield _batch(waiting)
+            waiting = []
+    if waiting:
+        yield _batch(waiting)
+
+
+def _is_wanted(key: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
+    def matches(globs: Iterable[str]) -> bool:
+        return any(fnmatchcase(key, glob) for glob in globs)
+
+    return (not include or matches(include)) and not matches(exclude)
+
+
+def _batch(infos: Sequence[ObjectInfo]) -> pa.RecordBatch:
+    columns = [
+        [info.key for info in infos],
+        [info.size for info in infos],
+        [info.etag for info in infos],
+    ]
+    return pa.record_batch(columns, schema=SCHEMA)
