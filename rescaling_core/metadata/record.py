@@ -136,6 +136,9 @@ def _read_v1(document: dict[str, Any]) -> RestorationMetadata:
         raise MetadataError(f"restoration metadata: mode {values['mode']!r} is not known")
     if values["padding"] != "replicate":
         raise MetadataError(f"restoration metadata: padding {values['padding']!r} is not known")
+    sizes = [values[name] for name in ("width", "height", "lr_width", "lr_height")]
+    if min(sizes) < 1 or not 0 < values["scale"] < inf:
+        raise MetadataError(f"restoration metadata: impossible sizes {sizes} or scale")
     policy, extras = document.get("latent_policy"), document.get("extras", {})
     if not isinstance(policy, dict) or not isinstance(extras, dict):
         raise MetadataError("restoration metadata: latent_policy or extras is no object")

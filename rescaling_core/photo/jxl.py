@@ -5,14 +5,20 @@ Source: ISO/IEC 18181-1:2024, annex D (image header); 18181-2 (container).
 
 from __future__ import annotations
 
+import io
+import re
 from dataclasses import dataclass
 from typing import Final
+
+from PIL import ImageCms
 
 from rescaling_core.errors import UnsupportedImageError
 from rescaling_core.photo import boxes
 from rescaling_core.photo.record import TOO_DEEP
 
 CONTAINER_SIGNATURE: Final = b"\0\0\0\x0cJXL \r\n\x87\n"
+_SAYS_SRGB: Final = re.compile(r"sRGB|RGB_D65_SRG_..._SRG|Gra_D65_..._SRG")
+"""Descriptions that libjxl gives the profiles it makes up."""
 _RATIOS: Final = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
 
 
@@ -155,7 +161,11 @@ def box(data: bytes, kind: bytes) -> bytes | None:
 
 def stated_profile(icc: bytes | None) -> bytes | None:
     """The ICC profile, unless it is one the decoder made up to say sRGB."""
-    made_up = ("RGB_D65_SRG_Rel_SRG", "Gra_D65_Rel_SRG")
-    if icc and icc[4:8] == b"jxl " and any(name.encode("utf-16-be") in icc for name in made_up):
-        return None
-    return icc or None
+    if not icc or icc[4:8] != b"jxl ":
+        return icc or None
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        name = ImageCms.getProfileDescription(profile).strip()
+    except (ImageCms.PyCMSError, OSError):
+        return icc
+    return None if _SAYS_SRGB.fullmatch(name) else icc

@@ -12,6 +12,10 @@ import tifffile
 from PIL import Image, ImageCms
 from skimage import data
 
+from rescaling_core.photo.opening import available_formats
+
+available_formats()  # registers the plugins with Pillow
+
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 LAB = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
 XMP = (

@@ -243,6 +243,11 @@ def test_exif_comes_through_byte_for_byte(format: str) -> None:
     assert decode_photo(encode_photo(decode_photo(file))).exif == block
 
 
+def test_a_profile_made_up_by_the_jxl_decoder_is_not_taken_for_the_sources() -> None:
+    for mode in ("L", "RGB"):
+        assert decode_photo(samples.written(samples.image(mode), "JXL")).icc is None
+
+
 def test_tags_of_a_tiff_become_exif() -> None:
     file = samples.written(samples.image(), "TIFF", exif=samples.exif(3), software="Scanner 1")
     with Image.open(io.BytesIO(encode_photo(decode_photo(file)))) as restored:

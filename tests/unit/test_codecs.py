@@ -1,0 +1,200 @@
+"""LR pixels through real encoders and back."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from rescaling_core import codecs
+from rescaling_core.codecs import CODECS, CodecSpec, FileExtras, files
+from rescaling_core.errors import CodecError, CodecUnavailableError, UsageError
+from rescaling_core.photo import exif as exif_block
+from tests.unit import photo_samples as samples
+
+EVERY = ("png", "jpeg", "jpeg-420", "webp", "webp-lossless", "avif", "avif-420", "jxl")
+LOSSLESS = ("png", "webp-lossless", "jxl-lossless")
+GREY = np.ascontiguousarray(np.asarray(samples.image("L"))[..., None])
+EXIF = exif_block.without_prefix(samples.exif(6))
+
+
+def _psnr(a: np.ndarray, b: np.ndarray) -> float:
+    return float(10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2)))
+
+
+@pytest.mark.parametrize("text", [*EVERY, "jxl-lossless"])
+def test_a_codecs_text_reads_back(text: str) -> None:
+    spec = CodecSpec.parse(text)
+    assert str(spec) == text
+    assert CodecSpec.parse(str(spec), spec.quality) == spec
+
+
+@pytest.mark.parametrize(
+    ("text", "quality", "reason"),
+    [
+        ("gif", None, "one of png, jpeg, webp, avif, jxl"),
+        ("png", 90, "lossless"),
+        ("jpeg", 0, "1 to 100"),
+        ("jpeg", 101, "1 to 100"),
+        ("jpeg-lossless", None, "no lossless mode"),
+        ("jpeg-422", None, "jpeg-444, jpeg-420"),
+        ("webp-444", None, "webp-420, webp-lossless"),
+        ("png-420", None, "png comes as"),
+        ("jxl", 100, "1 to 99"),
+    ],
+)
+def test_a_setting_that_a_codec_lacks_is_refused(text, quality, reason) -> None:
+    with pytest.raises(UsageError, match=reason):
+        CodecSpec.parse(text, quality)
+
+
+def test_an_effort_outside_the_codecs_scale_is_refused() -> None:
+    with pytest.raises(UsageError, match="effort 12: 1 to 9"):
+        CodecSpec("png", effort=12)
+    with pytest.raises(UsageError, match="none to set"):
+        CodecSpec("jpeg", 90, effort=1)
+
+
+@pytest.mark.parametrize("text", LOSSLESS)
+@pytest.mark.parametrize("pixels", [GREY, samples.rgb()], ids=["grey", "rgb"])
+def test_lossless_codecs_lose_nothing(text: str, pixels: np.ndarray) -> None:
+    data = codecs.encode(pixels, CodecSpec.parse(text))
+    np.testing.assert_array_equal(codecs.decode(data, channels=pixels.shape[2]), pixels)
+
+
+@pytest.mark.parametrize("text", ["jpeg", "webp", "avif", "jxl"])
+@pytest.mark.parametrize("pixels", [GREY, samples.rgb()], ids=["grey", "rgb"])
+def test_more_quality_costs_more_bytes_and_gives_better_pixels(text, pixels) -> None:
+    low, high = (codecs.encode(pixels, CodecSpec.parse(text, quality)) for quality in (30, 95))
+    assert len(low) < len(high)
+    decoded = (
+        codecs.decode(low, channels=pixels.shape[2]),
+        codecs.decode(high, channels=pixels.shape[2]),
+    )
+    assert decoded[0].shape == pixels.shape
+    assert 22 < _psnr(decoded[0], pixels) < _psnr(decoded[1], pixels)
+
+
+@pytest.mark.parametrize("name", ["jpeg", "avif"])
+def test_halved_chroma_costs_fewer_bytes(name: str) -> None:
+    full, halved = (
+        codecs.encode(samples.rgb(), CodecSpec.parse(text)) for text in (name, f"{name}-420")
+    )
+    assert len(halved) < len(full)
+
+
+@pytest.mark.parametrize("text", EVERY)
+def test_the_same_pixels_give_the_same_bytes(text: str) -> None:
+    spec = CodecSpec.parse(text)
+    assert codecs.encode(samples.rgb(), spec) == codecs.encode(samples.rgb(), spec)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 97), (97, 1), (3, 2)])
+@pytest.mark.parametrize("text", EVERY)
+def test_the_smallest_images_are_encoded(text: str, size: tuple[int, int]) -> None:
+    pixels = samples.rgb(*size)
+    assert codecs.decode(codecs.encode(pixels, CodecSpec.parse(text))).shape == pixels.shape
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=lambda codec: codec.name)
+def test_what_a_codec_states_about_itself_is_true(codec: codecs.Codec) -> None:
+    data = codecs.encode(samples.rgb(), CodecSpec.parse(codec.name))
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.format == codec.pillow_format
+        assert Image.MIME[codec.pillow_format] == codec.media_type
+        assert Image.registered_extensions()[codec.extension] == codec.pillow_format
+
+
+@pytest.mark.parametrize("name", ["png", "jpeg", "webp", "avif"])
+def test_a_viewer_finds_profile_and_orientation(name: str) -> None:
+    extras = FileExtras(icc=samples.SRGB, exif=EXIF, xmp=samples.XMP)
+    spec = CodecSpec.parse(name)
+    data = codecs.encode(samples.rgb(), spec, extras=extras)
+    np.testing.assert_array_equal(
+        codecs.decode(data), codecs.decode(codecs.encode(samples.rgb(), spec))
+    )
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.size == (61, 47)
+        assert image.info["icc_profile"] == samples.SRGB
+        assert image.info["xmp"] == samples.XMP
+        assert ImageOps.exif_transpose(image).size == (47, 61)
+
+
+@pytest.mark.parametrize("name", ["png", "jpeg", "webp", "jxl"])
+def test_exif_is_held_byte_for_byte_where_the_codec_says_so(name: str) -> None:
+    spec = CodecSpec.parse(name)
+    assert EXIF is not None
+    block = exif_block.with_orientation(EXIF, 1)
+    data = codecs.encode(samples.rgb(), spec, extras=FileExtras(exif=block, xmp=samples.XMP))
+    assert spec.codec.max_exif
+    assert codecs.read_extras(data) == FileExtras(exif=block, xmp=samples.XMP)
+    assert codecs.read_xmp(data) == samples.XMP
+
+
+@pytest.mark.parametrize(
+    ("name", "extras", "reason"),
+    [
+        ("jpeg", FileExtras(xmp=b" " * 65_505), "65505 bytes of metadata: at most 65504"),
+        ("jpeg", FileExtras(exif=b" " * 65_528), "65528 bytes of EXIF: at most 65527"),
+        ("jxl", FileExtras(icc=samples.SRGB), "cannot embed a colour profile"),
+        ("jxl", FileExtras(exif=EXIF), "cannot embed an orientation"),
+    ],
+)
+def test_what_a_codec_cannot_hold_is_an_error_that_says_so(name, extras, reason) -> None:
+    with pytest.raises(CodecError, match=reason):
+        codecs.encode(samples.rgb(), CodecSpec.parse(name), extras=extras)
+
+
+def test_the_largest_metadata_a_jpeg_can_hold_are_held() -> None:
+    xmp = b" " * 65_504
+    data = codecs.encode(samples.rgb(), CodecSpec("jpeg", 90), extras=FileExtras(xmp=xmp))
+    assert codecs.read_xmp(data) == xmp
+
+
+def test_a_side_that_a_codec_cannot_hold_is_an_error() -> None:
+    pixels = np.zeros((1, 16_384, 3), np.uint8)
+    with pytest.raises(CodecError, match="at most 16383 a side"):
+        codecs.encode(pixels, CodecSpec("webp", 90))
+    with pytest.raises(CodecError, match="at most 65500 a side"):
+        codecs.encode(np.zeros((65_501, 1, 1), np.uint8), CodecSpec("jpeg", 90))
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 2), (4, 4, 4)])
+def test_only_grey_and_rgb_are_encoded(shape: tuple[int, ...]) -> None:
+    with pytest.raises(CodecError, match="cannot encode an array"):
+        codecs.encode(np.zeros(shape, np.uint8), CodecSpec("png"))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "CMYK", "1"])
+def test_a_file_that_is_no_lr_image_is_not_decoded(mode: str) -> None:
+    format = "JPEG" if mode == "CMYK" else "PNG"
+    with pytest.raises(CodecError, match=f"mode {mode}: expected L or RGB"):
+        codecs.decode(samples.written(samples.image(mode), format))
+
+
+@pytest.mark.parametrize("text", EVERY)
+def test_a_truncated_file_is_not_decoded(text: str) -> None:
+    data = codecs.encode(samples.rgb(), CodecSpec.parse(text))
+    with pytest.raises(CodecError, match="LR file"):
+        codecs.decode(data[: len(data) // 2])
+
+
+def test_a_file_larger_than_allowed_is_not_decoded() -> None:
+    data = codecs.encode(samples.rgb(), CodecSpec("png"))
+    with pytest.raises(CodecError, match="at most 100 are allowed"):
+        codecs.decode(data, max_pixels=100)
+
+
+def test_all_codecs_are_available_here() -> None:
+    assert {codec.name for codec in codecs.available()} == set(CODECS)
+
+
+def test_a_missing_library_is_named_with_what_to_install(monkeypatch) -> None:
+    monkeypatch.setattr(files, "available_formats", lambda: frozenset({"PNG", "JPEG"}))
+    assert [codec.name for codec in codecs.available()] == ["png", "jpeg"]
+    with pytest.raises(CodecUnavailableError, match=r"jxl is not installed: pip install 'refold"):
+        codecs.encode(samples.rgb(), CodecSpec.parse("jxl"))
+    with pytest.raises(CodecUnavailableError, match="full build of Pillow"):
+        codecs.check_available(CodecSpec.parse("avif"))
