@@ -13,7 +13,7 @@ from rescaling_core.networks.aidn_layers import MeanShift, Resampling, ResidualB
 from rescaling_core.networks.base import Downscaled, Rescaler, ScaleRange, pad_to_multiple
 from rescaling_core.networks.diffjpeg import CHROMA_TABLE, LUMA_TABLE, jpeg
 from rescaling_core.networks.family import Family
-from rescaling_core.networks.latent import LatentPolicy
+from rescaling_core.networks.latent import LatentKind, LatentPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +39,7 @@ class AIDN(Rescaler):
     """
 
     family: ClassVar[str] = "aidn"
+    latent_kinds: ClassVar[tuple[LatentKind, ...]] = ("none",)
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rescaling_core.errors import UsageError
 from rescaling_core.networks.haar import Haar
-from rescaling_core.networks.latent import LatentPolicy, gaussian_latent
+from rescaling_core.networks.latent import LatentKind, LatentPolicy, gaussian_latent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ class ScaleRange:
         if self.minimum == self.maximum:
             return f"x{self.minimum:g}"
         if self.maximum == inf:
-            return f"x{self.minimum:g} and above"
+            return f"x{self.minimum:g}+"
         return f"x{self.minimum:g}-x{self.maximum:g}"
 
 
@@ -56,9 +56,14 @@ class Rescaler(nn.Module, ABC):
 
     family: ClassVar[str]
     """The key under which `networks.FAMILIES` knows the class."""
+    latent_kinds: ClassVar[tuple[LatentKind, ...]] = ("zeros", "gaussian")
+    """The latent policies it can restore with."""
 
     def __init__(self, *, scales: ScaleRange, latent_policy: LatentPolicy) -> None:
         super().__init__()
+        if latent_policy.kind not in self.latent_kinds:
+            kinds = ", ".join(self.latent_kinds)
+            raise ValueError(f"latents are {kinds}, not {latent_policy.kind}")
         self.scales = scales
         self.latent_policy = latent_policy
 

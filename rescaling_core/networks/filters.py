@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rescaling_core.networks.base import Downscaled, Rescaler, ScaleRange
 from rescaling_core.networks.family import Family
-from rescaling_core.networks.latent import LatentPolicy
+from rescaling_core.networks.latent import LatentKind, LatentPolicy
 from rescaling_core.networks.resampling import Kernel, resize
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ class FilterRescaler(Rescaler):
     """Bicubic or Lanczos, both ways. No weights, no latent, any scale."""
 
     family: ClassVar[str] = "filter"
+    latent_kinds: ClassVar[tuple[LatentKind, ...]] = ("none",)
 
     def __init__(self, *, kernel: Kernel, latent_policy: LatentPolicy) -> None:
         super().__init__(scales=ScaleRange(1.0, inf), latent_policy=latent_policy)

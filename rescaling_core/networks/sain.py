@@ -12,7 +12,7 @@ from rescaling_core.networks.base import BijectiveRescaler, Downscaled, pad_to_m
 from rescaling_core.networks.coupling import DenseBlock, InvBlock, dense_block_config
 from rescaling_core.networks.family import Family
 from rescaling_core.networks.haar import Haar
-from rescaling_core.networks.latent import LatentPolicy
+from rescaling_core.networks.latent import LatentKind, LatentPolicy
 from rescaling_core.networks.mixture import GaussianMixture
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class SAIN(BijectiveRescaler):
     """
 
     family: ClassVar[str] = "sain"
+    latent_kinds: ClassVar[tuple[LatentKind, ...]] = ("mixture", "gaussian", "zeros")
 
     def __init__(
         self,

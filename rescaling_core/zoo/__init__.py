@@ -12,6 +12,7 @@ from rescaling_core.networks import LatentPolicy, Rescaler
 from rescaling_core.networks.filters import FilterRescaler
 from rescaling_core.zoo.card import ModelCard, describe
 from rescaling_core.zoo.files import read, save
+from rescaling_core.zoo.official import import_checkpoint
 
 if TYPE_CHECKING:
     from rescaling_core.networks.resampling import Kernel
@@ -21,6 +22,7 @@ __all__ = [
     "LoadedRescaler",
     "ModelCard",
     "describe",
+    "import_checkpoint",
     "list_models",
     "load",
     "save",
@@ -84,7 +86,11 @@ def load(id_or_path: str | Path, *, sha256: str | None = None) -> LoadedRescaler
         if card.weights_sha256 != digest:
             raise CheckpointError(f"{text}: not the weights its model card describes")
     else:
-        card = describe(rescaler, model_id=model_id, title=model_id, licence="unknown")
+        card = replace(
+            describe(rescaler, model_id=model_id, title=model_id, licence="unknown"),
+            weights_sha256=digest,
+            weights_bytes=len(data),
+        )
     return _checked(LoadedRescaler(model_id, rescaler, digest, card), sha256)
 
 

@@ -33,7 +33,7 @@ class ModelCard:
     latent_policy: LatentPolicy
     scales: ScaleRange
     parameters: int
-    """Trainable values."""
+    """Values in the network, the Haar transforms' constants left out."""
     macs_per_hr_pixel: float
     """Multiply-accumulates of all convolutions and products to downscale, per HR pixel."""
     restore_macs_per_hr_pixel: float
@@ -100,7 +100,7 @@ def describe(
         config=rescaler.config,
         latent_policy=rescaler.latent_policy,
         scales=rescaler.scales,
-        parameters=sum(p.numel() for p in rescaler.parameters() if p.requires_grad),
+        parameters=sum(p.numel() for p in rescaler.parameters()),
         macs_per_hr_pixel=round(macs, 1),
         restore_macs_per_hr_pixel=round(restore_macs, 1),
         licence=licence,

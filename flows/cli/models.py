@@ -1,0 +1,143 @@
+"""`refold models`: what rescalers there are, and how others are brought in."""
+
+from __future__ import annotations
+
+import json as json_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from flows.cli.console import Json, Verbose, out, print_json
+
+if TYPE_CHECKING:
+    from rescaling_core.zoo import ModelCard
+
+models_app = typer.Typer(help="List, show, import and download rescalers.", no_args_is_help=True)
+
+
+@models_app.command("list")
+def list_models(json: Json = False, verbose: Verbose = False) -> None:
+    """List the rescalers that ship with Refold, and those brought in."""
+    from rescaling_core import zoo
+    from tasks.weights import installed_models
+
+    cards = (*zoo.list_models(), *installed_models())
+    if json:
+        print_json([_record(card) for card in cards])
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("id", "family", "scale", "latent"):
+        table.add_column(name, no_wrap=True)
+    for name in ("parameters", "MACs/pixel", "Set5"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("licence", no_wrap=True)
+    for card in cards:
+        table.add_row(
+            card.id,
+            card.family,
+            str(card.scales),
+            card.latent_policy.kind,
+            _count(card.parameters),
+            _count(card.macs_per_hr_pixel),
+            _set5(card),
+            card.licence,
+        )
+    out.print(table)
+
+
+@models_app.command("show")
+def show(
+    rescaler: Annotated[str, typer.Argument(help="Id, path of a weights file, URL#sha256=….")],
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Show the model card of one rescaler."""
+    from tasks.weights import load_rescaler
+
+    record = _record(load_rescaler(rescaler).card)
+    if json:
+        print_json(record)
+        return
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for name, value in record.items():
+        plain = isinstance(value, str | int | float)
+        table.add_row(name, str(value) if plain else json_module.dumps(value, ensure_ascii=False))
+    out.print(table)
+
+
+@models_app.command("import")
+def import_official(
+    files: Annotated[list[Path], typer.Argument(help="Official checkpoint (two for irn-crm).")],
+    family: Annotated[str, typer.Option(help="irn, sain, aidn, t-irn, …")],
+    scale: Annotated[float, typer.Option(help="HR side / LR side it was trained for.")],
+    model_id: Annotated[
+        str | None, typer.Option("--id", help="By default the file's name.")
+    ] = None,
+    latent: Annotated[
+        str | None, typer.Option(help="gaussian, zeros, mixture; by default the family's own.")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Of the weights.")] = "unknown",
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Write here instead of the weights folder.")
+    ] = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Convert an official checkpoint after checking every key and shape."""
+    from tasks.weights import import_weights
+
+    path, card = import_weights(
+        files,
+        family=family,
+        scale=scale,
+        model_id=model_id,
+        latent=latent,
+        licence=licence,
+        folder=folder,
+    )
+    _print_kept(card, path, json=json)
+
+
+@models_app.command("download")
+def download(
+    url: Annotated[str, typer.Argument(help="s3://…, hf://…, https://…, of a .safetensors file.")],
+    sha256: Annotated[str, typer.Option(help="The digest the file must have.")],
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Fetch weights into the weights folder, checked against their digest."""
+    from rescaling_core import zoo
+    from tasks.weights import fetch_weights
+
+    path = fetch_weights(url, sha256=sha256)
+    _print_kept(zoo.load(path).card, path, json=json)
+
+
+def _print_kept(card: ModelCard, path: Path, *, json: bool) -> None:
+    if json:
+        print_json({"path": str(path), "card": _record(card)})
+    else:
+        out.print(f"{card.id}: family {card.family}, {card.scales}, {card.weights_bytes} bytes")
+        out.print(str(path), markup=False)
+
+
+def _record(card: ModelCard) -> dict[str, Any]:
+    record: dict[str, Any] = json_module.loads(card.to_json())
+    return record
+
+
+def _count(value: float) -> str:
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value:.0f}"
+
+
+def _set5(card: ModelCard) -> str:
+    row = card.metrics.get("Set5")
+    value = row.get("psnr_y") if isinstance(row, dict) else None
+    return "" if value is None else f"{value:.2f} dB"
