@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from prefect import flow
 
@@ -70,7 +71,7 @@ def archive(
         UsageError: A wrong URL, plan or target. Nothing was started.
         StorageError: A store cannot be reached or does not honour conditional writes.
     """
-    started = time.monotonic()
+    started, started_at = time.monotonic(), datetime.now(UTC)
     plan = build_plan(options or PlanOptions())
     if dry_run:
         planned = archiving.plan_dry_run(source, archive, plan)
@@ -97,7 +98,8 @@ def archive(
                 for number, wave in enumerate(archiving.waves_of(planned.shards, slots.count), 1):
                     archiving.convert_wave(number, wave, pool, catalog, job, tally, planned)
     summary = _summary(job, planned, tally, time.monotonic() - started)
-    archiving.record_run(catalog, summary)
+    archiving.record_run(catalog, job, planned, tally, started_at)
+    archiving.publish_summary(job.run_id, tally, planned, catalog)
     return summary
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.table import Table
 
 from flows.cli.app import quiet_libraries
-from flows.cli.console import err, out, progress_bar, size_text
+from flows.cli.console import err, out, progress_bar
+from tasks.gallery import GalleryRow, render_gallery, size_text
 
 OUTPUT: Final = Path("demo-output")
+TARGETS: Final = ("x2", "x4")
 
 PHOTOGRAPHS: Final = (
     "astronaut.png",
@@ -37,22 +37,6 @@ PHOTOGRAPHS: Final = (
 """Samples that come with scikit-image, as the files they are; see its `data/README.txt`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DemoRow:
-    """One rendition, or one source that was kept, as the demo shows it."""
-
-    key: str
-    target: str
-    state: str
-    reason: str
-    source_bytes: int
-    lr_bytes: int | None
-    psnr_y: float | None
-    seconds: float | None
-    lr_path: str | None
-    restored_path: str | None
-
-
 def main() -> None:
     """Run the demo in `demo-output`, which is made anew."""
     quiet_libraries()
@@ -61,7 +45,8 @@ def main() -> None:
     photos = copy_photographs(OUTPUT / "photos")
     err.print(f"{len(photos)} photographs in {OUTPUT / 'photos'}; starting Prefect and Ray ...")
     rows = archive_and_restore()
-    page = write_page(rows)
+    page = OUTPUT / "index.html"
+    page.write_text(render_gallery("Refold: HR, LR, restored", rows), "utf-8")
     print_table(rows)
     out.print(f"\narchive   {OUTPUT / 'archive'}    (LR images, catalog)")
     out.print(f"restored  {OUTPUT / 'restored'}")
@@ -76,7 +61,7 @@ def copy_photographs(folder: Path) -> list[Path]:
         SystemExit: scikit-image is not installed.
     """
     try:
-        import skimage.data  # noqa: PLC0415 - only the demo extra brings it
+        import skimage.data
     except ImportError:
         sys.exit("the demo's photographs come with scikit-image: pip install 'refold[demo]'")
     samples = Path(skimage.data.__file__).parent
@@ -86,22 +71,93 @@ def copy_photographs(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def archive_and_restore() -> list[DemoRow]:
-    """The two flows, and what the catalog says afterwards."""
-    from flows.archive import archive  # noqa: PLC0415 - imports Prefect and Ray
-    from flows.restore import restore  # noqa: PLC0415
-    from tasks.cluster import ray_session  # noqa: PLC0415
-    from tasks.planning import PlanOptions  # noqa: PLC0415
+def archive_and_restore() -> list[GalleryRow]:
+    """Run the two flows, and gather what the catalog says afterwards."""
+    from flows.archive import archive
+    from flows.restore import restore
+    from tasks.cluster import ray_session
+    from tasks.planning import PlanOptions
 
-    photos, store = str(OUTPUT / "photos"), str(OUTPUT / "archive")
-    with ray_session():
+    store = str(OUTPUT / "archive")
+    restored: dict[tuple[str, str], str] = {}
+    with ray_session():  # one for all three runs
         with progress_bar("archive"):
-            archive(source=photos, archive=store, options=PlanOptions(targets=("x2", "x4")))
-        restored: dict[tuple[str, str], str] = {}
-        for target in ("x2", "x4"):
+            archive(
+                source=str(OUTPUT / "photos"), archive=store, options=PlanOptions(targets=TARGETS)
+            )
+        for target in TARGETS:
+            folder = OUTPUT / "restored" / target
             with progress_bar(f"restore {target}"):
-                folder = OUTPUT / "restored" / target
-                result = restore(archive=store, dest=str(folder), keys=("*",), target=target)
-            for output in result.outputs:
+                summary = restore(archive=store, dest=str(folder), target=target)
+            if summary.failures:
+                sys.exit(f"restoring failed: {summary.failures[0]}")
+            for output in summary.outputs:
                 restored[output.source_key, target] = f"restored/{target}/{output.output_key}"
-    return _rows(store, restored)
+    return _gallery_rows(store, restored)
+
+
+def _gallery_rows(store: str, restored: dict[tuple[str, str], str]) -> list[GalleryRow]:
+    from tasks.catalog import open_catalog
+    from tasks.storage import open_store
+
+    rows = sorted(
+        open_catalog(open_store(store), create=False).rows(),
+        key=lambda row: (row.source_key, row.target),
+    )
+    return [
+        GalleryRow(
+            key=row.source_key,
+            target=row.target,
+            state=row.state,
+            reason=row.reason or "",
+            width=row.width or 0,
+            height=row.height or 0,
+            source_bytes=row.source_size,
+            lr_bytes=row.lr_bytes,
+            psnr_y=row.psnr_y,
+            ssim_y=row.ssim_y,
+            rescaler=row.rescaler or "",
+            seconds=row.seconds,
+            source_path=f"photos/{row.source_key}",
+            lr_path=None if row.lr_key is None else f"archive/{row.lr_key}",
+            restored_path=restored.get((row.source_key, row.target)),
+        )
+        for row in rows
+    ]
+
+
+def print_table(rows: Sequence[GalleryRow]) -> None:
+    """Print a line for each source and target, and the totals."""
+    table = Table(title="What became of every photograph", title_justify="left")
+    for name in ("photograph", "target"):
+        table.add_column(name)
+    for name in ("source", "LR", "of source", "PSNR-Y", "seconds"):
+        table.add_column(name, justify="right")
+    table.add_column("state")
+    for row in rows:
+        archived = row.lr_bytes is not None
+        table.add_row(
+            row.key,
+            row.target,
+            size_text(row.source_bytes),
+            size_text(row.lr_bytes) if row.lr_bytes is not None else "",
+            f"{100 * row.lr_bytes / row.source_bytes:.0f} %" if row.lr_bytes is not None else "",
+            "" if row.psnr_y is None else f"{row.psnr_y:.2f} dB",
+            "" if row.seconds is None else f"{row.seconds:.1f}",
+            "archived" if archived else f"{row.state}: {row.reason}",
+        )
+    out.print(table)
+    for target in TARGETS:
+        done = [row for row in rows if row.target == target and row.lr_bytes is not None]
+        before = sum(row.source_bytes for row in done)
+        after = sum(row.lr_bytes or 0 for row in done)
+        kept = sum(row.target == target for row in rows) - len(done)
+        mean = sum(row.psnr_y or 0 for row in done) / max(1, len(done))
+        out.print(
+            f"{target}: {len(done)} archived, {kept} kept; {size_text(before)} of sources in "
+            f"{size_text(after)} of LR images; restored at {mean:.2f} dB PSNR-Y on average"
+        )
+
+
+if __name__ == "__main__":
+    main()

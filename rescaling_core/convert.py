@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from rescaling_core import codecs, metadata, metrics
-from rescaling_core.arrays import U8Array
 from rescaling_core.errors import CodecError, RestorationMismatchError
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.networks.latent import LatentPolicy
-from rescaling_core.photo import Photo
-from rescaling_core.plan import Candidate, Floor, Target, TargetPlan
 from rescaling_core.rescale import DEFAULT_TILING, Tiling, downscale_pixels, restore_pixels
 from rescaling_core.zoo import NO_WEIGHTS_SHA256, LoadedRescaler
+
+if TYPE_CHECKING:
+    from rescaling_core.arrays import U8Array
+    from rescaling_core.photo import Photo
+    from rescaling_core.plan import Candidate, Floor, Target, TargetPlan
 
 LATENT_SEED = 0
 """Seed of every drawn latent: it is recorded, so one value serves."""

@@ -7,10 +7,12 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from math import isfinite
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from rescaling_core.codecs import CodecSpec
 from rescaling_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from rescaling_core.codecs import CodecSpec
 
 DEFAULT_MAX_PIXELS: Final = 200_000_000
 """Width × height above which a source counts as a decompression bomb."""

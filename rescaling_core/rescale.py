@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rescaling_core.arrays import U8Array
 from rescaling_core.networks.base import BijectiveRescaler, Rescaler
 from rescaling_core.networks.latent import seeded_generator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rescaling_core.arrays import U8Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rescaling_core import codecs, metadata
-from rescaling_core.convert import Models
 from rescaling_core.errors import RestorationMismatchError
-from rescaling_core.metadata import RestorationMetadata
-from rescaling_core.photo import Photo
 from rescaling_core.rescale import Tiling, restore_pixels
+
+if TYPE_CHECKING:
+    from rescaling_core.convert import Models
+    from rescaling_core.metadata import RestorationMetadata
+    from rescaling_core.photo import Photo
 
 
 def restore(

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import time
+import json
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from math import ceil
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from prefect import get_run_logger, task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from rescaling_core.errors import UsageError
 from rescaling_core.plan import ArchivePlan
 from tasks import progress
-from tasks.catalog import Catalog, CatalogRow, RunRecord, open_catalog
+from tasks.catalog import Catalog, CatalogRow, RunRecord
 from tasks.cluster import Lost, WorkerPool
-from tasks.conversion import ConversionJob, ShardResult, killer_rows
+from tasks.conversion import SOFTWARE, ConversionJob, ShardResult, killer_rows
 from tasks.inventory import scan
 from tasks.progress import Progress
 from tasks.shards import Shard, plan_shards
-from tasks.storage import Store, StorageError, open_store
+from tasks.storage import StorageError, Store, open_store
 
 MAX_WAVES = 50
 """Prefect sees waves of shards: its server is slow beyond about a hundred task runs a flow."""
+
+MAX_QUARANTINE_LISTED = 500
+"""Rows of the quarantine artifact; the catalog has them all."""
 
 MAX_SHARD_IMAGES = 64
 MAX_SHARD_BYTES = 256 * 2**20
@@ -106,9 +114,25 @@ def open_for_writing(source_url: str, archive_url: str) -> tuple[Store, Store]:
         StorageError: The archive's store lets two writers win.
     """
     source, archive = open_store(source_url), open_store(archive_url)
+    refuse_nested(source_url, archive_url)
     source.require_root()
     archive.prove_conditional_writes()
     return source, archive
+
+
+def refuse_nested(source_url: str, archive_url: str) -> None:
+    """Refuse an archive inside its own source: the next run would archive the archive.
+
+    Raises:
+        UsageError: It is.
+    """
+    source, archive = (_comparable(url) for url in (source_url, archive_url))
+    if archive == source or archive.startswith(source + "/"):
+        raise UsageError(f"archive {archive_url} lies inside the source {source_url}")
+
+
+def _comparable(url: str) -> str:
+    return (url if "://" in url else str(Path(url).resolve())).rstrip("/")
 
 
 @task(name="plan shards", cache_policy=NO_CACHE)
@@ -122,7 +146,7 @@ def plan_run(source: Store, catalog: Catalog | None, plan: ArchivePlan, workers:
         workers: How many there will be to share the work.
     """
     listed = 0
-    pending: list[Any] = []
+    pending: list[pa.RecordBatch] = []
     for batch in scan(source):
         listed += batch.num_rows
         progress.report(Progress(step="scan", done=listed, total=None))
@@ -182,9 +206,7 @@ def convert_wave(
         )
 
 
-def _isolate(
-    lost: Lost, pool: WorkerPool[Shard, ShardResult], job: ConversionJob
-) -> ShardResult:
+def _isolate(lost: Lost, pool: WorkerPool[Shard, ShardResult], job: ConversionJob) -> ShardResult:
     """Convert the sources of a shard that killed its workers one by one.
 
     The source that does it again goes to quarantine; its neighbours are converted.
@@ -202,3 +224,71 @@ def _isolate(
 def _is_retryable(state: Any) -> bool:
     error = state.result(raise_on_failure=False)
     return isinstance(error, StorageError) and error.retryable
+
+
+@task(name="plan dry run", cache_policy=NO_CACHE)
+def plan_dry_run(source_url: str, archive_url: str, plan: ArchivePlan) -> PlannedRun:
+    """Say what a run would do, writing nothing; the archive need not exist.
+
+    Raises:
+        UsageError: A wrong URL, or a source that does not exist.
+    """
+    refuse_nested(source_url, archive_url)
+    source = open_store(source_url)
+    source.require_root()
+    catalog = Catalog(open_store(archive_url))
+    return plan_run.fn(source, catalog if catalog.exists() else None, plan, workers=1)
+
+
+@task(name="record run", cache_policy=NO_CACHE)
+def record_run(
+    catalog: Catalog,
+    job: ConversionJob,
+    planned: PlannedRun,
+    tally: RunTally,
+    started_at: datetime,
+) -> None:
+    """Write what a run did into the catalog's table of runs."""
+    catalog.record_run(
+        RunRecord(
+            run_id=job.run_id,
+            job="archive",
+            started_at=started_at,
+            finished_at=datetime.now(UTC),
+            software=SOFTWARE,
+            listed=planned.listed,
+            archived=tally.archived,
+            kept=tally.kept,
+            quarantined=tally.quarantined,
+            unchanged=planned.listed - planned.pending,
+            source_bytes=tally.source_bytes,
+            stored_bytes=tally.stored_bytes,
+            parameters_json=json.dumps({"source": job.source_url, "plan": asdict(job.plan)}),
+        )
+    )
+
+
+@task(name="publish summary", cache_policy=NO_CACHE)
+def publish_summary(run_id: str, tally: RunTally, planned: PlannedRun, catalog: Catalog) -> None:
+    """Leave the run's counts, and the sources it put into quarantine, as Prefect artifacts."""
+    name = run_id.lower()
+    create_markdown_artifact(
+        key=f"archive-{name}",
+        description=f"archive run {run_id}",
+        markdown=(
+            f"| listed | archived | kept | quarantined | unchanged |\n|---|---|---|---|---|\n"
+            f"| {planned.listed} | {tally.archived} | {tally.kept} | {tally.quarantined} "
+            f"| {planned.listed - planned.pending} |\n\n"
+            f"{tally.source_bytes} bytes of sources in {tally.stored_bytes} bytes of LR objects."
+        ),
+    )
+    if tally.quarantined:
+        rows = catalog.rows(where=f"run_id = '{run_id}'", state="quarantined")
+        create_table_artifact(
+            key=f"quarantine-{name}",
+            description=f"sources that run {run_id} put into quarantine",
+            table=[
+                {"source": row.source_key, "target": row.target, "reason": row.reason}
+                for row in islice(rows, MAX_QUARANTINE_LISTED)
+            ],
+        )

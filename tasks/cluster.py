@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import ActorDiedError, RayActorError, RayTaskError
+
+from rescaling_core.errors import RefoldError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -33,6 +36,10 @@ class WorkerSlots:
         return replace(self, count=max(1, min(self.count, count)))
 
 
+class WorkerStartError(RefoldError):
+    """A worker's constructor failed, wherever Ray had placed it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lost:
     """A job that killed its worker more than once."""
@@ -54,7 +61,7 @@ def ray_session() -> Iterator[None]:
         address=os.environ.get("RAY_ADDRESS"),
         include_dashboard=False if "RAY_ADDRESS" not in os.environ else None,
         log_to_driver=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
     )
     try:
         yield
@@ -69,7 +76,7 @@ def worker_slots(*, cpus_per_worker: float = 1, gpus_per_worker: float = 1) -> W
         cpus_per_worker: CPUs, where there is no GPU.
         gpus_per_worker: GPUs, whole or a fraction, where there are any.
     """
-    resources = ray.cluster_resources()
+    resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
     cpus, gpus = resources.get("CPU", 1), resources.get("GPU", 0)
     if gpus:
         count = max(1, int(gpus / gpus_per_worker))
@@ -87,7 +94,7 @@ class WorkerPool(Generic[Job, Result]):
     def __init__(
         self, worker: type, method: str, arguments: tuple[Any, ...], slots: WorkerSlots
     ) -> None:
-        remote = ray.remote(worker).options(
+        remote: Any = ray.remote(worker).options(
             num_cpus=slots.cpus,
             num_gpus=slots.gpus,
             max_restarts=-1,
@@ -95,13 +102,14 @@ class WorkerPool(Generic[Job, Result]):
         )
         self._method = method
         self._actors = [remote.remote(*arguments) for _ in range(slots.count)]
+        self._wait_until_ready()
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Result | Lost]:
         """Yield a result for each job, in the order they are finished.
 
         Raises:
-            Exception: What a worker's method raised: methods return deliberate failures as
-                values, so this is a bug.
+            Exception: What a worker's method raised, as it was. Methods return what is wrong with
+                a job as a value, so this is a store that failed, or a bug.
         """
         waiting = iter(jobs)
         idle = list(self._actors)
@@ -128,12 +136,21 @@ class WorkerPool(Generic[Job, Result]):
         for actor in self._actors:
             ray.kill(actor)
 
+    def _wait_until_ready(self) -> None:
+        """Say what a worker's constructor raised, so that no job is blamed for it."""
+        try:
+            ray.get([actor.__ray_ready__.remote() for actor in self._actors])
+        except ActorDiedError as error:
+            self.close()
+            cause = str(error).strip().splitlines()[-1]
+            raise WorkerStartError(f"a worker cannot start: {cause}") from error
+
     @staticmethod
     def _result(reference: Any, job: Job) -> Result | Lost:
         try:
             result: Result = ray.get(reference)
         except RayTaskError as error:
-            raise error.as_instanceof_cause() from error
+            raise error.cause from error
         except RayActorError as error:
             return Lost(job, f"its worker died more than once: {_first_line(error)}")
         return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from tasks.catalog import CatalogRow
 from tasks.models import load_model
 from tasks.rows import RowWriter
 from tasks.shards import Shard, SourceObject
-from tasks.storage import Store, open_store
+from tasks.storage import Store, UnstorableKeyError, open_store
 
 SOFTWARE = f"refold {__version__}"
 
@@ -74,7 +75,9 @@ class ShardConverter:
             ]
         return ShardResult(shard=shard, rows=tuple(rows), seconds=time.monotonic() - started)
 
-    def _convert_source(self, source: SourceObject, data: bytes | None, shard: Shard) -> list[CatalogRow]:
+    def _convert_source(
+        self, source: SourceObject, data: bytes | None, shard: Shard
+    ) -> list[CatalogRow]:
         """One row for each target, whatever happens."""
         plan = self._job.plan
         record = RowWriter(self._job.run_id, shard.shard_id, source, plan.target_names, data)
@@ -97,7 +100,10 @@ class ShardConverter:
             return record.kept(plan.target.name, outcome.reason, outcome.best)
         digest = hashlib.sha256(outcome.lr_data).hexdigest()
         key = rendition_key(plan.target.name, record.source_ref.key, digest, outcome.extension)
-        self._archive.put_new(key, outcome.lr_data)
+        try:
+            self._archive.put_new(key, outcome.lr_data)
+        except UnstorableKeyError as error:
+            return record.kept(plan.target.name, str(error), outcome.metadata)
         return record.archived(outcome, key, digest)
 
 
@@ -117,15 +123,16 @@ def _read_ahead(
     pool: ThreadPoolExecutor, store: Store, sources: tuple[SourceObject, ...]
 ) -> Iterator[tuple[SourceObject, bytes | None]]:
     """Yield sources with their bytes in order, a few fetched ahead; None for a vanished one."""
+
+    def fetch(source: SourceObject) -> tuple[SourceObject, Future[bytes | None]]:
+        return source, pool.submit(_read, store, source.key)
+
     waiting = iter(sources)
-    ahead: list[tuple[SourceObject, Future[bytes | None]]] = []
-    for source in islice(waiting, READS_AHEAD):
-        ahead.append((source, pool.submit(_read, store, source.key)))
+    ahead = deque(fetch(source) for source in islice(waiting, READS_AHEAD))
     while ahead:
-        source, future = ahead.pop(0)
+        source, future = ahead.popleft()
         data = future.result()
-        for following in islice(waiting, 1):
-            ahead.append((following, pool.submit(_read, store, following.key)))
+        ahead.extend(fetch(following) for following in islice(waiting, 1))
         yield source, data
 
 

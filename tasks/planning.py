@@ -48,7 +48,8 @@ def build_plan(options: PlanOptions) -> ArchivePlan:
         UsageError: An unknown target, rescaler, codec or floor, or a rescaler that does not serve
             a target.
     """
-    spec = codecs.parse_spec(options.codec, options.quality)
+    spec = CodecSpec.parse(options.codec, options.quality)
+    codecs.check_available(spec)
     floor = Floor.parse(options.floor)
     targets = [Target.parse(text) for text in options.targets]
     plan = ArchivePlan(
@@ -59,9 +60,7 @@ def build_plan(options: PlanOptions) -> ArchivePlan:
     return plan
 
 
-def _target_plan(
-    target: Target, options: PlanOptions, spec: CodecSpec, floor: Floor
-) -> TargetPlan:
+def _target_plan(target: Target, options: PlanOptions, spec: CodecSpec, floor: Floor) -> TargetPlan:
     if target.preview_only:
         preview = Candidate(PREVIEW_RESCALER, DEFAULT_PREVIEW_CODEC)
         return TargetPlan(target=target, candidates=(preview,))
@@ -70,12 +69,14 @@ def _target_plan(
 
 
 def _rescaler_for(target: Target, ids: tuple[str, ...]) -> str:
-    scales = {name: zoo.load(name).rescaler.scales for name in ids}
-    for name, scale_range in scales.items():
-        if target.scale in scale_range:
+    passed_over = []
+    for name in ids:
+        scales = zoo.load(name).rescaler.scales
+        if target.scale is not None and target.scale in scales:
             return name
-    known = ", ".join(f"{name} ({scale_range})" for name, scale_range in scales.items())
-    raise UsageError(f"target {target.name}: no rescaler serves this scale; asked for: {known}")
+        passed_over.append(f"{name} ({scales})")
+    known = ", ".join(passed_over)
+    raise UsageError(f"target {target.name}: no rescaler serves this scale; looked at {known}")
 
 
 def _refuse_unused(ids: tuple[str, ...], plan: ArchivePlan) -> None:

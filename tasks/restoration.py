@@ -6,11 +6,12 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 import torch
 
 from rescaling_core.errors import RefoldError, RestorationMismatchError
-from rescaling_core.metadata import RestorationMetadata
+from rescaling_core.metadata import RestorationMetadata, read_metadata
 from rescaling_core.photo import encode_photo
 from rescaling_core.restore import restore
 from tasks.models import load_model
@@ -123,3 +124,25 @@ def output_names(source_keys: Iterable[str]) -> Mapping[str, str]:
                 name = f"{key}.restored{RESTORED_EXTENSION}"
         names[key] = name
     return names
+
+
+def restore_lr_file(path: str, destination_url: str, *, overwrite: bool) -> Restored:
+    """Restore one LR file by itself: no archive, no catalog, no cluster.
+
+    The output is named after the source's base name.
+
+    Raises:
+        RefoldError: The file cannot be restored, or something else lies at its place.
+    """
+    lr_data = Path(path).read_bytes()
+    recorded = read_metadata(lr_data)
+    source_name = PurePosixPath(recorded.source_key).name
+    output_key = output_names([source_name])[source_name]
+    data = encode_photo(restore(lr_data, load_model), format=RESTORED_FORMAT)
+    write_output(open_store(destination_url), output_key, data, overwrite=overwrite)
+    return Restored(
+        source_key=recorded.source_key,
+        output_key=output_key,
+        psnr_y=recorded.psnr_y,
+        nbytes=len(data),
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from rescaling_core.convert import Rendition, SourceRef
@@ -48,11 +47,11 @@ class RowWriter:
             **_described(rendition.metadata),
         )
 
-    def kept(
-        self, target: str, reason: str, best: RestorationMetadata | None = None
-    ) -> CatalogRow:
+    def kept(self, target: str, reason: str, best: RestorationMetadata | None = None) -> CatalogRow:
         """The source stays as it is; `best` is what was reached."""
-        return self._row(target, "kept", reason=reason, **({} if best is None else _described(best)))
+        return self._row(
+            target, "kept", reason=reason, **({} if best is None else _described(best))
+        )
 
     def quarantined(self, reason: str, error_class: str) -> list[CatalogRow]:
         """The source could not be converted to any target."""
@@ -77,7 +76,6 @@ class RowWriter:
             seconds=seconds,
             run_id=self.run_id,
             shard_id=self.shard_id,
-            committed_at=datetime.now(UTC),
             **values,
         )
 

@@ -44,7 +44,7 @@ def _version(
 
 
 def _register() -> None:
-    from flows.cli import archive, catalog, evaluate, models, restore, train  # noqa: PLC0415
+    from flows.cli import archive, catalog, evaluate, models, restore, train
 
     app.command("archive")(archive.archive)
     app.command("restore")(restore.restore)
@@ -55,12 +55,17 @@ def _register() -> None:
     app.add_typer(models.models_app, name="models")
 
 
-def main() -> None:
-    """Run the command; exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with quarantine."""
+def quiet_libraries(*, verbose: bool = False) -> None:
+    """Set the libraries' own knobs, where the user has not; before they are imported."""
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
-    if "--verbose" in sys.argv:
+    if verbose:
         os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"
+
+
+def main() -> None:
+    """Run the command; exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with quarantine."""
+    quiet_libraries(verbose="--verbose" in sys.argv)
     _register()
     try:
         app()

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from flows.cli.console import Json, Verbose, err, out, print_json, progress_bar, size_text
+from flows.cli.console import Json, Verbose, err, out, print_json, progress_bar
+from tasks.gallery import size_text
 
 EXIT_QUARANTINE = 3
 
@@ -35,7 +36,8 @@ def archive(
     verbose: Verbose = False,
 ) -> None:
     """Convert what is new or changed in SOURCE into renditions in ARCHIVE."""
-    from tasks.planning import PlanOptions  # noqa: PLC0415 - imports torch
+    from tasks.planning import PlanOptions, build_plan  # imports torch
+    from tasks.storage import open_store
 
     options = PlanOptions(
         targets=tuple(target or ("x2",)),
@@ -45,7 +47,11 @@ def archive(
         floor=tuple(floor or ()),
         **({} if max_pixels is None else {"max_pixels": max_pixels}),
     )
-    from flows.archive import archive as flow  # noqa: PLC0415 - imports Prefect and Ray
+    # The flow checks these as well; here they answer before Prefect and Ray are up.
+    build_plan(options)
+    open_store(source).require_root()
+    open_store(archive)
+    from flows.archive import archive as flow
 
     with progress_bar("archive"):
         result = flow(source=source, archive=archive, options=options, dry_run=dry_run)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flows.cli.console import Json, Verbose, err, out, print_json, progress_bar
 from rescaling_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from tasks.restoration import NotRestored, Restored
 
 EXIT_FAILED = 1
 
@@ -51,9 +56,9 @@ def restore(
 
 def _restore_file(path: str, dest: str, overwrite: bool) -> dict[str, Any]:
     """No catalog, no cluster: the file is enough."""
-    from tasks.restoration import restore_lr_file  # noqa: PLC0415 - imports torch
+    from tasks.restoration import restore_lr_file
 
-    return restore_lr_file(path, dest, overwrite=overwrite).to_record()
+    return _record([restore_lr_file(path, dest, overwrite=overwrite)], [], dest)
 
 
 def _restore_archive(
@@ -67,7 +72,7 @@ def _restore_archive(
 ) -> dict[str, Any]:
     if not (keys or where or everything):
         raise UsageError("name keys, a condition with --where, or --all")
-    from flows.restore import restore as flow  # noqa: PLC0415 - imports Prefect and Ray
+    from flows.restore import restore as flow
 
     with progress_bar("restore"):
         result = flow(
@@ -78,4 +83,24 @@ def _restore_archive(
             target=target,
             overwrite=overwrite,
         )
-    return result.to_record()
+    return _record(result.outputs, result.failures, dest)
+
+
+def _record(
+    outputs: Sequence[Restored], failures: Sequence[NotRestored], dest: str
+) -> dict[str, Any]:
+    folder = dest.rstrip("/")
+    return {
+        "restored": len(outputs),
+        "failed": len(failures),
+        "outputs": [
+            {
+                "source_key": output.source_key,
+                "path": f"{folder}/{output.output_key}",
+                "psnr_y": output.psnr_y,
+                "bytes": output.nbytes,
+            }
+            for output in outputs
+        ],
+        "failures": [asdict(failure) for failure in failures],
+    }

@@ -1,0 +1,59 @@
+"""The restore job: HR images on demand, each checked before it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prefect import flow
+
+from tasks import restoring
+from tasks.cluster import ray_session, worker_pool, worker_slots
+from tasks.restoration import NotRestored, RestorationJob, Restored, Restorer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreSummary:
+    """What was restored, and what was refused."""
+
+    outputs: tuple[Restored, ...]
+    failures: tuple[NotRestored, ...]
+
+
+@flow(name="restore")
+def restore(
+    archive: str,
+    dest: str,
+    keys: tuple[str, ...] = (),
+    where: str | None = None,
+    target: str | None = None,
+    overwrite: bool = False,
+) -> RestoreSummary:
+    """Restore HR images from an archive.
+
+    Args:
+        archive: URL or path of the archive.
+        dest: URL or path of the folder to write to.
+        keys: Source keys or globs; empty for all that `where` leaves.
+        where: SQL condition on the columns of the catalog.
+        target: Restore from this target's renditions; by default, of each source, from the one
+            measured best.
+        overwrite: Replace files that lie there with other content.
+
+    Raises:
+        UsageError: No archive there, a wrong condition, a preview as target.
+        StorageError: A store cannot be reached.
+    """
+    requests, missing = restoring.select_renditions(archive, keys, where, target)
+    restoring.open_destination(dest)
+    outcomes: list[Restored | NotRestored] = list(missing)
+    if requests:
+        job = RestorationJob(archive_url=archive, destination_url=dest, overwrite=overwrite)
+        with ray_session():
+            slots = worker_slots().at_most(len(requests))
+            with worker_pool(Restorer, "restore", (job,), slots) as pool:
+                for number, wave in enumerate(restoring.waves_of(requests), 1):
+                    outcomes += restoring.restore_wave(number, wave, pool, len(requests))
+    return RestoreSummary(
+        outputs=tuple(outcome for outcome in outcomes if isinstance(outcome, Restored)),
+        failures=tuple(outcome for outcome in outcomes if isinstance(outcome, NotRestored)),
+    )

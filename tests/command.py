@@ -1,0 +1,79 @@
+"""Running the `refold` command as a user does: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import skimage.data
+from PIL import Image
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Refold:
+    """Runs `refold`, against the test run's Prefect server."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = {**os.environ, **environment}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command in a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", *arguments],
+            cwd=REPOSITORY,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def __call__(self, *arguments: str, timeout: float = 400) -> Ran:
+        process = self.start(*arguments)
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        return Ran(process.returncode, out, err)
+
+
+def photograph(sample: str, height: int, width: int, top: int = 40, left: int = 60) -> Image.Image:
+    """A crop of one of scikit-image's samples."""
+    pixels = getattr(skimage.data, sample)()
+    return Image.fromarray(np.ascontiguousarray(pixels[top : top + height, left : left + width]))
+
+
+def write_photographs(folder: Path, count: int) -> list[str]:
+    """Write real photographs of odd sizes into a folder; returns their keys, sorted."""
+    keys = []
+    for i in range(count):
+        sample = ("chelsea", "astronaut", "coffee", "camera")[i % 4]
+        key = f"roll {i % 3}/photo-{i:03}%20ü.png"
+        path = folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        photograph(sample, 90 + 7 * i % 60, 110 + 11 * i % 70, 10 + 5 * i % 90).save(path)
+        keys.append(key)
+    return sorted(keys)

@@ -1,0 +1,82 @@
+"""The worker pool on a real Ray: every job ends once, whatever its worker does."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from rescaling_core.errors import UsageError
+from tasks.cluster import Lost, WorkerSlots, WorkerStartError, worker_pool, worker_slots
+from tasks.storage import StorageError
+
+
+class Squarer:
+    """Squares numbers; some numbers are trouble."""
+
+    def __init__(self, marks: str) -> None:
+        if not Path(marks).is_dir():
+            raise UsageError(f"{marks}: no such folder")
+        self._marks = Path(marks)
+
+    def work(self, number: int) -> int:
+        if number == 13:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if number == 7 and not (self._marks / "died").exists():
+            (self._marks / "died").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if number == 99:
+            raise StorageError("store: slow down", retryable=True)
+        if number == 98:
+            raise UsageError("wrong")
+        return number * number
+
+
+SLOTS = WorkerSlots(count=2, cpus=1, gpus=0)
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_every_job_comes_back_even_if_a_worker_dies_once(tmp_path: Path) -> None:
+    with worker_pool(Squarer, "work", (str(tmp_path),), SLOTS) as pool:
+        assert sorted(pool.run(range(12))) == [n * n for n in range(12)]
+        assert (tmp_path / "died").exists()
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_a_job_that_kills_its_worker_again_is_lost_and_the_others_are_not(tmp_path: Path) -> None:
+    with worker_pool(Squarer, "work", (str(tmp_path),), SLOTS) as pool:
+        results = list(pool.run([1, 2, 13, 3, 4]))
+        lost = [result for result in results if isinstance(result, Lost)]
+        assert [result.job for result in lost] == [13]
+        assert "died" in lost[0].reason
+        assert sorted(r for r in results if not isinstance(r, Lost)) == [1, 4, 9, 16]
+        assert list(pool.run([5])) == [25]
+
+
+@pytest.mark.usefixtures("ray_local")
+@pytest.mark.parametrize(("number", "kind"), [(99, StorageError), (98, UsageError)])
+def test_what_a_worker_raises_arrives_as_it_was(
+    tmp_path: Path, number: int, kind: type[Exception]
+) -> None:
+    with worker_pool(Squarer, "work", (str(tmp_path),), SLOTS) as pool:
+        with pytest.raises(kind) as caught:
+            list(pool.run([1, number]))
+        assert getattr(caught.value, "retryable", False) == (number == 99)
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_a_worker_that_cannot_start_says_why_and_no_job_is_blamed() -> None:
+    with (
+        pytest.raises(WorkerStartError, match="no such folder"),
+        worker_pool(Squarer, "work", ("/nowhere",), SLOTS) as pool,
+    ):
+        list(pool.run([1]))
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_workers_share_the_cpus_there_are() -> None:
+    assert worker_slots().count == 2
+    assert worker_slots(cpus_per_worker=2).count == 1
+    assert worker_slots().at_most(1).count == 1
