@@ -76,7 +76,9 @@ class Trainer:
         self.recipe = recipe
         self.done = 0
         self.rescaler = rescaler.to(device)
-        self.rescaler.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for parameter in self.rescaler.parameters():
+            if parameter.dim() == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         self.rescaler.train().requires_grad_(requires_grad=True)
         plan = recipe.optimisation
         self._loss = OBJECTIVES[recipe.objective.name]

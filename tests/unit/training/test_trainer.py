@@ -1,0 +1,148 @@
+"""Training, family by family: it runs, it learns, and it continues exactly where it was killed."""
+
+import tomllib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from rescaling_core import networks, zoo
+from rescaling_core.networks import LatentPolicy
+from rescaling_core.training.recipe import Compression, Objective, Optimisation, Recipe
+from rescaling_core.training.trainer import Trainer, new_rescaler
+from rescaling_core.training.validation import measure_set
+from tasks.training_data import RECIPES_DIR
+
+STEPS = 20
+TINY = {
+    "irn": {"scale": 2, "blocks": (1,), "growth": 4, "depth": 3},
+    "irn-crm": {
+        "scale": 2, "blocks": (1,), "growth": 4, "depth": 3,
+        "crm_features": 4, "crm_blocks": 1, "crm_growth": 4,
+    },
+    "irn-color": {"blocks": 1, "growth": 4, "depth": 3},
+    "sain": {"scale": 2, "enhanced_blocks": 1, "blocks": 1, "growth": 4, "depth": 3},
+    "aidn": {"features": 8, "residual_blocks": 2, "adapt_every": 1,
+             "kernel_experts": 2, "sample_experts": 2},
+    "dlv-irn": {"scale": 4, "blocks": (1, 1), "growth": 4, "depth": 3},
+    "t-irn": {"scale": 2, "blocks": (1,), "growth": 4, "depth": 3},
+    "firn": {"scale": 4, "blocks": (1, 1)},
+}  # fmt: skip
+SCALES = {"irn-color": (1.0,), "dlv-irn": (4.0,), "firn": (4.0,), "aidn": (1.5, 2.0, 3.7)}
+OBJECTIVES = {"sain": "sain", "aidn": "aidn", "irn": "irn"}
+COMPRESSION = {"sain": Compression(codecs=("jpeg-420",), quality=(30, 90), gradient="simulated")}
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(0)
+    smooth = rng.integers(0, 256, (3, 9, 9, 3)).astype(np.uint8)
+    return [np.kron(image, np.ones((8, 8, 1), np.uint8)) for image in smooth]
+
+
+def tiny_recipe(family, **changes):
+    policy = networks.family(family).latent_policy
+    recipe = Recipe(
+        id=family,
+        title=family,
+        family=family,
+        network=TINY[family],
+        latent=policy,
+        scales=SCALES.get(family, (2.0,)),
+        optimisation=Optimisation(steps=STEPS, batch=2, patch=32, warmup=2, learning_rate=1e-3),
+        objective=Objective(name=OBJECTIVES.get(family, "plain")),
+        compression=COMPRESSION.get(family, Compression()),
+        seed=3,
+    )
+    return replace(recipe, **changes)
+
+
+def test_every_family_with_weights_is_tested_here():
+    assert TINY.keys() == networks.FAMILIES.keys() - {"filter"}
+
+
+@pytest.mark.parametrize("family", TINY)
+def test_a_run_continued_from_a_saved_state_repeats_the_uninterrupted_one(family, images, tmp_path):
+    recipe = tiny_recipe(family)
+    whole = Trainer(recipe, new_rescaler(recipe), images)
+    losses = [whole.step().loss for _ in range(STEPS)]
+    assert np.isfinite(losses).all()
+
+    first = Trainer(recipe, new_rescaler(recipe), images)
+    for _ in range(7):
+        first.step()
+    torch.save(first.state_dict(), tmp_path / "state.pt")
+    second = Trainer(recipe, new_rescaler(replace(recipe, seed=99)), images)
+    second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert [second.step().loss for _ in range(STEPS - 7)] == losses[7:]
+    for name, tensor in whole.averaged().state_dict().items():
+        assert torch.equal(tensor, second.averaged().state_dict()[name]), name
+
+
+@pytest.mark.parametrize("family", ["irn", "t-irn", "sain", "aidn"])
+def test_training_lowers_the_loss(family, images):
+    plan = Optimisation(steps=80, batch=4, patch=32, warmup=2, learning_rate=5e-3)
+    gain = 1.0 if family == "aidn" else 10.0
+    recipe = tiny_recipe(family, scales=(2.0,), optimisation=plan, init_gain=gain)
+    trainer = Trainer(recipe, new_rescaler(recipe), images)
+    losses = [trainer.step().loss for _ in range(80)]
+    assert np.mean(losses[-20:]) < 0.8 * np.mean(losses[:10])
+
+
+def test_bfloat16_trains_and_ends_in_float32(images):
+    plan = Optimisation(
+        steps=STEPS, batch=2, patch=32, precision="bfloat16", float32_from=0.5, warmup=2
+    )
+    recipe = tiny_recipe("irn", optimisation=plan)
+    trainer = Trainer(recipe, new_rescaler(recipe), images)
+    assert all(np.isfinite(trainer.step().loss) for _ in range(STEPS))
+    assert all(t.dtype == torch.float32 for t in trainer.rescaler.state_dict().values())
+
+
+def test_a_step_without_a_finite_gradient_changes_nothing(images):
+    recipe = tiny_recipe("irn", objective=Objective())
+    trainer = Trainer(recipe, new_rescaler(recipe), images)
+    trainer.step()
+    weight = trainer.rescaler.operations[1].F.conv3.weight
+    before = trainer.averaged().state_dict()
+    with torch.no_grad():
+        weight[0, 0, 0, 0] = torch.inf
+    report = trainer.step()
+    assert not np.isfinite(report.gradient_norm)
+    after = trainer.averaged().state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_trained_weights_keep_their_quality_in_the_file(images, tmp_path):
+    recipe = tiny_recipe("irn", latent=LatentPolicy("zeros"), objective=Objective())
+    trainer = Trainer(recipe, new_rescaler(recipe), images)
+    for _ in range(STEPS):
+        trainer.step()
+    rescaler = trainer.averaged()
+    card = zoo.describe(rescaler, model_id="t", title="t")
+    zoo.save(tmp_path / "t.safetensors", rescaler, card, dtype=torch.float16)
+    stored = zoo.load(tmp_path / "t.safetensors").rescaler
+    there, here = (measure_set(network, images, 2).psnr_y for network in (stored, rescaler))
+    assert there == pytest.approx(here, abs=0.02)
+
+
+def test_equal_seeds_give_equal_networks_and_leave_torch_s_own_generator_alone():
+    recipe = tiny_recipe("irn")
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    one, two = new_rescaler(recipe), new_rescaler(recipe)
+    assert torch.equal(torch.rand(3), expected)
+    assert all(map(torch.equal, one.state_dict().values(), two.state_dict().values()))
+    other = new_rescaler(replace(recipe, seed=4))
+    assert not torch.equal(one.operations[1].F.conv1.weight, other.operations[1].F.conv1.weight)
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES_DIR.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_network_of_every_bundled_recipe_can_be_built(path):
+    values = tomllib.loads(path.read_text())
+    policy = LatentPolicy(**values["latent"])
+    with torch.device("meta"):
+        rescaler = networks.build(values["family"], values["network"], policy)
+    assert all(scale in rescaler.scales for scale in values["scales"])
