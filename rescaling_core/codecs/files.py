@@ -13,6 +13,7 @@ from rescaling_core.codecs.traits import NO_EXTRAS, Codec, FileExtras
 from rescaling_core.errors import CodecError, CodecUnavailableError, PhotoError
 from rescaling_core.photo import exif as exif_block
 from rescaling_core.photo import jxl
+from rescaling_core.photo.icc import means_srgb
 from rescaling_core.photo.opening import INSTALL, available_formats, open_image
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _check_fits(pixels: U8Array, spec: CodecSpec, extras: FileExtras) -> None:
             f"codec {spec}: {len(extras.exif)} bytes of EXIF: at most {codec.max_exif}"
         )
     if not codec.holds_icc:
-        if extras.icc:
+        if extras.icc and not means_srgb(extras.icc):
             raise CodecError(f"codec {spec}: its encoder cannot embed a colour profile")
         if exif_block.orientation(extras.exif) != 1:
             raise CodecError(f"codec {spec}: its encoder cannot embed an orientation")

@@ -55,7 +55,8 @@ class Codec:
     max_exif: int = ANY_SIZE
     """Bytes of EXIF that a file holds unchanged; 0 if the codec writes it anew."""
     holds_icc: bool = True
-    """Whether a colour profile and an orientation can be embedded."""
+    """Whether a colour profile and an orientation can be embedded. If not, one that says sRGB is
+    left out, as viewers assume it, and any other is refused."""
     holds_grey: bool = True
     """Whether one plane comes back as one plane, not as three equal ones."""
     options: Callable[[CodecSpec, FileExtras], dict[str, Any]]

@@ -35,12 +35,7 @@ def encode_with_packet(
     Raises:
         CodecError: The codec cannot hold the pixels or all that travels with them.
     """
-    native = draft.extras.native
-    extras = FileExtras(
-        icc=photo.icc if "icc" in native or spec.codec.holds_icc else None,
-        exif=photo.exif,
-        xmp=build_packet(draft),
-    )
+    extras = FileExtras(icc=photo.icc, exif=photo.exif, xmp=build_packet(draft))
     return codecs.encode(pixels, spec, extras=extras)
 
 

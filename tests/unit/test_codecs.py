@@ -12,6 +12,7 @@ from rescaling_core import codecs
 from rescaling_core.codecs import CODECS, CodecSpec, FileExtras, files
 from rescaling_core.errors import CodecError, CodecUnavailableError, UsageError
 from rescaling_core.photo import exif as exif_block
+from rescaling_core.photo.icc import means_srgb
 from tests.unit import photo_samples as samples
 
 EVERY = ("png", "jpeg", "jpeg-420", "webp", "webp-lossless", "avif", "avif-420", "jxl")
@@ -138,13 +139,28 @@ def test_exif_is_held_byte_for_byte_where_the_codec_says_so(name: str) -> None:
     [
         ("jpeg", FileExtras(xmp=b" " * 65_505), "65505 bytes of metadata: at most 65504"),
         ("jpeg", FileExtras(exif=b" " * 65_528), "65528 bytes of EXIF: at most 65527"),
-        ("jxl", FileExtras(icc=samples.SRGB), "cannot embed a colour profile"),
+        ("jxl", FileExtras(icc=samples.WIDE), "cannot embed a colour profile"),
         ("jxl", FileExtras(exif=EXIF), "cannot embed an orientation"),
     ],
 )
 def test_what_a_codec_cannot_hold_is_an_error_that_says_so(name, extras, reason) -> None:
     with pytest.raises(CodecError, match=reason):
         codecs.encode(samples.rgb(), CodecSpec.parse(name), extras=extras)
+
+
+def test_a_profile_that_says_srgb_need_not_be_embedded() -> None:
+    spec = CodecSpec.parse("jxl")
+    plain = codecs.encode(samples.rgb(), spec)
+    assert codecs.encode(samples.rgb(), spec, extras=FileExtras(icc=samples.SRGB)) == plain
+
+
+def test_a_profile_says_srgb_only_if_colours_stay_as_they_are() -> None:
+    grey = Image.open(io.BytesIO(samples.written(samples.image("L"), "JXL"))).info["icc_profile"]
+    assert means_srgb(samples.SRGB)
+    assert means_srgb(grey)
+    assert not means_srgb(samples.WIDE)
+    assert not means_srgb(samples.LAB)
+    assert not means_srgb(b"junk")
 
 
 def test_the_largest_metadata_a_jpeg_can_hold_are_held() -> None:
