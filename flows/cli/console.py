@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import isinf
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -15,7 +16,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tasks import progress
 from tasks.gallery import size_text
 
-out = Console(highlight=False, soft_wrap=True)
+_WIDTH_OF_A_FILE: Final = 160
+"""Columns of a table that nobody's terminal limits."""
+
+out = Console(
+    highlight=False,
+    soft_wrap=True,
+    width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE,
+)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
