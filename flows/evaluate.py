@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from rescaling_core import zoo
-from rescaling_core.codecs import CodecSpec  # noqa: TC001 - Prefect reads it
-from rescaling_core.errors import UsageError
+from rescaling_core.codecs import CodecSpec
 from tasks import progress
 from tasks.evaluation import (
     BenchmarkSet,
+    EvaluationOptions,
     EvaluationRow,
-    codec_specs,
     evaluate_set,
-    list_sets,
     plot_rows,
     render_markdown,
-    served_scales,
+    resolve,
     write_parquet,
 )
-from tasks.models import load_model
 from tasks.progress import Progress
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluationOptions:
-    """What to measure."""
-
-    rescalers: tuple[str, ...] = ()
-    """Ids or weights files; by default all that ship with Refold."""
-    scales: tuple[float, ...] = ()
-    """By default each rescaler's own; of those for a range, 2 and 4."""
-    codec: str = "png"
-    """As `CodecSpec.parse` reads it; the papers' JPEG is `jpeg-420`."""
-    qualities: tuple[int, ...] = ()
-    """By default the codec's own."""
-    sets: tuple[str, ...] = ()
-    """Names of folders; by default all."""
 
 
 @flow(name="evaluate", log_prints=False, validate_parameters=True)
@@ -58,13 +37,7 @@ def evaluate(
         UsageError: No such folder, set, rescaler, codec or quality, or nothing that is served.
     """
     options = options or EvaluationOptions()
-    sets = list_sets(sets_url, options.sets)
-    specs = codec_specs(options.codec, options.qualities)
-    rescalers = options.rescalers or tuple(card.id for card in zoo.list_models())
-    for name in rescalers:
-        if not served_scales(load_model(name).rescaler, options.scales) and options.rescalers:
-            wanted = ", ".join(f"x{scale:g}" for scale in options.scales)
-            raise UsageError(f"rescaler {name}: serves none of the scales {wanted}")
+    sets, rescalers, specs = resolve(sets_url, options)
     rows: list[EvaluationRow] = []
     for number, name in enumerate(rescalers):
         rows += evaluate_rescaler(sets_url, sets, name, options.scales, specs)

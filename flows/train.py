@@ -9,18 +9,19 @@ import torch
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from rescaling_core.arrays import U8Array  # noqa: TC001 - Prefect reads it
+from rescaling_core.arrays import U8Array
 from rescaling_core.errors import UsageError
-from rescaling_core.training.recipe import Recipe  # noqa: TC001 - Prefect reads it
+from rescaling_core.training.recipe import Recipe
 from rescaling_core.training.trainer import Trainer
 from tasks.training import (
     RunFolder,
+    check_request,
     first_rescaler,
     plot_run,
     run_training,
     write_weights,
 )
-from tasks.training_data import hold_out, list_images, load_recipe, read_images, validation_crops
+from tasks.training_data import hold_out, list_images, read_images, validation_crops
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ def train(
     Raises:
         UsageError: A wrong recipe, folder or start.
     """
-    recipe = load_recipe(config)
+    recipe = check_request(config, data, out, validation=validation, start=start, resume=resume)
     if start is not None:
         recipe = replace(recipe, start=start)
     if steps is not None:

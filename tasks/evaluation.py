@@ -14,7 +14,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rescaling_core import codecs
+from rescaling_core import codecs, zoo
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.errors import UsageError
 from rescaling_core.training.validation import measure_set
@@ -60,6 +60,41 @@ class BenchmarkSet:
 
     name: str
     paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationOptions:
+    """What to measure."""
+
+    rescalers: tuple[str, ...] = ()
+    """Ids or weights files; by default all that ship with Refold."""
+    scales: tuple[float, ...] = ()
+    """By default each rescaler's own; of those for a range, 2 and 4."""
+    codec: str = "png"
+    """As `CodecSpec.parse` reads it; the papers' JPEG is `jpeg-420`."""
+    qualities: tuple[int, ...] = ()
+    """By default the codec's own."""
+    sets: tuple[str, ...] = ()
+    """Names of folders; by default all."""
+
+
+def resolve(
+    sets_url: str, options: EvaluationOptions
+) -> tuple[list[BenchmarkSet], tuple[str, ...], list[CodecSpec]]:
+    """Turn options into what there is to measure: sets, rescalers, codecs.
+
+    Raises:
+        UsageError: No such folder, set, rescaler, codec or quality, or a rescaler that serves
+            none of the scales asked for.
+    """
+    sets = list_sets(sets_url, options.sets)
+    specs = codec_specs(options.codec, options.qualities)
+    for name in options.rescalers:
+        if not served_scales(load_model(name).rescaler, options.scales):
+            wanted = ", ".join(f"x{scale:g}" for scale in options.scales)
+            raise UsageError(f"rescaler {name}: serves none of the scales {wanted}")
+    rescalers = options.rescalers or tuple(card.id for card in zoo.list_models())
+    return sets, rescalers, specs
 
 
 def list_sets(url: str, names: Sequence[str] = ()) -> list[BenchmarkSet]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -16,10 +17,10 @@ from rescaling_core.training.trainer import Trainer, new_rescaler
 from rescaling_core.training.validation import Quality, measure_set
 from tasks import progress
 from tasks.progress import Progress
+from tasks.training_data import list_images, load_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from rescaling_core.arrays import U8Array
     from rescaling_core.networks import Rescaler
@@ -31,12 +32,32 @@ CHECKPOINT: Final = "checkpoint.pt"
 METRICS: Final = "metrics.jsonl"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cadence:
-    """How often, in steps."""
+def check_request(
+    config: str,
+    data: str,
+    out: str,
+    *,
+    validation: str | None,
+    start: str | None,
+    resume: bool,
+) -> Recipe:
+    """Refuse a run that cannot work, before anything is started.
 
-    checkpoint: int = 250
-    validation: int = 1000
+    Returns:
+        The recipe at `config`.
+
+    Raises:
+        UsageError: A wrong recipe, folder or start, or `out` holds a run and `resume` is off.
+    """
+    recipe = load_recipe(config)
+    for url in (data, validation):
+        if url is not None:
+            list_images(url)
+    if (start := start or recipe.start) is not None:
+        zoo.load(start)
+    if not resume and (Path(out) / CHECKPOINT).exists():
+        raise UsageError(f"{out}: holds a run already; --resume continues it")
+    return recipe
 
 
 class RunFolder:
@@ -123,7 +144,6 @@ def run_training(
     validation: Sequence[U8Array],
     *,
     resume: bool,
-    cadence: Cadence | None = None,
     listener: Callable[[StepReport, Quality | None], None] = lambda _report, _quality: None,
 ) -> float:
     """Train to the last step of the recipe.
@@ -133,7 +153,6 @@ def run_training(
         folder: Where to keep state; holds no run unless `resume`.
         validation: (H, W, 3) RGB images, never trained on.
         resume: Continue what the folder holds, if anything.
-        cadence: How often to validate and to save.
         listener: Called after every step, with the quality where it was measured.
 
     Returns:
@@ -143,7 +162,7 @@ def run_training(
         UsageError: The folder holds a run and `resume` is off.
         CheckpointError: What it holds cannot be continued.
     """
-    cadence = cadence or Cadence()
+    cadence = trainer.recipe.cadence
     before = 0.0
     if folder.started:
         if not resume:

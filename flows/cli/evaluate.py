@@ -31,9 +31,7 @@ def evaluate(
     verbose: Verbose = False,
 ) -> None:
     """Measure rescalers over benchmark sets as the papers do."""
-    from flows.evaluate import EvaluationOptions
-    from flows.evaluate import evaluate as flow
-    from tasks.evaluation import render_markdown
+    from tasks.evaluation import EvaluationOptions, render_markdown, resolve
 
     options = EvaluationOptions(
         rescalers=tuple(rescaler or ()),
@@ -42,6 +40,9 @@ def evaluate(
         qualities=tuple(quality or ()),
         sets=tuple(only or ()),
     )
+    resolve(sets_dir, options)  # the flow does so too; here it answers before Prefect is up
+    from flows.evaluate import evaluate as flow
+
     with progress_bar("evaluate"):
         rows = flow(sets_url=sets_dir, options=options, out=folder)
     if json:

@@ -33,9 +33,13 @@ def train(
     """Train a rescaler, or fine-tune one on your own collection."""
     if data is None:
         raise UsageError("--data: a folder of images to train on is needed")
-    from flows.train import train as flow
+    from tasks.training import check_request
 
     folder = run_folder or f"runs/{config.rpartition('/')[2].removesuffix('.toml')}"
+    # The flow checks these as well; here they answer before Prefect is up.
+    check_request(config, data, folder, validation=validation, start=start, resume=resume)
+    from flows.train import train as flow
+
     with progress_bar("train"):
         result = flow(
             config=config,

@@ -104,6 +104,21 @@ class Compression:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cadence:
+    """How often, in steps; both also after the last one."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    checkpoint: int = 250
+    """A killed run loses at most as many."""
+    validation: int = 1000
+
+    def __post_init__(self) -> None:
+        if min(self.checkpoint, self.validation) < 1:
+            raise UsageError("recipe: cadence.checkpoint and cadence.validation: at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How a set of weights is made."""
 
@@ -120,6 +135,7 @@ class Recipe:
     optimisation: Optimisation
     objective: Objective = field(default_factory=Objective)
     compression: Compression = field(default_factory=Compression)
+    cadence: Cadence = field(default_factory=Cadence)
     start: str | None = None
     """Rescaler id or weights file to start from; by default random weights."""
     init_gain: float = 1.0

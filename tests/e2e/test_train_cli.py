@@ -1,0 +1,105 @@
+"""`refold train` as a user runs it: killed, continued, refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rescaling_core import zoo
+
+REFOLD = (sys.executable, "-m", "flows.cli")
+RECIPE = """
+id = "tiny"
+title = "Tiny"
+family = "irn"
+scales = [2]
+network = { scale = 2, blocks = [1], growth = 4, depth = 3 }
+latent = { kind = "zeros" }
+cadence = { checkpoint = 4, validation = 10 }
+optimisation = { steps = 20, batch = 2, patch = 32, warmup = 2 }
+"""
+
+
+@pytest.fixture
+def workplace(tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    for number in range(3):
+        smooth = rng.integers(0, 256, (12, 12, 3)).astype(np.uint8)
+        image = Image.fromarray(smooth).resize((96, 80), Image.Resampling.BICUBIC)
+        image.save(tmp_path / "images" / f"{number}.png")
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    return tmp_path
+
+
+def refold(workplace, *arguments, start=False):
+    command = (*REFOLD, "train", *arguments)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    options = {"cwd": workplace, "env": environment, "text": True}
+    if start:
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(command, start_new_session=True, **options, **quiet)
+    return subprocess.run(command, capture_output=True, check=False, timeout=300, **options)
+
+
+def losses(folder):
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    return [(record["step"], record["loss"]) for record in map(json.loads, lines)]
+
+
+@pytest.mark.slow
+def test_a_killed_run_that_is_continued_repeats_the_undisturbed_one(workplace):
+    common = ("--config", "tiny.toml", "--data", "images")
+    whole = refold(workplace, *common, "--out", "whole", "--json")
+    assert whole.returncode == 0, whole.stderr
+    result = json.loads(whole.stdout)
+    assert result["steps"] == 20
+
+    process = refold(workplace, *common, "--out", "killed", "--steps", "20", start=True)
+    metrics = workplace / "killed" / "metrics.jsonl"
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and not (
+        metrics.exists() and metrics.read_text().count("\n") >= 6
+    ):
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert len(losses(workplace / "killed")) >= 6
+
+    refused = refold(workplace, *common, "--out", "killed")
+    assert refused.returncode == 2
+    assert "--resume" in refused.stderr
+
+    continued = refold(workplace, *common, "--out", "killed", "--resume")
+    assert continued.returncode == 0, continued.stderr
+    assert losses(workplace / "killed") == losses(workplace / "whole")
+    one, two = (
+        (workplace / folder / "tiny.safetensors").read_bytes() for folder in ("whole", "killed")
+    )
+    assert one == two
+    card = zoo.load(workplace / "whole" / "tiny.safetensors").card
+    assert card.training["iterations"] == 20
+    assert (workplace / "whole" / "curve.png").stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--config", "tiny.toml"), "--data"),
+        (("--config", "missing.toml", "--data", "images"), "missing.toml"),
+        (("--config", "tiny.toml", "--data", "nowhere"), "nowhere: no such folder"),
+        (("--config", "tiny.toml", "--data", "images", "--start", "irn-x9"), "irn-x9"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(workplace, arguments, complaint):
+    outcome = refold(workplace, *arguments)
+    assert outcome.returncode == 2
+    assert complaint in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    assert outcome.stdout == ""
