@@ -50,7 +50,7 @@ def transmit(lr: Tensor, spec: CodecSpec | None, compression: Compression) -> Te
         return sain_jpeg(lr, _simulated_quality(spec))
     decoded = through_codec(lr, spec)
     path = lr if kind == "straight-through" else sain_jpeg(lr, _simulated_quality(spec))
-    return path + (decoded - path).detach()
+    return decoded + (path - path.detach())  # the difference is zero; it carries the gradient
 
 
 def through_codec(lr: Tensor, spec: CodecSpec) -> Tensor:
