@@ -49,7 +49,7 @@ class CatalogRow:
     scale: float | None = None
     """HR side / LR side."""
     codec: str | None = None
-    quality: float | None = None
+    quality: int | None = None
     """On the codec's own scale; None if it has none."""
     psnr_y: float | None = None
     """dB, of the restoration against the source; of the best candidate where it is kept."""
@@ -114,7 +114,7 @@ RENDITIONS: Final = pa.schema(
         _field("weights_sha256", pa.string()),
         _field("scale", pa.float64()),
         _field("codec", pa.string()),
-        _field("quality", pa.float64()),
+        _field("quality", pa.int32()),
         _field("psnr_y", pa.float64()),
         _field("ssim_y", pa.float64()),
         _field("width", pa.int32()),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from rescaling_core.errors import UsageError
 from tasks.storage.errors import ObjectNotFoundError, StorageError
+
+_MISREAD_BY_DELTA: Final = re.compile(r"%[0-9A-Fa-f]{2}|\\")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +121,18 @@ class Store(ABC):
         """URL of a Delta table below the root, as `deltalake` wants it.
 
         Raises:
+            UsageError: The root's address holds what Delta Lake reads in another way.
             StorageError: Delta tables cannot be kept in such a store.
         """
         raise StorageError(f"{self.url}: a catalog can be kept on local files and on S3 only")
+
+    def _refuse_misread(self, address: str) -> None:
+        """Delta Lake decodes `%20` once too often, and turns backslashes."""
+        if found := _MISREAD_BY_DELTA.search(address):
+            raise UsageError(
+                f"{self.url}: an archive's address cannot hold {found[0]!r}, which Delta Lake "
+                "would read as another; choose another one"
+            )
 
     def delta_options(self) -> dict[str, str]:
         """Storage options for `deltalake`, credentials of the moment included."""

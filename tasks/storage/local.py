@@ -133,7 +133,9 @@ class LocalStore(Store):
 
     def delta_uri(self, prefix: str) -> str:
         """See `Store.delta_uri`."""
-        return str(self._path(prefix))
+        path = self._path(prefix)
+        self._refuse_misread(str(path))
+        return str(path)
 
     def _path(self, key: str) -> Path:
         name = key.translate(_ENCODED)

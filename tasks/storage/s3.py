@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final
+from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
 from botocore.session import Session  # type: ignore[import-untyped]
@@ -122,7 +123,9 @@ class S3Store(Store):
 
     def delta_uri(self, prefix: str) -> str:
         """See `Store.delta_uri`."""
-        return f"s3://{self.bucket}/{self._key(prefix)}"
+        key = self._key(prefix)
+        self._refuse_misread(key)
+        return f"s3://{self.bucket}/{quote(key)}"
 
     def delta_options(self) -> dict[str, str]:
         """See `Store.delta_options`: the same credentials and endpoint as s3fs uses."""

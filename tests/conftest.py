@@ -1,0 +1,93 @@
+"""What tests share: S3 servers, Prefect, Ray. Each is started once, when first asked for."""
+
+from __future__ import annotations
+
+import os
+
+# Read when Prefect is first imported.
+os.environ.setdefault("DO_NOT_TRACK", "1")
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.command import Refold
+from tests.servers.ceph_packages import HOW_TO
+from tests.servers.endpoint import S3Endpoint
+from tests.servers.moto import moto_server
+from tests.servers.radosgw import radosgw_server
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[S3Endpoint]:
+    """The everyday S3 server."""
+    with moto_server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def radosgw() -> Iterator[S3Endpoint]:
+    """The real S3 server."""
+    if os.environ.get("REFOLD_NO_RADOSGW") == "1":
+        pytest.skip(f"REFOLD_NO_RADOSGW=1 is set. {HOW_TO}")
+    with radosgw_server() as endpoint:
+        yield endpoint
+
+
+def _use(endpoint: S3Endpoint, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Point this process, and those it starts, to a server; return the URL of a fresh bucket."""
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in endpoint.environment.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{endpoint.new_bucket()}"
+
+
+@pytest.fixture
+def moto_url(moto: S3Endpoint, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of a fresh bucket on moto; the environment leads there."""
+    return _use(moto, monkeypatch)
+
+
+@pytest.fixture
+def radosgw_url(radosgw: S3Endpoint, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of a fresh bucket on radosgw; the environment leads there."""
+    return _use(radosgw, monkeypatch)
+
+
+@pytest.fixture(params=["moto", pytest.param("radosgw", marks=pytest.mark.radosgw)])
+def s3_url(request: pytest.FixtureRequest) -> str:
+    """URL of a fresh bucket on each S3 server in turn."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[str]:
+    """URL of the API of a Prefect server with an empty database; flows called here use it."""
+    from prefect.settings import PREFECT_API_URL
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture(scope="session")
+def ray_local() -> Iterator[Any]:
+    """A local Ray with two CPUs; it inherited the environment of the moment it was started."""
+    import ray
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def refold(prefect_server: str) -> Refold:
+    """The `refold` command, which reports to the test run's Prefect server."""
+    return Refold({"PREFECT_API_URL": prefect_server})
