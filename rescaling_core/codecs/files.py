@@ -14,7 +14,7 @@ from rescaling_core.errors import CodecError, CodecUnavailableError, PhotoError
 from rescaling_core.photo import exif as exif_block
 from rescaling_core.photo import jxl
 from rescaling_core.photo.icc import means_srgb
-from rescaling_core.photo.opening import INSTALL, available_formats, open_image
+from rescaling_core.photo.opening import INSTALL, available_formats, open_image, samples_of
 
 if TYPE_CHECKING:
     from rescaling_core.arrays import U8Array
@@ -90,15 +90,12 @@ def decode(
     """
     try:
         with open_image(data, max_pixels=max_pixels) as image:
+            if image.mode not in ("L", "RGB"):
+                raise CodecError(f"LR file: mode {image.mode}: expected L or RGB")
             image.load()
-            mode = image.mode
-            samples = np.asarray(image)
+            samples = samples_of(image)
     except PhotoError as error:
         raise CodecError(f"LR file: {error}") from error
-    if mode not in ("L", "RGB"):
-        raise CodecError(f"LR file: mode {mode}: expected L or RGB")
-    if samples.ndim == 2:
-        samples = samples[..., None]
     if channels == 1 and samples.shape[2] == 3:
         samples = samples[..., 1:2]
     return np.ascontiguousarray(samples)

@@ -11,7 +11,13 @@ import numpy as np
 
 from rescaling_core.errors import UnsupportedImageError
 from rescaling_core.photo import bmp, exif, headers, heif, jpeg, jxl, png, tiff
-from rescaling_core.photo.opening import check_size, decoder_errors, identify, open_image
+from rescaling_core.photo.opening import (
+    check_size,
+    decoder_errors,
+    identify,
+    open_image,
+    samples_of,
+)
 from rescaling_core.photo.record import MODES, TOO_DEEP, Photo, Traits
 
 if TYPE_CHECKING:
@@ -79,7 +85,7 @@ def _decode(image: ImageFile) -> Photo:
     name = str(image.format)
     tags = tiff.read_tags(image) if name == "TIFF" else None
     image.load()
-    pixels, alpha = split_alpha(np.asarray(image), image.mode)
+    pixels, alpha = _split_alpha(samples_of(image), image.mode)
     if tags is not None:  # Pillow turns the pixels of a TIFF as they are loaded
         pixels = tiff.as_stored(pixels, tags.orientation)
         alpha = None if alpha is None else tiff.as_stored(alpha, tags.orientation)
@@ -108,7 +114,7 @@ def _decode_jxl(data: bytes, max_pixels: int) -> Photo:
     if header.mode not in MODES:
         raise UnsupportedImageError(_mode_reason(header.mode))
     shape = (header.height, header.width, len(header.mode))
-    pixels, alpha = split_alpha(np.frombuffer(samples, np.uint8).reshape(shape), header.mode)
+    pixels, alpha = _split_alpha(np.frombuffer(samples, np.uint8).reshape(shape), header.mode)
     if alpha is None and jxl.read_header(data).extra_channels:
         raise UnsupportedImageError("JXL with a channel that is no alpha: it would be lost")
     box = jxl.box(data, b"Exif")
@@ -126,19 +132,12 @@ def _decode_jxl(data: bytes, max_pixels: int) -> Photo:
     )
 
 
-def split_alpha(samples: U8Array, mode: str) -> tuple[U8Array, U8Array | None]:
-    """Split Pillow's samples into (H, W, C) colour and (H, W) alpha.
-
-    Raises:
-        UnsupportedImageError: The mode is none of `MODES`.
-    """
-    if mode not in MODES:
-        raise UnsupportedImageError(_mode_reason(mode))
+def _split_alpha(samples: U8Array, mode: str) -> tuple[U8Array, U8Array | None]:
+    """Split interleaved samples into (H, W, C) colour and (H, W) alpha."""
     planes, has_alpha = MODES[mode]
-    if samples.ndim == 2:
-        samples = samples[..., None]
-    colour = np.ascontiguousarray(samples[..., :planes])
-    return colour, np.ascontiguousarray(samples[..., planes]) if has_alpha else None
+    if not has_alpha:
+        return samples, None
+    return np.ascontiguousarray(samples[..., :planes]), np.ascontiguousarray(samples[..., planes])
 
 
 def _mode_reason(mode: str) -> str:

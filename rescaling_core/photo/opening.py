@@ -14,11 +14,12 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 from PIL import Image
 
 from rescaling_core.errors import (
     ImageTooLargeError,
-    PhotoError,
+    RefoldError,
     UnreadableImageError,
     UnsupportedImageError,
 )
@@ -29,8 +30,13 @@ if TYPE_CHECKING:
 
     from PIL.ImageFile import ImageFile
 
+    from rescaling_core.arrays import U8Array
+
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JXL", "HEIF")
 """Pillow's names of what is opened; the last two need a plugin."""
+
+_STRIP: Final = 256
+"""Rows."""
 
 INSTALL: Final = {"JXL": "refold[jxl]", "HEIF": "refold[heic]"}
 """What to install for a format that needs a plugin."""
@@ -97,6 +103,16 @@ def open_image(data: bytes, *, max_pixels: int) -> Iterator[ImageFile]:
             yield image
 
 
+def samples_of(image: Image.Image) -> U8Array:
+    """The samples of a loaded image, (H, W, bands), in strips: Pillow would copy them twice."""
+    width, height = image.size
+    samples = np.empty((height, width, len(image.getbands())), np.uint8)
+    for top in range(0, height, _STRIP):
+        strip = np.asarray(image.crop((0, top, width, min(top + _STRIP, height))))
+        samples[top : top + _STRIP] = strip.reshape(-1, width, samples.shape[2])
+    return samples
+
+
 @contextmanager
 def decoder_errors(name: str) -> Iterator[None]:
     """Turn whatever a decoder raises into `PhotoError`: on damaged bytes that is any class.
@@ -107,7 +123,7 @@ def decoder_errors(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except PhotoError:
+    except RefoldError:
         raise
     except Image.DecompressionBombError as error:
         raise ImageTooLargeError(f"{name}: {error}") from error

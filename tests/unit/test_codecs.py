@@ -186,7 +186,7 @@ def test_only_grey_and_rgb_are_encoded(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("mode", ["RGBA", "P", "CMYK", "1"])
 def test_a_file_that_is_no_lr_image_is_not_decoded(mode: str) -> None:
     format = "JPEG" if mode == "CMYK" else "PNG"
-    with pytest.raises(CodecError, match=f"mode {mode}: expected L or RGB"):
+    with pytest.raises(CodecError, match=f"^LR file: mode {mode}: expected L or RGB"):
         codecs.decode(samples.written(samples.image(mode), format))
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from rescaling_core.errors import (
     CodecError,
@@ -383,3 +386,37 @@ def test_a_format_without_its_plugin_says_what_to_install(monkeypatch) -> None:
         decode_photo(samples.written(samples.image(), "JXL"))
     with pytest.raises(UnsupportedImageError, match=r"pip install 'refold\[heic\]'"):
         decode_photo(b"\0\0\0\x1cftypheic\0\0\0\0mif1heicmiaf" + bytes(64))
+
+
+# Many at once, and quietly
+
+
+def test_threads_do_not_disturb_one_another() -> None:
+    made = [make() for _, make in READ.values()]
+    expected = [decode_photo(file) for file in made]
+    with ThreadPoolExecutor(8) as pool:
+        for photo, found in zip(expected * 3, pool.map(decode_photo, made * 3), strict=True):
+            _assert_same(found, photo)
+
+
+def test_pillows_limit_and_settings_stay_as_they_were() -> None:
+    before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
+    decode_photo(READ["png"][1](), max_pixels=10**12)
+    assert before == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+def test_damaged_tags_are_no_noise_on_standard_error(tmp_path) -> None:
+    file = tmp_path / "damaged.tif"
+    tiff = bytearray(samples.written(samples.image(), "TIFF", software="x" * 40))
+    at = tiff.index(b"\x31\x01\x02\x00")  # the tag's type and count follow
+    tiff[at + 4 : at + 8] = b"\xff\xff\xff\x7f"
+    file.write_bytes(tiff)
+    script = (
+        "import sys, pathlib, rescaling_core.photo as p\n"
+        "p.decode_photo(pathlib.Path(sys.argv[1]).read_bytes())"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, file], capture_output=True, text=True, check=True
+    )
+    assert run.stderr == ""

@@ -1,0 +1,116 @@
+"""Damaged files: whatever the bytes, a photo or one of our errors, soon, in little memory."""
+
+from __future__ import annotations
+
+import resource
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rescaling_core import codecs, metadata
+from rescaling_core.errors import PhotoError, RefoldError
+from rescaling_core.photo import decode_photo, encode_photo, png
+from tests.unit.test_photo import KEPT, READ
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+
+CORPUS = [make() for _, make in (READ | KEPT).values()]
+RENDITIONS = [
+    path.read_bytes()
+    for path in sorted((Path(__file__).parent / "fixtures" / "metadata_v1").iterdir())
+    if path.suffix not in (".py", ".json", ".pyc") and path.is_file()
+]
+MAX_PIXELS = 1_000_000
+MEMORY = 256 * 2**20
+"""Bytes that all cases together may add to the process: far more than a sound image needs."""
+
+EDGES = st.sampled_from((0, 1, 0x7F, 0x80, 0xFE, 0xFF))
+
+
+@st.composite
+def damaged(draw: st.DrawFn, files: list[bytes]) -> bytes:
+    """A file with up to six changes, most of them near its start, where the headers are."""
+    data = bytearray(draw(st.sampled_from(files)))
+    is_png = data.startswith(png.SIGNATURE)
+    for _ in range(draw(st.integers(1, 6))):
+        if not data:
+            break
+        reach = min(len(data), draw(st.sampled_from((32, 200, 1000, 10**9))))
+        at = draw(st.integers(0, reach - 1))
+        match draw(st.sampled_from(("flip", "set", "run", "cut", "drop", "repeat", "graft"))):
+            case "flip":
+                data[at] ^= 1 << draw(st.integers(0, 7))
+            case "set":
+                data[at] = draw(EDGES | st.integers(0, 255))
+            case "run":
+                data[at : at + 4] = bytes((draw(EDGES),)) * 4
+            case "cut":
+                del data[at:]
+            case "drop":
+                del data[at : at + draw(st.integers(1, 40))]
+            case "repeat":
+                data[at:at] = data[at : at + draw(st.integers(1, 60))]
+            case "graft":
+                other = draw(st.sampled_from(files))
+                start = draw(st.integers(0, len(other) - 1))
+                data[at:at] = other[start : start + 200]
+    if is_png and draw(st.booleans()):
+        _mend_check_sums(data)  # else the check sums catch it all, and nothing behind them is tried
+    return bytes(data)
+
+
+def _mend_check_sums(data: bytearray) -> None:
+    try:
+        chunks = png.chunks(bytes(data))
+    except PhotoError:
+        return
+    for _, at, _ in chunks:
+        png.with_checksum(data, at)
+
+
+@pytest.fixture
+def little_memory():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown * 1024 < MEMORY
+
+
+FUZZ = {
+    "derandomize": True,
+    "deadline": timedelta(seconds=20),
+    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+}
+
+
+@settings(max_examples=2500, **FUZZ)
+@given(data=damaged(CORPUS))
+def test_a_damaged_source_is_a_photo_or_one_of_our_errors(little_memory, data: bytes) -> None:
+    try:
+        photo = decode_photo(data, max_pixels=MAX_PIXELS)
+    except PhotoError:
+        return
+    assert photo.width * photo.height <= MAX_PIXELS
+    again = decode_photo(encode_photo(photo))
+    assert (again.pixels == photo.pixels).all()
+
+
+@settings(max_examples=500, **FUZZ)
+@given(data=damaged(RENDITIONS))
+def test_a_damaged_rendition_is_read_or_one_of_our_errors(little_memory, data: bytes) -> None:
+    with suppress(RefoldError):
+        record = metadata.read_metadata(data)
+        lr = codecs.decode(data, channels=record.channels, max_pixels=MAX_PIXELS)
+        if (record.width, record.height) == lr.shape[1::-1]:
+            metadata.photo_from_restoration(lr, record, data)
+
+
+@settings(max_examples=300, **FUZZ)
+@given(data=st.binary(max_size=200))
+def test_noise_is_no_photo(data: bytes) -> None:
+    with pytest.raises(PhotoError):
+        decode_photo(data)
