@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 
 from prefect import flow
 
+from rescaling_core.plan import ArchivePlan
 from tasks import archiving
-from tasks.archiving import PlannedRun, RunTally
-from tasks.catalog import open_catalog
+from tasks.archiving import Pending, RunTally
+from tasks.catalog import Catalog, open_catalog
 from tasks.cluster import ray_session, worker_pool, worker_slots
 from tasks.conversion import ConversionJob, ShardConverter
 from tasks.planning import PlanOptions, build_plan
@@ -47,7 +48,6 @@ class DryRun:
     """Sources that are new, changed, or lack a target."""
     pending_bytes: int
     unchanged: int
-    shards: int
 
 
 @flow(name="archive")
@@ -74,46 +74,52 @@ def archive(
     started, started_at = time.monotonic(), datetime.now(UTC)
     plan = build_plan(options or PlanOptions())
     if dry_run:
-        planned = archiving.plan_dry_run(source, archive, plan)
-        return DryRun(
-            targets=plan.target_names,
-            listed=planned.listed,
-            pending=planned.pending,
-            pending_bytes=planned.pending_bytes,
-            unchanged=planned.listed - planned.pending,
-            shards=len(planned.shards),
-        )
+        collection, catalog = archiving.open_for_reading(source, archive)
+        return _dry_run(plan, archiving.find_pending(collection, catalog, plan))
     collection, store = archiving.open_for_writing(source, archive)
     catalog = open_catalog(store)
+    pending = archiving.find_pending(collection, catalog, plan)
     job = ConversionJob(
         source_url=source, archive_url=archive, plan=plan, run_id=archiving.new_run_id()
     )
+    tally = _convert(job, pending, catalog) if pending.count else RunTally()
+    archiving.record_run(catalog, job, pending, tally, started_at)
+    archiving.publish_summary(job.run_id, tally, pending, catalog)
+    return _summary(job, pending, tally, time.monotonic() - started)
+
+
+def _convert(job: ConversionJob, pending: Pending, catalog: Catalog) -> RunTally:
+    """Convert all that is pending, wave by wave."""
+    tally = RunTally()
     with ray_session():
         cluster = worker_slots()
-        planned = archiving.plan_run(collection, catalog, plan, cluster.count)
-        tally = RunTally()
-        if planned.shards:
-            slots = cluster.at_most(len(planned.shards))
-            with worker_pool(ShardConverter, "convert", (job,), slots) as pool:
-                for number, wave in enumerate(archiving.waves_of(planned.shards, slots.count), 1):
-                    archiving.convert_wave(number, wave, pool, catalog, job, tally, planned)
-    summary = _summary(job, planned, tally, time.monotonic() - started)
-    archiving.record_run(catalog, job, planned, tally, started_at)
-    archiving.publish_summary(job.run_id, tally, planned, catalog)
-    return summary
+        shards = archiving.shards_of(pending, job.plan, cluster.count)
+        slots = cluster.at_most(len(shards))
+        with worker_pool(ShardConverter, "convert", (job,), slots) as pool:
+            for number, wave in enumerate(archiving.waves_of(shards, slots.count), 1):
+                archiving.convert_wave(number, wave, pool, catalog, job, tally, pending)
+    return tally
 
 
-def _summary(
-    job: ConversionJob, planned: PlannedRun, tally: RunTally, seconds: float
-) -> RunSummary:
+def _dry_run(plan: ArchivePlan, pending: Pending) -> DryRun:
+    return DryRun(
+        targets=plan.target_names,
+        listed=pending.listed,
+        pending=pending.count,
+        pending_bytes=pending.nbytes,
+        unchanged=pending.unchanged,
+    )
+
+
+def _summary(job: ConversionJob, pending: Pending, tally: RunTally, seconds: float) -> RunSummary:
     return RunSummary(
         run_id=job.run_id,
         targets=job.plan.target_names,
-        listed=planned.listed,
+        listed=pending.listed,
         archived=tally.archived,
         kept=tally.kept,
         quarantined=tally.quarantined,
-        unchanged=planned.listed - planned.pending,
+        unchanged=pending.unchanged,
         renditions=dict(tally.renditions),
         source_bytes=tally.source_bytes,
         stored_bytes=tally.stored_bytes,

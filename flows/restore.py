@@ -53,6 +53,7 @@ def restore(
             with worker_pool(Restorer, "restore", (job,), slots) as pool:
                 for number, wave in enumerate(restoring.waves_of(requests), 1):
                     outcomes += restoring.restore_wave(number, wave, pool, len(requests))
+    outcomes.sort(key=lambda outcome: outcome.source_key)
     return RestoreSummary(
         outputs=tuple(outcome for outcome in outcomes if isinstance(outcome, Restored)),
         failures=tuple(outcome for outcome in outcomes if isinstance(outcome, NotRestored)),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
@@ -41,22 +42,28 @@ SHARDS_PER_WORKER = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedRun:
+class Pending:
     """The difference between inventory and catalog."""
 
-    shards: tuple[Shard, ...]
+    batches: tuple[pa.RecordBatch, ...]
+    """Of `inventory.SCHEMA`: sources that are new, changed, or lack a target."""
     listed: int
     """Sources in the collection."""
 
     @property
-    def pending(self) -> int:
-        """Sources that are new or changed."""
-        return sum(len(shard.sources) for shard in self.shards)
+    def count(self) -> int:
+        """Sources that are pending."""
+        return sum(batch.num_rows for batch in self.batches)
 
     @property
-    def pending_bytes(self) -> int:
+    def nbytes(self) -> int:
         """Their sizes together."""
-        return sum(source.size for shard in self.shards for source in shard.sources)
+        return sum(pc.sum(batch.column("size")).as_py() or 0 for batch in self.batches)
+
+    @property
+    def unchanged(self) -> int:
+        """Sources the catalog has already, in whatever state."""
+        return self.listed - self.count
 
 
 @dataclass(slots=True)
@@ -135,32 +142,30 @@ def _comparable(url: str) -> str:
     return (url if "://" in url else str(Path(url).resolve())).rstrip("/")
 
 
-@task(name="plan shards", cache_policy=NO_CACHE)
-def plan_run(source: Store, catalog: Catalog | None, plan: ArchivePlan, workers: int) -> PlannedRun:
-    """List the collection and keep what the catalog does not have.
-
-    Args:
-        source: The collection.
-        catalog: None where there is no archive yet.
-        plan: Its targets decide what is missing.
-        workers: How many there will be to share the work.
-    """
+@task(name="find pending", cache_policy=NO_CACHE)
+def find_pending(source: Store, catalog: Catalog, plan: ArchivePlan) -> Pending:
+    """List the collection and keep what the catalog does not have for the targets of `plan`."""
     listed = 0
     pending: list[pa.RecordBatch] = []
+    known = catalog.exists()
     for batch in scan(source):
         listed += batch.num_rows
         progress.report(Progress(step="scan", done=listed, total=None))
-        pending.append(batch if catalog is None else catalog.pending(batch, plan.target_names))
-    count = sum(batch.num_rows for batch in pending)
-    max_images = min(MAX_SHARD_IMAGES, max(1, ceil(count / (workers * SHARDS_PER_WORKER))))
+        pending.append(catalog.pending(batch, plan.target_names) if known else batch)
+    return Pending(batches=tuple(pending), listed=listed)
+
+
+def shards_of(pending: Pending, plan: ArchivePlan, workers: int) -> tuple[Shard, ...]:
+    """Cut what is pending so that every worker has several shards to do, if there is enough."""
+    share = ceil(pending.count / (workers * SHARDS_PER_WORKER))
     shards = plan_shards(
-        pending,
-        max_images=max_images,
+        pending.batches,
+        max_images=min(MAX_SHARD_IMAGES, max(1, share)),
         max_bytes=MAX_SHARD_BYTES,
         targets=plan.target_names,
         plan_digest=plan.digest,
     )
-    return PlannedRun(shards=tuple(shards), listed=listed)
+    return tuple(shards)
 
 
 def waves_of(shards: Sequence[Shard], workers: int) -> Iterator[Sequence[Shard]]:
@@ -185,7 +190,7 @@ def convert_wave(
     catalog: Catalog,
     job: ConversionJob,
     tally: RunTally,
-    planned: PlannedRun,
+    pending: Pending,
 ) -> None:
     """Convert shards and commit each as it comes back; a second try does what is left."""
     logger = get_run_logger()
@@ -200,7 +205,7 @@ def convert_wave(
             Progress(
                 step="convert",
                 done=tally.sources,
-                total=planned.pending,
+                total=pending.count,
                 nbytes=tally.source_bytes,
             )
         )
@@ -226,9 +231,9 @@ def _is_retryable(state: Any) -> bool:
     return isinstance(error, StorageError) and error.retryable
 
 
-@task(name="plan dry run", cache_policy=NO_CACHE)
-def plan_dry_run(source_url: str, archive_url: str, plan: ArchivePlan) -> PlannedRun:
-    """Say what a run would do, writing nothing; the archive need not exist.
+@task(name="open for a dry run", cache_policy=NO_CACHE)
+def open_for_reading(source_url: str, archive_url: str) -> tuple[Store, Catalog]:
+    """Open the source, and the catalog whether or not there is one; nothing is written.
 
     Raises:
         UsageError: A wrong URL, or a source that does not exist.
@@ -236,15 +241,14 @@ def plan_dry_run(source_url: str, archive_url: str, plan: ArchivePlan) -> Planne
     refuse_nested(source_url, archive_url)
     source = open_store(source_url)
     source.require_root()
-    catalog = Catalog(open_store(archive_url))
-    return plan_run.fn(source, catalog if catalog.exists() else None, plan, workers=1)
+    return source, Catalog(open_store(archive_url))
 
 
 @task(name="record run", cache_policy=NO_CACHE)
 def record_run(
     catalog: Catalog,
     job: ConversionJob,
-    planned: PlannedRun,
+    pending: Pending,
     tally: RunTally,
     started_at: datetime,
 ) -> None:
@@ -256,11 +260,11 @@ def record_run(
             started_at=started_at,
             finished_at=datetime.now(UTC),
             software=SOFTWARE,
-            listed=planned.listed,
+            listed=pending.listed,
             archived=tally.archived,
             kept=tally.kept,
             quarantined=tally.quarantined,
-            unchanged=planned.listed - planned.pending,
+            unchanged=pending.unchanged,
             source_bytes=tally.source_bytes,
             stored_bytes=tally.stored_bytes,
             parameters_json=json.dumps({"source": job.source_url, "plan": asdict(job.plan)}),
@@ -269,7 +273,7 @@ def record_run(
 
 
 @task(name="publish summary", cache_policy=NO_CACHE)
-def publish_summary(run_id: str, tally: RunTally, planned: PlannedRun, catalog: Catalog) -> None:
+def publish_summary(run_id: str, tally: RunTally, pending: Pending, catalog: Catalog) -> None:
     """Leave the run's counts, and the sources it put into quarantine, as Prefect artifacts."""
     name = run_id.lower()
     create_markdown_artifact(
@@ -277,8 +281,8 @@ def publish_summary(run_id: str, tally: RunTally, planned: PlannedRun, catalog: 
         description=f"archive run {run_id}",
         markdown=(
             f"| listed | archived | kept | quarantined | unchanged |\n|---|---|---|---|---|\n"
-            f"| {planned.listed} | {tally.archived} | {tally.kept} | {tally.quarantined} "
-            f"| {planned.listed - planned.pending} |\n\n"
+            f"| {pending.listed} | {tally.archived} | {tally.kept} | {tally.quarantined} "
+            f"| {pending.unchanged} |\n\n"
             f"{tally.source_bytes} bytes of sources in {tally.stored_bytes} bytes of LR objects."
         ),
     )

@@ -70,8 +70,7 @@ def archive(
 def _dry_run_text(record: dict[str, Any]) -> str:
     return (
         f"{record['pending']} of {record['listed']} sources would be converted "
-        f"({size_text(record['pending_bytes'])}), in {record['shards']} shards, "
-        f"to {', '.join(record['targets'])}"
+        f"({size_text(record['pending_bytes'])}) to {', '.join(record['targets'])}"
     )
 
 

@@ -37,6 +37,9 @@ def test_archive_twice_touch_one_restore_all(tmp_path: Path, refold: Refold) -> 
     assert first.json["source_bytes"] == sum((photos / key).stat().st_size for key in keys)
     assert 0 < first.json["stored_bytes"] < first.json["source_bytes"]
 
+    rows = refold("ls", str(archive), "--json").json
+    assert sum(row["lr_bytes"] for row in rows) == first.json["stored_bytes"]
+
     second = refold("archive", str(photos), str(archive), "--target", "x2", "--json")
     assert (second.json["archived"], second.json["unchanged"]) == (0, 5)
 
@@ -47,7 +50,6 @@ def test_archive_twice_touch_one_restore_all(tmp_path: Path, refold: Refold) -> 
     listed = refold("ls", str(archive), "--json").json
     assert sorted(row["source_key"] for row in listed) == keys
     assert {row["state"] for row in listed} == {"archived"}
-    assert sum(row["lr_bytes"] for row in listed) == first.json["stored_bytes"]
     assert all((archive / row["lr_key"]).stat().st_size == row["lr_bytes"] for row in listed)
 
     restored = refold("restore", str(archive), str(out), "--all", "--json")
