@@ -1,0 +1,63 @@
+"""`refold evaluate` as a user runs it."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+REFOLD = (sys.executable, "-m", "flows.cli", "evaluate")
+
+
+@pytest.fixture
+def sets(tmp_path):
+    (tmp_path / "mine").mkdir()
+    # Shapes with sharp edges: what bicubic blurs.
+    y, x = np.mgrid[:64, :96]
+    inside = (np.hypot(y - 30, x - 40) < 22) ^ (x + y > 90)
+    colours = np.array([[60, 80, 110], [190, 170, 140]], np.uint8)
+    Image.fromarray(colours[inside.astype(int)]).save(tmp_path / "mine" / "a.png")
+    return tmp_path
+
+
+def refold(*arguments):
+    return subprocess.run(
+        (*REFOLD, *map(str, arguments)), capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+def test_json_has_the_promised_fields_and_the_network_beats_bicubic(sets):
+    outcome = refold(
+        sets, "--rescaler", "bicubic", "--rescaler", "irn-x2-lite", "--scale", 2,
+        "--out", sets / "out", "--json",
+    )  # fmt: skip
+    assert outcome.returncode == 0, outcome.stderr
+    rows = json.loads(outcome.stdout)["rows"]
+    fields = [
+        "set",
+        "rescaler",
+        "scale",
+        "codec",
+        "quality",
+        "images",
+        "psnr_y",
+        "ssim_y",
+        "psnr",
+        "bpp",
+        "lr_psnr_y",
+    ]
+    assert all(list(row) == fields for row in rows)
+    psnr_y = {row["rescaler"]: row["psnr_y"] for row in rows}
+    assert psnr_y["irn-x2-lite"] > psnr_y["bicubic"] + 2
+    written = {path.name for path in (sets / "out").iterdir()}
+    assert written == {"evaluation.parquet", "evaluation.md", "evaluation.png"}
+
+
+def test_wrong_usage_is_one_line_and_exit_code_2(sets):
+    outcome = refold(sets, "--rescaler", "irn-x9")
+    assert outcome.returncode == 2
+    assert "irn-x9" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    assert outcome.stdout == ""
