@@ -153,7 +153,7 @@ def _refuse_what_would_be_lost(image: ImageFile, data: bytes) -> None:
         what = "multi-page" if name in ("TIFF", "HEIF") else "animated"
         raise UnsupportedImageError(f"{what} {name}: only one picture would be carried")
     if name == "TIFF":
-        tiff.check(image)
+        tiff.check(image, data)
     elif name == "BMP":
         bmp.check(image, data)
     elif name == "AVIF":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import re
 import warnings
 from contextlib import contextmanager
 from functools import cache
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JXL", "HEIF")
 """Pillow's names of what is opened; the last two need a plugin."""
+
+_UNKNOWN_LAYOUT: Final = re.compile("unknown pixel mode|Unsupported BMP")
+"""What Pillow says of TIFF and BMP that are sound but of a kind it does not read."""
 
 _STRIP: Final = 256
 """Rows."""
@@ -120,6 +124,7 @@ def decoder_errors(name: str) -> Iterator[None]:
     Raises:
         UnreadableImageError: The decoder failed.
         ImageTooLargeError: Pillow's own limit was reached.
+        UnsupportedImageError: The decoder says that it knows no such layout.
     """
     try:
         yield
@@ -129,6 +134,10 @@ def decoder_errors(name: str) -> Iterator[None]:
         raise ImageTooLargeError(f"{name}: {error}") from error
     except Exception as error:
         text = " ".join(str(error).split())[:200] or "the decoder says no more"
+        if _UNKNOWN_LAYOUT.search(text):
+            raise UnsupportedImageError(
+                f"{name} of a layout that cannot be read here: {text}"
+            ) from error
         raise UnreadableImageError(
             f"{name}: damaged or truncated: {type(error).__name__}: {text}"
         ) from error

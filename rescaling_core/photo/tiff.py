@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -38,13 +39,15 @@ class TiffTags:
     iptc: bytes | None
 
 
-def check(image: ImageFile) -> None:
+def check(image: ImageFile, data: bytes) -> None:
     """Refuse a TIFF of which Pillow reads only a part.
 
     Raises:
         UnsupportedImageError: It says which part.
     """
     tags = image.tag_v2  # type: ignore[attr-defined]
+    if (stated := _number_of_tags(data)) != len(tags):
+        raise UnsupportedImageError(f"TIFF of {stated} tags of which {len(tags)} can be read")
     for tag, what in _RAW_TAGS.items():
         if tag in tags:
             raise UnsupportedImageError(f"TIFF with {what}: only a part would be carried")
@@ -62,6 +65,14 @@ def check(image: ImageFile) -> None:
             raise UnsupportedImageError(f"{samples} samples per pixel: some would be lost")
         if has_alpha and tags.get(338, (2,))[0] == 1:
             raise UnsupportedImageError("premultiplied alpha: it would be lost")
+
+
+def _number_of_tags(data: bytes) -> int:
+    """As the first directory states it. Source: TIFF 6.0, section 2; BigTIFF has wider fields."""
+    order = "<" if data.startswith(b"II") else ">"
+    is_big = struct.unpack_from(order + "H", data, 2)[0] == 43
+    (at,) = struct.unpack_from(order + ("Q" if is_big else "L"), data, 8 if is_big else 4)
+    return int(struct.unpack_from(order + ("Q" if is_big else "H"), data, at)[0])
 
 
 def read_tags(image: ImageFile) -> TiffTags:

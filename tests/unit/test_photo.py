@@ -21,6 +21,8 @@ from rescaling_core.photo import Photo, decode_photo, encode_photo, opening
 from rescaling_core.photo import exif as exif_block
 from tests.unit import photo_samples as samples
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+
 FULL = {"icc_profile": samples.SRGB, "exif": samples.exif(6), "xmp": samples.XMP}
 
 READ = {
@@ -149,6 +151,7 @@ KEPT = {
         lambda: samples.tiff_of(samples.rgb().astype(np.uint16) * 257, photometric="rgb"),
     ),
     "tiff float": ("32-bit", lambda: samples.written(samples.image("F"), "TIFF")),
+    "tiff with a damaged tag": ("of which", lambda: _with_damaged_tag()),
     "tiff of pages": ("multi-page", lambda: samples.sequence("TIFF")),
     "tiff with further images": (
         "further images",
@@ -162,6 +165,10 @@ KEPT = {
             extrasamples=["unspecified"],
             metadata=None,
         ),
+    ),
+    "tiff of a layout that Pillow does not know": (
+        "layout that cannot be read",
+        lambda: samples.written(samples.image(), "TIFF").replace(b"\x08\0" * 3, b"\x05\0" * 3),
     ),
     "bmp bilevel": ("bilevel", lambda: samples.written(samples.image("1"), "BMP")),
     "bmp palette": ("palette", lambda: samples.written(samples.image("P"), "BMP")),
@@ -181,6 +188,13 @@ KEPT = {
     "netpbm": ("Netpbm", lambda: samples.written(samples.image(), "PPM")),
     "icon": ("Icon", lambda: samples.written(samples.image(), "ICO")),
 }
+
+
+def _with_damaged_tag() -> bytes:
+    tiff = bytearray(samples.written(samples.image(), "TIFF", software="x" * 40))
+    at = tiff.index(b"\x31\x01\x02\x00")  # the tag and its type; the count follows
+    tiff[at + 4 : at + 8] = b"\xff\xff\xff\x7f"
+    return bytes(tiff)
 
 
 @pytest.mark.parametrize("name", READ)
@@ -408,15 +422,14 @@ def test_pillows_limit_and_settings_stay_as_they_were() -> None:
 
 def test_damaged_tags_are_no_noise_on_standard_error(tmp_path) -> None:
     file = tmp_path / "damaged.tif"
-    tiff = bytearray(samples.written(samples.image(), "TIFF", software="x" * 40))
-    at = tiff.index(b"\x31\x01\x02\x00")  # the tag's type and count follow
-    tiff[at + 4 : at + 8] = b"\xff\xff\xff\x7f"
-    file.write_bytes(tiff)
+    file.write_bytes(_with_damaged_tag())
     script = (
         "import sys, pathlib, rescaling_core.photo as p\n"
-        "p.decode_photo(pathlib.Path(sys.argv[1]).read_bytes())"
+        "try: p.decode_photo(pathlib.Path(sys.argv[1]).read_bytes())\n"
+        "except ValueError as error: print(error)"
     )
     run = subprocess.run(
         [sys.executable, "-c", script, file], capture_output=True, text=True, check=True
     )
+    assert "of which" in run.stdout
     assert run.stderr == ""
