@@ -59,10 +59,16 @@ def radosgw_url(radosgw: S3Endpoint, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture(params=["moto", pytest.param("radosgw", marks=pytest.mark.radosgw)])
-def s3_url(request: pytest.FixtureRequest) -> str:
-    """URL of a fresh bucket on each S3 server in turn."""
-    url: str = request.getfixturevalue(f"{request.param}_url")
-    return url
+def s3_server(request: pytest.FixtureRequest) -> S3Endpoint:
+    """Each S3 server in turn."""
+    endpoint: S3Endpoint = request.getfixturevalue(request.param)
+    return endpoint
+
+
+@pytest.fixture
+def s3_url(s3_server: S3Endpoint, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of a fresh bucket on each S3 server in turn; the environment leads there."""
+    return _use(s3_server, monkeypatch)
 
 
 @pytest.fixture(scope="session")

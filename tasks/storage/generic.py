@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from fsspec.core import url_to_fs
@@ -84,15 +85,12 @@ class GenericStore(Store):
 
     @staticmethod
     def _describe(key: str, entry: dict[str, Any]) -> ObjectInfo:
-        changed = next(
-            (
-                entry[name]
-                for name in ("ETag", "etag", "checksum", "mtime", "created")
-                if name in entry
-            ),
-            "",
-        )
-        return ObjectInfo(key=key, size=entry["size"] or 0, etag=f"{changed}".strip('"'))
+        marks = ("ETag", "etag", "checksum", "mtime", "created")
+        changed = next((entry[mark] for mark in marks if mark in entry), "")
+        if isinstance(changed, datetime):
+            changed = changed.timestamp()
+        size = entry["size"] or 0
+        return ObjectInfo(key=key, size=size, etag=f"{changed}-{size:x}".replace('"', ""))
 
     @contextmanager
     def _naming(self, what: str, key: str | None = None) -> Iterator[None]:

@@ -139,11 +139,21 @@ class LocalStore(Store):
 
     def _path(self, key: str) -> Path:
         name = key.translate(_ENCODED)
+        if not (_is_utf8(key) and os.fsdecode(os.fsencode(name)) == name):
+            raise UnstorableKeyError(f"{self.url}: key {key!r} cannot be a file: it is no UTF-8")
         for part in name.split("/"):
             reason = _unstorable(part)
             if reason:
                 raise UnstorableKeyError(f"{self.url}: key {key!r} cannot be a file: {reason}")
         return self.root / name
+
+
+def _is_utf8(key: str) -> bool:
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _unstorable(part: str) -> str | None:

@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
 from botocore.session import Session  # type: ignore[import-untyped]
 from fsspec.asyn import sync
 from s3fs import S3FileSystem
+from s3fs.core import S3_RETRYABLE_ERRORS
 
 from rescaling_core.errors import UsageError
 from tasks.storage.base import ObjectInfo, Store
@@ -35,6 +36,9 @@ CONNECTIONS: Final = 32
 
 CREATE_ATTEMPTS: Final = 5
 """AWS answers 409 to a conditional write that met another one in flight: ask again."""
+
+_TRANSPORT_ERRORS: Final = (BotoCoreError, OSError, EOFError, *S3_RETRYABLE_ERRORS)
+"""What the layers below raise; anything else is a bug."""
 
 
 class S3Store(Store):
@@ -92,7 +96,7 @@ class S3Store(Store):
                     data: bytes = await body.read()
                     if len(data) == answer["ContentLength"]:
                         return data
-            except (BotoCoreError, OSError, EOFError):
+            except _TRANSPORT_ERRORS:
                 if not left:
                     raise
         raise EOFError("the body ended early every time")
@@ -187,7 +191,7 @@ class S3Store(Store):
     ) -> Any:
         try:
             return sync(self._fs.loop, request, *arguments, **options)
-        except (BotoCoreError, OSError, EOFError) as error:
+        except _TRANSPORT_ERRORS as error:
             raise translate(error, f"{verb} {shown or 'objects'}", self.url) from error
 
 

@@ -11,7 +11,10 @@ from botocore.exceptions import (  # type: ignore[import-untyped]
     IncompleteReadError,
     ParamValidationError,
 )
+from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
 
+from rescaling_core.errors import UsageError
 from tasks.storage.errors import ObjectNotFoundError, StorageError, UnstorableKeyError
 
 _NOT_FOUND: Final = {"NoSuchKey", "404", "NotFound"}
@@ -37,6 +40,17 @@ _RETRYABLE: Final = {
     "504",
 }
 
+_TRANSIENT: Final = (
+    HTTPClientError,
+    BotoConnectionError,
+    IncompleteReadError,
+    ResponseParserError,
+)
+
+
+class NoSuchBucketError(StorageError, UsageError):
+    """The URL names a bucket that does not exist."""
+
 
 def translate(error: Exception, what: str, url: str) -> StorageError:
     """Say what failed, where and why, and whether trying again can help.
@@ -52,14 +66,14 @@ def translate(error: Exception, what: str, url: str) -> StorageError:
             return UnstorableKeyError(
                 f"{url}: cannot {what}: S3 does not allow such a key or bucket"
             )
-        transient = isinstance(error, (HTTPClientError, IncompleteReadError, OSError, EOFError))
+        transient = not isinstance(error, BotoCoreError) or isinstance(error, _TRANSIENT)
         reason = _first_line(error)
         if isinstance(error, BotoCoreError) and "onnect" in type(error).__name__:
             reason = f"the server cannot be reached: {reason}"
         return StorageError(f"{url}: cannot {what}: {reason}", retryable=transient)
     code = _code(answer)
     if code == "NoSuchBucket":
-        return StorageError(f"{url}: there is no such bucket")
+        return NoSuchBucketError(f"{url}: there is no such bucket")
     if code in _NOT_FOUND:
         return ObjectNotFoundError(f"{url}: cannot {what}: no such object")
     if code in _DENIED:

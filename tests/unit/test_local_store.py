@@ -1,0 +1,221 @@
+"""Folders as stores: names, links, and writers that die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from rescaling_core.errors import UsageError
+from tasks.storage import ObjectNotFoundError, StorageError, UnstorableKeyError, open_store
+
+PARTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1)
+
+
+@given(key=st.lists(PARTS, min_size=1, max_size=3).map("/".join))
+@example(key="~")
+@example(key="50%.png")
+@example(key="%41.png")
+@example(key="a?versionId=1#x")
+@example(key="file:a b")
+@example(key=" lead and trail ")
+def test_any_key_comes_back_as_it_was_or_is_refused(tmp_path_factory, key):
+    store = open_store(str(tmp_path_factory.mktemp("s") / "root"))
+    try:
+        assert store.put_new(key, b"data")
+    except UnstorableKeyError:
+        unfit = {"", ".", ".."} & set(key.split("/"))
+        assert unfit or any(len(os.fsencode(part)) > 200 for part in key.split("/"))
+        return
+    assert [info.key for info in store.list()] == [key]
+    assert store.get(key) == b"data"
+    assert store.info(key).size == 4
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "../out",
+        "a/../../out",
+        "a//b",
+        "/etc/passwd",
+        "a/",
+        ".",
+        "",
+        "a\0b",
+        "\ud800",
+        "\udcc3\udca9",
+        "\uefc3\uefa9",
+    ],
+)
+def test_a_key_that_would_leave_the_root_or_has_no_name_is_refused(tmp_path, key):
+    store = open_store(str(tmp_path / "root"))
+    for action in (store.get, store.info, store.delete, store.exists):
+        with pytest.raises(UnstorableKeyError, match="cannot be a file"):
+            action(key)
+    with pytest.raises(UnstorableKeyError, match="cannot be a file"):
+        store.put_new(key, b"")
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_names_that_are_no_utf8_get_keys_that_lead_back_to_them(tmp_path):
+    (tmp_path / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"latin")
+    store = open_store(str(tmp_path))
+    (info,) = store.list()
+    assert info.key == "caf\uefe9.jpg"
+    info.key.encode("utf-8")
+    assert store.get(info.key) == b"latin"
+    store.put(info.key, b"new")
+    assert os.listdir(os.fsencode(tmp_path)) == [b"caf\xe9.jpg"]
+
+
+def test_a_name_that_already_uses_the_stand_ins_is_reported_not_mixed_up(tmp_path):
+    (tmp_path / "caf\uefe9.jpg").write_bytes(b"")
+    with pytest.raises(StorageError, match="rename it"):
+        list(open_store(str(tmp_path)).list())
+
+
+def test_listing_is_sorted_as_the_keys_are_and_starts_at_a_prefix(tmp_path):
+    store = open_store(str(tmp_path))
+    keys = ["a", "a.b/c", "a/b", "a0", "ab/c/d", "B", "é", "😀", "\uffee"]
+    store.put_new("x/a", b"")
+    for key in set(keys) - {"a/b"}:
+        store.put_new(key, b"")
+    expected = sorted({*keys, "x/a"} - {"a/b"})
+    assert [info.key for info in store.list()] == expected
+    for prefix in ("a", "ab/", "ab/c/d", "ab/c/de", "nothing", "x"):
+        assert [i.key for i in store.list(prefix)] == [k for k in expected if k.startswith(prefix)]
+
+
+def test_links_are_followed_but_loops_are_not_and_dangling_ones_are_passed_over(tmp_path):
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    (root / "sub").mkdir(parents=True)
+    elsewhere.mkdir()
+    (elsewhere / "far.png").write_bytes(b"far")
+    (root / "near.png").symlink_to(elsewhere / "far.png")
+    (root / "linked").symlink_to(elsewhere)
+    (root / "sub" / "loop").symlink_to(root)
+    (root / "dangling.png").symlink_to(tmp_path / "nowhere")
+    store = open_store(str(root))
+    assert [info.key for info in store.list()] == ["linked/far.png", "near.png"]
+    assert store.get("linked/far.png") == b"far"
+
+
+def test_an_etag_follows_the_content(tmp_path):
+    store = open_store(str(tmp_path))
+    store.put("a", b"1")
+    before = store.info("a").etag
+    assert store.info("a").etag == before
+    os.utime(tmp_path / "a", ns=(1, 1))
+    assert store.info("a").etag != before
+
+
+def test_a_writer_killed_in_the_middle_leaves_nothing_under_the_name(tmp_path):
+    script = textwrap.dedent(
+        """
+        import os, sys
+        from tasks.storage import open_store
+        fsync = os.fsync
+        os.fsync = lambda descriptor: (print("written", flush=True), sys.stdin.read())
+        open_store(sys.argv[1]).put_new("a/b.png", b"x" * 100_000)
+        """
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"written\n"
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+    store = open_store(str(tmp_path))
+    assert len(list((tmp_path / "a").iterdir())) == 1  # the unfinished file
+    assert list(store.list()) == []
+    assert not store.exists("a/b.png")
+    assert store.put_new("a/b.png", b"whole")
+    assert [info.key for info in store.list()] == ["a/b.png"]
+
+
+def test_a_file_where_a_folder_should_be_is_one_clear_error(tmp_path):
+    store = open_store(str(tmp_path))
+    store.put_new("a", b"")
+    for write in (store.put, store.put_new):
+        with pytest.raises(StorageError, match="a file lies where a folder should be"):
+            write("a/b", b"")
+    with pytest.raises(ObjectNotFoundError):
+        store.get("a/b")
+
+
+def test_a_folder_that_cannot_be_read_is_an_error_not_a_shorter_list(tmp_path, monkeypatch):
+    (tmp_path / "locked").mkdir()
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(StorageError, match="locked: Permission denied"):
+        list(open_store(str(tmp_path)).list())
+
+
+def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    store = open_store(str(tmp_path))
+    with pytest.raises(StorageError, match=r"cannot write a\.png .*No space left"):
+        store.put_new("a.png", b"data")
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_deleting_the_last_object_removes_its_folders_but_not_the_root(tmp_path):
+    store = open_store(str(tmp_path / "root"))
+    store.put_new("a/b/c", b"")
+    store.delete("a/b/c")
+    assert list((tmp_path / "root").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("", "empty"),
+        ("s3://", "no bucket"),
+        ("file://relative", "three slashes"),
+        ("nosuch://x", "nosuch"),
+    ],
+)
+def test_what_is_no_address_of_a_store_is_refused(url, reason, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    with pytest.raises(UsageError, match=reason):
+        open_store(url)
+
+
+def test_missing_credentials_are_one_clear_line(monkeypatch, tmp_path):
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    with pytest.raises(UsageError, match=r"^s3://bucket/x: no credentials found; set AWS_ACCESS"):
+        open_store("s3://bucket/x")
+
+
+@pytest.mark.parametrize("name", ["50%20", "a\\b"])
+def test_an_address_delta_would_misread_is_refused_for_a_catalog(tmp_path, name):
+    with pytest.raises(UsageError, match="archive's address cannot hold"):
+        open_store(str(tmp_path / name)).delta_uri("catalog/renditions")
+
+
+def test_file_urls_are_paths(tmp_path):
+    open_store(f"file://{tmp_path}/a b").put_new("x", b"1")
+    assert (tmp_path / "a b" / "x").read_bytes() == b"1"
