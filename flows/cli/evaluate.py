@@ -27,11 +27,15 @@ def evaluate(
     folder: Annotated[
         str | None, typer.Option("--out", help="Folder for the tables, as Parquet, Markdown, PNG.")
     ] = None,
+    rd: Annotated[
+        bool, typer.Option("--rd", help="Rate-distortion curves against full-size codecs instead.")
+    ] = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Measure rescalers over benchmark sets as the papers do."""
     from tasks.evaluation import EvaluationOptions, render_markdown, resolve
+    from tasks.rate_distortion import render_rates
 
     options = EvaluationOptions(
         rescalers=tuple(rescaler or ()),
@@ -41,13 +45,16 @@ def evaluate(
         sets=tuple(only or ()),
     )
     resolve(sets_dir, options)  # the flow does so too; here it answers before Prefect is up
-    from flows.evaluate import evaluate as flow
+    from flows import evaluate as flows
 
     with progress_bar("evaluate"):
-        rows = flow(sets_url=sets_dir, options=options, out=folder)
+        if rd:
+            points = flows.rate_distortion(sets_url=sets_dir, options=options, out=folder)
+        else:
+            rows = flows.evaluate(sets_url=sets_dir, options=options, out=folder)
     if json:
-        print_json({"rows": [asdict(row) for row in rows]})
+        print_json({"rows": [asdict(row) for row in (points if rd else rows)]})
         return
-    out.print(Markdown(render_markdown(rows)))
+    out.print(Markdown(render_rates(points) if rd else render_markdown(rows)))
     if folder is not None:
         err.print(f"tables written to {folder}")

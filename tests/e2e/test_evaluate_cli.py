@@ -55,6 +55,18 @@ def test_json_has_the_promised_fields_and_the_network_beats_bicubic(sets):
     assert written == {"evaluation.parquet", "evaluation.md", "evaluation.png"}
 
 
+@pytest.mark.slow
+def test_rate_distortion_names_every_full_size_codec(sets):
+    outcome = refold(
+        sets, "--rd", "--rescaler", "irn-x2-lite", "--codec", "jpeg", "--out", sets / "out"
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    table = (sets / "out" / "rate-distortion.md").read_text()
+    assert "| irn-x2-lite jpeg |" in table
+    assert all(f"against {name}" in table for name in ("avif", "jpeg", "jxl", "webp"))
+    assert (sets / "out" / "rate-distortion.png").stat().st_size > 0
+
+
 def test_wrong_usage_is_one_line_and_exit_code_2(sets):
     outcome = refold(sets, "--rescaler", "irn-x9")
     assert outcome.returncode == 2
