@@ -15,7 +15,7 @@ from PIL import Image
 from rescaling_core import codecs
 from rescaling_core.errors import MetadataError, PhotoError
 from rescaling_core.photo.opening import open_image
-from rescaling_core.photo.record import JpegTraits, Photo, Traits
+from rescaling_core.photo.record import MODES, JpegTraits, Photo, Traits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from rescaling_core.arrays import U8Array
     from rescaling_core.codecs import CodecSpec
     from rescaling_core.metadata.record import RestorationMetadata
+
+_NATIVE: Final = {"icc": "icc", "exif": "exif"}
+"""What may lie in the LR file itself."""
 
 MAX_BLOB: Final = 2**28
 """Bytes that one value may unpack to."""
@@ -66,7 +69,7 @@ class Carried:
         try:
             alpha, dpi = document.get("alpha"), document.get("dpi")
             return cls(
-                native=tuple(document.get("native", ())),
+                native=tuple(_NATIVE[name] for name in document.get("native", ())),
                 alpha=None if alpha is None else base64.b64decode(alpha, validate=True),
                 dpi=None if dpi is None else (float(dpi[0]), float(dpi[1])),
                 traits=_traits_from_json(document),
@@ -123,6 +126,11 @@ def photo_from_restoration(pixels: U8Array, metadata: RestorationMetadata, lr_da
             values[name] = getattr(held, name)
             if values[name] is None:
                 raise MetadataError(f"{metadata.source_key}: the LR file has lost its {name}")
+    planes, has_alpha = MODES[metadata.mode]
+    if pixels.shape[2] != planes or has_alpha != (carried.alpha is not None):
+        raise MetadataError(
+            f"{metadata.source_key}: channels or alpha are not of mode {metadata.mode}"
+        )
     return Photo(
         pixels=pixels,
         alpha=None if carried.alpha is None else _alpha_plane(carried.alpha, pixels, metadata),
@@ -149,8 +157,8 @@ def _alpha_plane(png: bytes, pixels: U8Array, metadata: RestorationMetadata) -> 
             plane = np.array(image)
     except PhotoError as error:
         raise MetadataError(f"{metadata.source_key}: alpha: {error}") from error
-    if plane.shape != pixels.shape[:2]:
-        raise MetadataError(f"{metadata.source_key}: alpha is of another size than the image")
+    if plane.shape != pixels.shape[:2] or plane.dtype != np.uint8:
+        raise MetadataError(f"{metadata.source_key}: alpha is no 8-bit plane of the image's size")
     return plane
 
 
@@ -193,7 +201,7 @@ def _traits_to_json(traits: Traits) -> dict[str, Any]:
 
 def _traits_from_json(document: Mapping[str, Any]) -> Traits:
     jpeg = document.get("jpeg")
-    chunks = ((kind, _unpack(data) or b"") for kind, data in document.get("png_chunks", ()))
+    chunks = ((str(kind), _unpack(data) or b"") for kind, data in document.get("png_chunks", ()))
     return Traits(
         jpeg=None if jpeg is None else _jpeg_from_json(jpeg),
         iptc=_unpack(document.get("iptc")),
@@ -203,10 +211,13 @@ def _traits_from_json(document: Mapping[str, Any]) -> Traits:
 
 
 def _jpeg_from_json(document: Mapping[str, Any]) -> JpegTraits:
+    subsampling = document["subsampling"]
+    if subsampling not in (None, "4:4:4", "4:2:2", "4:2:0"):
+        raise ValueError(f"subsampling: {subsampling!r}")
     tables = np.frombuffer(_unpack(document["quantisation"]) or b"", dtype=">u2").reshape(-1, 64)
     return JpegTraits(
         quantisation=tuple(tuple(int(value) for value in table) for table in tables),
-        subsampling=document["subsampling"],
+        subsampling=subsampling,
         progressive=bool(document["progressive"]),
         segments=_unpack(document.get("segments")) or b"",
     )

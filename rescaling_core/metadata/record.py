@@ -139,6 +139,9 @@ def _read_v1(document: dict[str, Any]) -> RestorationMetadata:
     sizes = [values[name] for name in ("width", "height", "lr_width", "lr_height")]
     if min(sizes) < 1 or not 0 < values["scale"] < inf:
         raise MetadataError(f"restoration metadata: impossible sizes {sizes} or scale")
+    for hr, lr in zip(sizes[:2], sizes[2:], strict=True):
+        if abs(hr / values["scale"] - lr) > 1:
+            raise MetadataError(f"restoration metadata: sizes {sizes} are not of that scale")
     policy, extras = document.get("latent_policy"), document.get("extras", {})
     if not isinstance(policy, dict) or not isinstance(extras, dict):
         raise MetadataError("restoration metadata: latent_policy or extras is no object")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -179,6 +180,15 @@ def test_pixels_of_another_size_are_refused() -> None:
         metadata.photo_from_restoration(_lr(photo), final, b"")
 
 
+def test_alpha_that_the_mode_does_not_have_or_that_is_missing_is_refused() -> None:
+    photo, spec = _photo("png with alpha"), CodecSpec("png")
+    final = _measured(_draft(photo, spec, _lr(photo)), _lr(photo))
+    bare = replace(final, extras=metadata.Carried())
+    for wrong in (replace(final, mode="RGB"), bare, replace(final, mode="LA")):
+        with pytest.raises(MetadataError, match="are not of mode"):
+            metadata.photo_from_restoration(photo.pixels, wrong, b"")
+
+
 # The record
 
 
@@ -187,7 +197,7 @@ def test_pixels_of_another_size_are_refused() -> None:
     key=st.text(st.characters(codec=None)),
     etag=st.text(),
     size=st.integers(0, 2**50),
-    scale=st.floats(1.0000001, 100),
+    scale=st.floats(1.0000001, 30),
     seed=st.integers(0, 2**63),
     psnr=st.none() | st.floats(-100, 100) | st.just(float("inf")),
     error=st.none() | st.integers(0, 255),
@@ -205,6 +215,8 @@ def test_any_record_reads_back_from_json_and_from_a_packet(
         source_etag=etag,
         source_size=size,
         scale=scale,
+        lr_width=math.ceil(photo.width / scale),
+        lr_height=math.ceil(photo.height / scale),
         latent_seed=seed,
         psnr_y=psnr,
         max_abs_error=error,
@@ -221,7 +233,7 @@ _PHOTO = _photo("png with alpha")
 
 
 def _document(**changes) -> str:
-    document = json.loads(_draft(_PHOTO, CodecSpec("png"), _PHOTO.pixels).to_json())
+    document = json.loads(_draft(_PHOTO, CodecSpec("png"), _lr(_PHOTO)).to_json())
     return json.dumps(document | changes)
 
 
@@ -243,6 +255,8 @@ def test_fields_added_later_within_a_version_are_ignored() -> None:
         {"width": True},
         {"lr_height": -1},
         {"scale": 0},
+        {"scale": 3},
+        {"width": 10**9, "height": 10**9},
         {"scale": float("nan")},
         {"mode": "CMYK"},
         {"padding": "mirror"},
@@ -252,6 +266,9 @@ def test_fields_added_later_within_a_version_are_ignored() -> None:
         {"extras": {"alpha": "not base64!"}},
         {"extras": {"xmp": "AAAA"}},
         {"extras": {"jpeg": {}}},
+        {"extras": {"jpeg": {"quantisation": "eJwDAAAAAAE=", "subsampling": 4, "progressive": 0}}},
+        {"extras": {"native": ["soul"]}},
+        {"extras": {"native": 3}},
         {"extras": {"dpi": [72]}},
         {"extras": 5},
         {"schema_version": None},
