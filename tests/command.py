@@ -36,14 +36,14 @@ class Refold:
     """Runs `refold`, against the test run's Prefect server."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = {**os.environ, **environment}
+        self._environment = environment
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command in a process group of its own."""
         return subprocess.Popen(
             [sys.executable, "-m", "flows.cli", *arguments],
             cwd=REPOSITORY,
-            env=self._environment,
+            env={**os.environ, **self._environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
