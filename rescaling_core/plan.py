@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from rescaling_core.errors import UsageError
 
@@ -74,12 +74,74 @@ class Target:
         return max(1, round(width * ratio)), max(1, round(height * ratio))
 
 
+FULL_SIZE: Final = "none"
+"""In a rescaler's place: no network and no LR image, the file at full size is the restoration."""
+
+TRANSCODE: Final = "jpeg-transcode"
+"""In a rescaler's place: a JPEG source as JPEG XL, from which it comes back bit for bit."""
+
+Sources = Literal["any", "jpeg", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualPlan:
+    """How what a restoration misses is coded."""
+
+    codec: CodecSpec
+    """Its quality is where the search starts."""
+    qualities: tuple[int, int]
+    """Lowest and highest that may be tried, on the codec's scale."""
+
+    def __post_init__(self) -> None:
+        _check_qualities("residual", self.codec, self.qualities)
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One way to make a rendition."""
 
     rescaler: str
+    """An id of the zoo, `FULL_SIZE` or `TRANSCODE`."""
     codec: CodecSpec
+    """Of the LR image; where `qualities` is given, its quality is where the search starts."""
+    qualities: tuple[int, int] | None = None
+    """Lowest and highest quality that may be tried; None: the codec's own is the only one."""
+    residual: ResidualPlan | None = None
+    """None: nothing is added to what the rescaler restores."""
+    sources: Sources = "any"
+    """Which sources it is tried for."""
+
+    def __post_init__(self) -> None:
+        name = f"candidate {self.rescaler} {self.codec}"
+        if self.qualities is not None:
+            _check_qualities(name, self.codec, self.qualities)
+        if self.residual is not None and self.rescaler in (FULL_SIZE, TRANSCODE):
+            raise UsageError(f"{name}: a residual needs a rescaler, at full size there is none")
+        if self.residual is not None and self.qualities is not None:
+            raise UsageError(f"{name}: with a residual, the LR image has one fixed quality")
+        if self.rescaler == TRANSCODE and str(self.codec) != "jxl-lossless":
+            raise UsageError(f"{name}: JPEG files are transcoded to jxl-lossless")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a quality is to be searched, which takes a floor to aim at."""
+        return self.qualities is not None or self.residual is not None
+
+    def serves(self, format: str) -> bool:
+        """Whether it is tried for sources of a format, by Pillow's name."""
+        if self.rescaler == TRANSCODE and format != "JPEG":
+            return False
+        return self.sources == "any" or (self.sources == "jpeg") == (format == "JPEG")
+
+
+def _check_qualities(name: str, codec: CodecSpec, qualities: tuple[int, int]) -> None:
+    low, high = qualities
+    if codec.quality is None:
+        raise UsageError(f"{name}: {codec} is lossless and has no quality to search")
+    replace(codec, quality=low)  # which refuses what is off the codec's scale
+    replace(codec, quality=high)
+    if low > high:
+        raise UsageError(f"{name}: qualities from {low} up to {high} are none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +154,12 @@ class Floor:
     """0 to 1."""
     max_abs_error: int | None = None
     """Levels of 255, the worst sample."""
+    margin_db: float = 0.05
+    """dB that PSNR-Y must exceed the floor by, since another device may round otherwise."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.margin_db <= 10:
+            raise UsageError(f"floor.margin_db = {self.margin_db:g}: 0 to 10 dB")
         if self.psnr_y is not None and not 0 < self.psnr_y <= 100:
             raise UsageError(f"floor.psnr_y = {self.psnr_y:g}: a value in dB above 0, at most 100")
         if self.ssim_y is not None and not 0 < self.ssim_y <= 1:
@@ -126,13 +192,19 @@ class Floor:
 
     def misses(self, *, psnr_y: float, ssim_y: float, max_abs_error: int) -> str | None:
         """Say which measure falls short, or None if all reach the floor."""
-        if self.psnr_y is not None and psnr_y < self.psnr_y:
-            return f"PSNR-Y {psnr_y:.2f} dB is below the floor of {self.psnr_y:g} dB"
+        if self.psnr_y is not None and psnr_y < self.psnr_y + self.margin_db:
+            margin = f" and its margin of {self.margin_db:g} dB" if psnr_y >= self.psnr_y else ""
+            return f"PSNR-Y {psnr_y:.2f} dB is below the floor of {self.psnr_y:g} dB{margin}"
         if self.ssim_y is not None and ssim_y < self.ssim_y:
             return f"SSIM-Y {ssim_y:.4f} is below the floor of {self.ssim_y:g}"
         if self.max_abs_error is not None and max_abs_error > self.max_abs_error:
             return f"largest error {max_abs_error} is above the floor of {self.max_abs_error}"
         return None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing is asked for."""
+        return self.psnr_y is None and self.ssim_y is None and self.max_abs_error is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +218,10 @@ class TargetPlan:
     def __post_init__(self) -> None:
         if not self.candidates:
             raise UsageError(f"target {self.target.name}: no candidate")
+        if self.floor.is_open and any(candidate.is_open for candidate in self.candidates):
+            raise UsageError(
+                f"target {self.target.name}: a quality is to be searched, but no floor is set"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

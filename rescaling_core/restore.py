@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rescaling_core import codecs, metadata
-from rescaling_core.errors import RestorationMismatchError
+from rescaling_core import codecs, metadata, residual, transcode
+from rescaling_core.errors import CodecError, RestorationMismatchError
+from rescaling_core.photo import decode_photo
+from rescaling_core.plan import FULL_SIZE, TRANSCODE
 from rescaling_core.rescale import Tiling, restore_pixels
 
 if TYPE_CHECKING:
+    from rescaling_core.arrays import U8Array
     from rescaling_core.convert import Models
     from rescaling_core.metadata import RestorationMetadata
     from rescaling_core.photo import Photo
@@ -29,27 +32,80 @@ def restore(
 
     Raises:
         MetadataError: The file holds no restoration metadata, or of an unknown version.
-        RestorationMismatchError: The LR pixels, the weights, the metadata or the restored image
-            are not those that were measured.
+        RestorationMismatchError: The LR pixels, the weights, the metadata, the residual or the
+            restored image are not those that were measured.
     """
+    embedded = _agreed(lr_data, recorded)
+    if embedded.rescaler == TRANSCODE:
+        jpeg = _source_file(lr_data, embedded)
+        return decode_photo(jpeg, max_pixels=embedded.width * embedded.height)
+    name = f"{embedded.source_key} at {embedded.target}"
+    lr = codecs.decode(lr_data, channels=embedded.channels)
+    if metadata.pixels_digest(lr) != embedded.lr_pixels_sha256:
+        raise RestorationMismatchError(f"{name}: the LR pixels are not those that were measured")
+    restored = lr if embedded.rescaler == FULL_SIZE else _rescaled(lr, embedded, models, name)
+    if embedded.residual is not None:
+        try:
+            restored = residual.restore_with(restored, lr_data, embedded.residual, name)
+        except CodecError as error:
+            raise RestorationMismatchError(str(error)) from error
+    if not metadata.fingerprint_agrees(restored, embedded.fingerprint):
+        raise RestorationMismatchError(f"{name}: the restored image is not the one measured")
+    return metadata.photo_from_restoration(restored, embedded, lr_data)
+
+
+def restore_source_file(
+    lr_data: bytes, *, recorded: RestorationMetadata | None = None
+) -> bytes | None:
+    """Give back the source's own bytes, where the LR file holds them all.
+
+    Args:
+        lr_data: The whole LR file.
+        recorded: As for `restore`.
+
+    Returns:
+        The source file, checked against its recorded digest; None if the rendition is of another
+        kind, from which a photo is restored but not the file it was.
+
+    Raises:
+        MetadataError: The file holds no restoration metadata, or of an unknown version.
+        RestorationMismatchError: It does not give back the source.
+    """
+    embedded = _agreed(lr_data, recorded)
+    return _source_file(lr_data, embedded) if embedded.rescaler == TRANSCODE else None
+
+
+def _agreed(lr_data: bytes, recorded: RestorationMetadata | None) -> RestorationMetadata:
     embedded = metadata.read_metadata(lr_data)
+    name = f"{embedded.source_key} at {embedded.target}"
     if recorded is not None and recorded != embedded:
         raise RestorationMismatchError(
             f"{embedded.source_key}: the LR file and the catalog disagree on how it was made"
         )
-    name = f"{embedded.source_key} at {embedded.target}"
     if embedded.fingerprint is None:
         raise RestorationMismatchError(f"{name}: a preview, which nothing can be restored from")
-    lr = codecs.decode(lr_data, channels=embedded.channels)
-    if metadata.pixels_digest(lr) != embedded.lr_pixels_sha256:
-        raise RestorationMismatchError(f"{name}: the LR pixels are not those that were measured")
+    return embedded
+
+
+def _source_file(lr_data: bytes, embedded: RestorationMetadata) -> bytes:
+    name = f"{embedded.source_key} at {embedded.target}"
+    try:
+        data = transcode.to_jpeg(lr_data)
+    except CodecError as error:
+        raise RestorationMismatchError(f"{name}: {error}") from error
+    if metadata.bytes_digest(data) != embedded.source_sha256:
+        raise RestorationMismatchError(f"{name}: the file that comes back is not the source")
+    return data
+
+
+def _rescaled(lr: U8Array, embedded: RestorationMetadata, models: Models, name: str) -> U8Array:
     model = models(embedded.rescaler)
     if model.weights_sha256 != embedded.weights_sha256:
         raise RestorationMismatchError(
             f"{name}: made with other weights of {embedded.rescaler} ({embedded.weights_sha256}) "
             f"than the installed ones ({model.weights_sha256})"
         )
-    restored = restore_pixels(
+    return restore_pixels(
         model.rescaler,
         lr,
         (embedded.height, embedded.width),
@@ -57,6 +113,3 @@ def restore(
         seed=embedded.latent_seed,
         tiling=Tiling(tile=embedded.tile, overlap=embedded.overlap),
     )
-    if not metadata.fingerprint_agrees(restored, embedded.fingerprint):
-        raise RestorationMismatchError(f"{name}: the restored image is not the one measured")
-    return metadata.photo_from_restoration(restored, embedded, lr_data)

@@ -95,7 +95,9 @@ class ShardConverter:
         return [self._convert_target(photo, target, record) for target in plan.targets]
 
     def _convert_target(self, photo: Photo, plan: TargetPlan, record: RowWriter) -> CatalogRow:
-        outcome = convert(photo, record.source_ref, plan, load_model, software=SOFTWARE)
+        outcome = convert(
+            photo, record.source_ref, plan, load_model, software=SOFTWARE, data=record.data
+        )
         if isinstance(outcome, Kept):
             return record.kept(plan.target.name, outcome.reason, outcome.best)
         digest = hashlib.sha256(outcome.lr_data).hexdigest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rescaling_core import codecs
+from rescaling_core import attachment, codecs
 from rescaling_core.codecs import CodecSpec, FileExtras
 from rescaling_core.errors import CodecError, MetadataError
 from rescaling_core.metadata.record import RestorationMetadata
@@ -69,9 +69,12 @@ def read_metadata(data: bytes) -> RestorationMetadata:
     """
     try:
         packet = codecs.read_xmp(data)
+        text = None if packet is None else parse_packet(packet)
+        if text is None:
+            attached = attachment.read(data, "meta")
+            text = None if attached is None else attached.decode("ascii", "replace")
     except CodecError as error:
         raise MetadataError(f"no restoration metadata: {error}") from error
-    text = None if packet is None else parse_packet(packet)
     if text is None:
         raise MetadataError("no restoration metadata: the file was not made by Refold, or lost it")
     return RestorationMetadata.from_json(text)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from rescaling_core import metrics
+
 if TYPE_CHECKING:
     from rescaling_core.arrays import U8Array
+    from rescaling_core.metadata.record import RestorationMetadata
 
 GRID: Final = 4
 """Blocks a side of the fingerprint."""
@@ -18,6 +22,32 @@ GRID: Final = 4
 def pixels_digest(pixels: U8Array) -> str:
     """SHA-256, in hex, of the samples row by row, channels interleaved."""
     return hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest()
+
+
+def bytes_digest(data: bytes) -> str:
+    """SHA-256, in hex, of a file or a part of one."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def measured(
+    draft: RestorationMetadata, lr: U8Array, restored: U8Array, reference: U8Array
+) -> RestorationMetadata:
+    """A draft with all that can only be measured.
+
+    Args:
+        draft: What was known before.
+        lr: (h, w, C), the decoded LR pixels.
+        restored: (H, W, C), what was restored from them.
+        reference: (H, W, C), the source.
+    """
+    return replace(
+        draft,
+        lr_pixels_sha256=pixels_digest(lr),
+        psnr_y=metrics.psnr_y(restored, reference),
+        ssim_y=metrics.ssim_y(restored, reference),
+        max_abs_error=metrics.max_abs_error(restored, reference),
+        fingerprint=fingerprint(restored),
+    )
 
 
 def fingerprint(pixels: U8Array) -> str:

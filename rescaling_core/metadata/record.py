@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from math import inf
 from typing import Any, Final, Literal
 
@@ -15,6 +15,20 @@ from rescaling_core.photo.record import MODES
 SCHEMA_VERSION: Final = 1
 """Raised when a reader of the version before would restore wrongly. Fields may be added within a
 version: readers ignore those they do not know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResidualRecord:
+    """A coded residual that lies in the LR file; see `rescaling_core.residual`."""
+
+    codec: str
+    """As `CodecSpec.parse` reads it."""
+    quality: int | None
+    """In the codec's own scale; None for lossless."""
+    nbytes: int
+    """Of the coded residual; part of the LR file's."""
+    sha256: str
+    """Of the coded residual."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +82,10 @@ class RestorationMetadata:
     """Levels, the worst sample of any channel."""
     fingerprint: str | None = None
     """Of the restored pixels; see `fingerprint`."""
+    residual: ResidualRecord | None = None
+    """What is added to the restoration; None if nothing is."""
+    tried: int | None = None
+    """Candidates that were encoded, restored and measured before this one was chosen."""
     schema_version: Literal[1] = SCHEMA_VERSION
 
     @property
@@ -82,6 +100,8 @@ class RestorationMetadata:
         policy = self.latent_policy
         document["latent_policy"] = {"kind": policy.kind, "std": policy.std}
         document["extras"] = self.extras.to_json()
+        if self.residual is not None:
+            document["residual"] = asdict(self.residual)
         if self.psnr_y == inf:
             document["psnr_y"] = "inf"
         document = {name: value for name, value in document.items() if value is not None}
@@ -112,13 +132,20 @@ class RestorationMetadata:
 _TYPES_V1: Final[dict[str, tuple[type, ...]]] = {
     **dict.fromkeys(("source_size", "width", "height", "lr_width", "lr_height"), (int,)),
     **dict.fromkeys(("latent_seed", "tile", "overlap"), (int,)),
-    **dict.fromkeys(("quality", "max_abs_error"), (int, type(None))),
+    **dict.fromkeys(("quality", "max_abs_error", "tried"), (int, type(None))),
     **dict.fromkeys(("source_key", "source_etag", "source_sha256", "mode", "format"), (str,)),
     **dict.fromkeys(("target", "rescaler", "codec", "padding", "software"), (str,)),
     **dict.fromkeys(("weights_sha256",), (str,)),
     **dict.fromkeys(("lr_pixels_sha256", "fingerprint"), (str, type(None))),
     **dict.fromkeys(("psnr_y", "ssim_y"), (float, int, type(None))),
     **dict.fromkeys(("scale",), (float, int)),
+}
+
+_TYPES_RESIDUAL: Final[dict[str, tuple[type, ...]]] = {
+    "codec": (str,),
+    "quality": (int, type(None)),
+    "nbytes": (int,),
+    "sha256": (str,),
 }
 
 
@@ -149,4 +176,18 @@ def _read_v1(document: dict[str, Any]) -> RestorationMetadata:
         values["latent_policy"] = LatentPolicy(policy["kind"], float(policy.get("std", 1.0)))
     except (KeyError, TypeError, ValueError) as error:
         raise MetadataError(f"restoration metadata: latent_policy: {error}") from error
+    values["residual"] = _residual(document.get("residual"))
     return RestorationMetadata(**values, extras=Carried.from_json(extras))
+
+
+def _residual(document: Any) -> ResidualRecord | None:
+    if document is None:
+        return None
+    try:
+        record = ResidualRecord(**{name: document[name] for name in _TYPES_RESIDUAL})
+    except (KeyError, TypeError) as error:
+        raise MetadataError(f"restoration metadata: residual: {error}") from error
+    for name, types in _TYPES_RESIDUAL.items():
+        if not isinstance(getattr(record, name), types):
+            raise MetadataError(f"restoration metadata: residual: {name} is damaged")
+    return record

@@ -1,0 +1,6 @@
+"""One photo and one target in, one rendition out, restored from its own bytes and measured."""
+
+from rescaling_core.convert.ladder import convert
+from rescaling_core.convert.outcome import Kept, Models, Rendition, SourceRef
+
+__all__ = ["Kept", "Models", "Rendition", "SourceRef", "convert"]

@@ -1,0 +1,53 @@
+"""The last step: the measures go into the file, which is then read back once more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rescaling_core import attachment, codecs, metadata, transcode
+from rescaling_core.convert.outcome import Rendition
+from rescaling_core.errors import RestorationMismatchError
+from rescaling_core.plan import TRANSCODE
+
+if TYPE_CHECKING:
+    from rescaling_core.arrays import U8Array
+    from rescaling_core.convert.workbench import Encoded
+    from rescaling_core.metadata import RestorationMetadata
+    from rescaling_core.plan import Target
+
+
+def finish(target: Target, encoded: Encoded, final: RestorationMetadata) -> Rendition:
+    """Write the metadata into the file and prove that file and pixels are still what they were.
+
+    Raises:
+        RestorationMismatchError: They are not.
+    """
+    if final.rescaler == TRANSCODE:
+        lr_data = attachment.replace_last(encoded.data, "meta", final.to_json().encode("ascii"))
+        same = metadata.bytes_digest(transcode.to_jpeg(lr_data)) == final.source_sha256
+    else:
+        lr_data = metadata.finalise(encoded.data, final)
+        same = _same_pixels(lr_data, encoded.pixels) and _same_residual(lr_data, final)
+    if not same or metadata.read_metadata(lr_data) != final:
+        raise RestorationMismatchError(
+            f"{final.source_key} at {final.target}: the LR file does not read back as written"
+        )
+    return Rendition(
+        target=target,
+        lr_data=lr_data,
+        extension=codecs.extension(encoded.candidate.codec),
+        metadata=final,
+    )
+
+
+def _same_pixels(lr_data: bytes, pixels: U8Array) -> bool:
+    return np.array_equal(codecs.decode(lr_data, channels=int(pixels.shape[2])), pixels)
+
+
+def _same_residual(lr_data: bytes, final: RestorationMetadata) -> bool:
+    if final.residual is None:
+        return True
+    coded = attachment.read(lr_data, "rsdl")
+    return coded is not None and metadata.bytes_digest(coded) == final.residual.sha256

@@ -1,0 +1,51 @@
+"""What goes into a conversion beside the photo, and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rescaling_core.zoo import LoadedRescaler
+
+if TYPE_CHECKING:
+    from rescaling_core.metadata import RestorationMetadata
+    from rescaling_core.plan import Target
+
+Models = Callable[[str], LoadedRescaler]
+"""From a rescaler id to the network with its weights."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRef:
+    """The HR object as it lies in storage."""
+
+    key: str
+    etag: str
+    size: int
+    """Bytes."""
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendition:
+    """The stored result for one source and one target."""
+
+    target: Target
+    lr_data: bytes
+    """The LR file, restoration metadata embedded."""
+    extension: str
+    """With its dot."""
+    metadata: RestorationMetadata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """No rendition for this target: the source stays as it is, and why."""
+
+    target: Target
+    reason: str
+    best: RestorationMetadata | None = None
+    """What the best candidate reached, if one was made."""
+    tried: int = 0
+    """Candidates that were encoded, restored and measured."""
