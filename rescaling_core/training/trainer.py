@@ -79,7 +79,10 @@ class Trainer:
         for parameter in self.rescaler.parameters():
             if parameter.dim() == 4:
                 parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-        self.rescaler.train().requires_grad_(requires_grad=True)
+        self.rescaler.train()
+        # Loaded weights are frozen; a new network knows which of its tensors are constants.
+        for name, parameter in new_rescaler(recipe).named_parameters():
+            self.rescaler.get_parameter(name).requires_grad_(parameter.requires_grad)
         plan = recipe.optimisation
         self._loss = OBJECTIVES[recipe.objective.name]
         self._device = torch.device(device)

@@ -146,3 +146,16 @@ def test_the_network_of_every_bundled_recipe_can_be_built(path):
     with torch.device("meta"):
         rescaler = networks.build(values["family"], values["network"], policy)
     assert all(scale in rescaler.scales for scale in values["scales"])
+
+
+def test_fine_tuning_moves_weights_and_leaves_constants_alone(images):
+    recipe = tiny_recipe("aidn")
+    frozen = new_rescaler(recipe).eval().requires_grad_(requires_grad=False)
+    trainer = Trainer(recipe, frozen, images)
+    before = {name: tensor.clone() for name, tensor in trainer.rescaler.state_dict().items()}
+    for _ in range(3):
+        trainer.step()
+    after = trainer.rescaler.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert "down_net.head.0.weight" in changed
+    assert not any("_mean." in name for name in changed)
