@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf, log10
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from rescaling_core.arrays import U8Array
+if TYPE_CHECKING:
+    from rescaling_core.arrays import U8Array
 
 FloatArray = npt.NDArray[np.float64]
 
