@@ -1,0 +1,111 @@
+"""Waves of shards on real Ray workers: poisoned images, stores that fail for a while."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect.logging import disable_run_logger
+
+from tasks import archiving
+from tasks.archiving import RunTally
+from tasks.catalog import Catalog, open_catalog
+from tasks.cluster import WorkerSlots, worker_pool
+from tasks.conversion import ConversionJob, ShardConverter, ShardResult
+from tasks.planning import PlanOptions, build_plan
+from tasks.shards import Shard
+from tasks.storage import StorageError, open_store
+from tests.command import write_photographs
+
+
+class PoisonedConverter(ShardConverter):
+    """As the real one, but one image makes its decoder take the process along."""
+
+    def convert(self, shard: Shard) -> ShardResult:
+        if any("poison" in source.key for source in shard.sources):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().convert(shard)
+
+
+class StumblingConverter(ShardConverter):
+    """As the real one, but its store is out of reach until it was asked once."""
+
+    def convert(self, shard: Shard) -> ShardResult:
+        mark = Path(self._job.archive_url) / f"asked {shard.shard_id}"
+        if not mark.exists():
+            mark.touch()
+            raise StorageError("store: 503 slow down", retryable=True)
+        return super().convert(shard)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> ConversionJob:
+    write_photographs(tmp_path / "photos", 5)
+    (tmp_path / "photos" / "poison.png").write_bytes(b"drink me")
+    return ConversionJob(
+        source_url=str(tmp_path / "photos"),
+        archive_url=str(tmp_path / "archive"),
+        plan=build_plan(PlanOptions(targets=("x2", "long-edge=32"))),
+        run_id="run-1",
+    )
+
+
+@pytest.fixture
+def catalog(job: ConversionJob) -> Catalog:
+    return open_catalog(open_store(job.archive_url))
+
+
+def _convert(
+    worker: type[ShardConverter], job: ConversionJob, catalog: Catalog, tally: RunTally
+) -> None:
+    pending = archiving.find_pending.fn(open_store(job.source_url), catalog, job.plan)
+    shards = archiving.shards_of(pending, job.plan, workers=1)
+    slots = WorkerSlots(count=1, cpus=1, gpus=0)
+    with disable_run_logger(), worker_pool(worker, "convert", (job,), slots) as pool:
+        archiving.convert_wave.fn(1, shards, pool, catalog, job, tally, pending)
+
+
+@pytest.fixture(autouse=True)
+def _ray(ray_local: object) -> Iterator[None]:
+    yield
+
+
+def test_an_image_that_kills_its_worker_is_quarantined_and_its_neighbours_are_not(
+    job: ConversionJob, catalog: Catalog
+) -> None:
+    tally = RunTally()
+    _convert(PoisonedConverter, job, catalog, tally)
+    rows = list(catalog.rows())
+    poisoned = [row for row in rows if row.source_key == "poison.png"]
+    assert {row.target for row in poisoned} == {"x2", "long-edge=32"}
+    assert {row.error_class for row in poisoned} == {"WorkerDied"}
+    assert {row.state for row in rows if row not in poisoned} == {"archived"}
+    assert (tally.archived, tally.kept, tally.quarantined) == (5, 0, 1)
+    assert tally.renditions == {"archived": 10, "kept": 0, "quarantined": 2}
+
+
+def test_a_store_that_fails_for_a_while_is_an_error_the_task_retries(
+    job: ConversionJob, catalog: Catalog
+) -> None:
+    tally = RunTally()
+    for _ in range(20):
+        try:
+            _convert(StumblingConverter, job, catalog, tally)
+        except StorageError as error:
+            assert error.retryable
+        else:
+            break
+    assert tally.sources == 6
+    assert len(list(catalog.rows())) == 12
+
+
+def test_an_archive_inside_its_source_is_refused(tmp_path: Path) -> None:
+    for inside in ("", "/archive", "/a/b"):
+        with pytest.raises(ValueError, match="inside the source"):
+            archiving.refuse_nested(str(tmp_path), f"{tmp_path}{inside}")
+    archiving.refuse_nested(str(tmp_path / "photos"), str(tmp_path / "photos-archive"))
+    with pytest.raises(ValueError, match="inside the source"):
+        archiving.refuse_nested("s3://bucket/photos/", "s3://bucket/photos/archive")
