@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from math import isinf
 from typing import Annotated, Any, Final
 
@@ -64,7 +64,11 @@ def _finite(value: Any) -> Any:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[None]:
-    """Draw a bar on standard error from the progress events raised inside."""
+    """Draw a bar on standard error from the progress events raised inside.
+
+    What libraries print meanwhile goes to standard error too: Ray's messages about lost workers
+    would otherwise stand before the JSON.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -84,5 +88,5 @@ def progress_bar(title: str) -> Iterator[None]:
                 moved=size_text(event.nbytes) if event.nbytes else "",
             )
 
-        with progress.listening(draw):
+        with progress.listening(draw), redirect_stdout(sys.stderr):
             yield
