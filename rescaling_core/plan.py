@@ -7,18 +7,18 @@ import json
 import re
 from dataclasses import asdict, dataclass, replace
 from math import isfinite
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
+from rescaling_core.codecs import CodecSpec
 from rescaling_core.errors import UsageError
-
-if TYPE_CHECKING:
-    from rescaling_core.codecs import CodecSpec
 
 DEFAULT_MAX_PIXELS: Final = 200_000_000
 """Width × height above which a source counts as a decompression bomb."""
 
 PREVIEW_RESCALER: Final = "lanczos"
 """What previews are made with: a plain filter, nothing to restore from."""
+
+DEFAULT_PREVIEW_CODEC: Final = CodecSpec("webp", 80)
 
 _SCALE = re.compile(r"x(\d+(?:\.\d+)?)")
 _LONG_EDGE = re.compile(r"long-edge=(\d+)")
@@ -29,15 +29,15 @@ class Target:
     """One output asked for. Exactly one of the two fields is set."""
 
     scale: float | None = None
-    """HR side / LR side, above 1: a rendition that can be restored."""
+    """HR side / LR side, 1 or above: a rendition that can be restored."""
     long_edge: int | None = None
     """Pixels of the longer LR side: a preview that cannot."""
 
     def __post_init__(self) -> None:
         if (self.scale is None) == (self.long_edge is None):
             raise UsageError("target: give either a scale or a long edge")
-        if self.scale is not None and not (isfinite(self.scale) and self.scale > 1):
-            raise UsageError(f"target {self.name}: a scale is above 1, such as x2")
+        if self.scale is not None and not (isfinite(self.scale) and self.scale >= 1):
+            raise UsageError(f"target {self.name}: a scale is 1 or above, such as x2")
         if self.long_edge is not None and self.long_edge < 1:
             raise UsageError(f"target {self.name}: the long edge is at least 1 pixel")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rescaling_core import codecs, zoo
@@ -10,6 +10,7 @@ from rescaling_core.codecs import CodecSpec
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import (
     DEFAULT_MAX_PIXELS,
+    DEFAULT_PREVIEW_CODEC,
     PREVIEW_RESCALER,
     ArchivePlan,
     Candidate,
@@ -17,16 +18,27 @@ from rescaling_core.plan import (
     Target,
     TargetPlan,
 )
+from tasks.plan_file import read_plan
+from tasks.presets import PRESETS
 
 DEFAULT_RESCALERS: Final[tuple[str, ...]] = ("irn-x2-lite", "irn-x4-lite")
 """Of these the first that serves a target's scale, where the user names none."""
 
-DEFAULT_PREVIEW_CODEC: Final = CodecSpec("webp", 80)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOptions:
-    """A plan of one candidate for each target, as the command line and deployments state it."""
+    """A plan as the command line and deployments state it.
+
+    Either a preset or the text of a plan, with a floor of one's own if wanted; or one candidate for
+    each target, of a rescaler, a codec and a quality.
+    """
+
+    preset: str | None = None
+    """One of `PRESETS`."""
+    plan_toml: str | None = None
+    """The text of a plan file: workers need not have the file."""
+    plan_name: str = "plan"
+    """What to call it in errors."""
 
     targets: tuple[str, ...] = ("x2",)
     """Such as `x2`, `x4`, `long-edge=256`."""
@@ -45,9 +57,11 @@ def build_plan(options: PlanOptions) -> ArchivePlan:
     """Validate options and turn them into a plan.
 
     Raises:
-        UsageError: An unknown target, rescaler, codec or floor, or a rescaler that does not serve
-            a target.
+        UsageError: An unknown preset, target, rescaler, codec or floor, a rescaler that does not
+            serve a target, or a plan file with a wrong field, by its path.
     """
+    if options.preset is not None or options.plan_toml is not None:
+        return _stated_plan(options)
     spec = CodecSpec.parse(options.codec, options.quality)
     codecs.check_available(spec)
     floor = Floor.parse(options.floor)
@@ -57,6 +71,21 @@ def build_plan(options: PlanOptions) -> ArchivePlan:
         max_pixels=options.max_pixels,
     )
     _refuse_unused(options.rescalers, plan)
+    return plan
+
+
+def _stated_plan(options: PlanOptions) -> ArchivePlan:
+    name, text = options.plan_name, options.plan_toml
+    if options.preset is not None:
+        if text is not None:
+            raise UsageError("plan: give a preset or a plan file, not both")
+        if options.preset not in PRESETS:
+            raise UsageError(f"preset {options.preset!r}: one of {', '.join(PRESETS)}")
+        name, text = f"preset {options.preset}", PRESETS[options.preset]
+    floor = Floor.parse(options.floor) if options.floor else None
+    plan = read_plan(text or "", name=name, floor=floor)
+    if options.max_pixels != DEFAULT_MAX_PIXELS:
+        return replace(plan, max_pixels=options.max_pixels)
     return plan
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -13,7 +13,8 @@ import torch
 from rescaling_core.errors import RefoldError, RestorationMismatchError
 from rescaling_core.metadata import RestorationMetadata, read_metadata
 from rescaling_core.photo import encode_photo
-from rescaling_core.restore import restore
+from rescaling_core.plan import TRANSCODE
+from rescaling_core.restore import restore, restore_source_file
 from tasks.models import load_model
 from tasks.storage import Store, open_store
 
@@ -85,7 +86,7 @@ class Restorer:
                 f"{request.lr_key}: its bytes are not those that were archived"
             )
         recorded = RestorationMetadata.from_json(request.metadata_json)
-        data = encode_photo(restore(lr_data, load_model, recorded=recorded), format=RESTORED_FORMAT)
+        data = restored_file(lr_data, recorded)
         write_output(self._destination, request.output_key, data, overwrite=self._overwrite)
         return Restored(
             source_key=request.source_key,
@@ -93,6 +94,18 @@ class Restorer:
             psnr_y=recorded.psnr_y,
             nbytes=len(data),
         )
+
+
+def restored_file(lr_data: bytes, recorded: RestorationMetadata | None) -> bytes:
+    """The source's own bytes where the LR file gives them back, else a PNG of the restoration.
+
+    Raises:
+        RefoldError: The restoration does not agree with what was recorded.
+    """
+    source_file = restore_source_file(lr_data, recorded=recorded)
+    if source_file is not None:
+        return source_file
+    return encode_photo(restore(lr_data, load_model, recorded=recorded), format=RESTORED_FORMAT)
 
 
 def write_output(store: Store, key: str, data: bytes, *, overwrite: bool) -> None:
@@ -107,21 +120,22 @@ def write_output(store: Store, key: str, data: bytes, *, overwrite: bool) -> Non
         raise RefoldError(f"{key}: exists with other content; --overwrite replaces it")
 
 
-def output_names(source_keys: Iterable[str]) -> Mapping[str, str]:
+def output_names(source_keys: Iterable[str], exact: Collection[str] = ()) -> Mapping[str, str]:
     """Name the restored file of each source: its own key, and `.png` behind it unless it has that.
 
-    Restored files are PNG, since a restoration is to be kept as it was checked. Two sources never
-    share a name: `a.jpg` becomes `a.jpg.png`, or `a.jpg.restored.png` where that is a source too.
+    Those in `exact` come back as the file they were, under their own key. Other restored files are
+    PNG, since a restoration is to be kept as it was checked. Two sources never share a name:
+    `a.jpg` becomes `a.jpg.png`, or `a.jpg.restored.png` where that is a source too.
     """
     keys = list(source_keys)
-    taken = {key for key in keys if key.lower().endswith(RESTORED_EXTENSION)}
+    taken = {key for key in keys if key in exact or key.lower().endswith(RESTORED_EXTENSION)}
     names: dict[str, str] = {}
     for key in keys:
         name = key
         if key not in taken:
             name = key + RESTORED_EXTENSION
-            if name in taken:
-                name = f"{key}.restored{RESTORED_EXTENSION}"
+            while name in taken:
+                name = f"{name.removesuffix(RESTORED_EXTENSION)}.restored{RESTORED_EXTENSION}"
         names[key] = name
     return names
 
@@ -137,8 +151,9 @@ def restore_lr_file(path: str, destination_url: str, *, overwrite: bool) -> Rest
     lr_data = Path(path).read_bytes()
     recorded = read_metadata(lr_data)
     source_name = PurePosixPath(recorded.source_key).name
-    output_key = output_names([source_name])[source_name]
-    data = encode_photo(restore(lr_data, load_model), format=RESTORED_FORMAT)
+    exact = {source_name} if recorded.rescaler == TRANSCODE else set()
+    output_key = output_names([source_name], exact)[source_name]
+    data = restored_file(lr_data, None)
     write_output(open_store(destination_url), output_key, data, overwrite=overwrite)
     return Restored(
         source_key=recorded.source_key,

@@ -10,7 +10,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from rescaling_core.errors import UsageError
-from rescaling_core.plan import Target
+from rescaling_core.plan import TRANSCODE, Target
 from tasks import progress
 from tasks.catalog import CatalogRow, open_catalog
 from tasks.cluster import Lost, WorkerPool
@@ -48,7 +48,7 @@ def select_renditions(
         known = best.get(row.source_key)
         if known is None or (known.psnr_y or 0) < row.psnr_y:
             best[row.source_key] = row
-    names = output_names(best)
+    names = output_names(best, {key for key, row in best.items() if row.rescaler == TRANSCODE})
     requests = [
         RestoreRequest(
             source_key=key,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from flows.cli.console import Json, Verbose, err, out, print_json, progress_bar
+from rescaling_core.errors import UsageError
 from tasks.gallery import size_text
 
 EXIT_QUARANTINE = 3
@@ -23,10 +25,18 @@ def archive(
     rescaler: Annotated[
         list[str] | None, typer.Option(help="Rescaler id; see `refold models list`.")
     ] = None,
-    codec: Annotated[str, typer.Option(help="Codec of the LR images.")] = "png",
+    codec: Annotated[
+        str | None, typer.Option(help="Codec of the LR images; by default png.")
+    ] = None,
     quality: Annotated[int | None, typer.Option(help="On the codec's own scale.")] = None,
     floor: Annotated[
         list[str] | None, typer.Option(help="psnr_y=34, ssim_y=0.95, max_abs_error=8.")
+    ] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="A plan file; see docs/plans.md.", dir_okay=False)
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="thumbnails, balanced, faithful or lossless.")
     ] = None,
     max_pixels: Annotated[
         int | None, typer.Option(help="Sources with more pixels go to quarantine.")
@@ -39,10 +49,18 @@ def archive(
     from tasks.planning import PlanOptions, build_plan  # imports torch
     from tasks.storage import open_store
 
+    if (plan or preset) and (target or rescaler or codec or quality is not None):
+        raise UsageError(
+            "a plan or preset states --target, --rescaler, --codec and --quality itself; "
+            "only --floor and --max-pixels go with it"
+        )
     options = PlanOptions(
+        preset=preset,
+        plan_toml=None if plan is None else plan_text(plan),
+        plan_name="plan" if plan is None else plan.name,
         targets=tuple(target or ("x2",)),
         rescalers=tuple(rescaler or ()),
-        codec=codec,
+        codec=codec or "png",
         quality=quality,
         floor=tuple(floor or ()),
         **({} if max_pixels is None else {"max_pixels": max_pixels}),
@@ -65,6 +83,18 @@ def archive(
     if record.get("quarantined"):
         err.print(f"{record['quarantined']} in quarantine: see `refold ls {archive}`")
         raise typer.Exit(EXIT_QUARANTINE)
+
+
+def plan_text(path: Path) -> str:
+    """The text of a plan file.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"plan {path}: cannot be read: {error}") from error
 
 
 def _dry_run_text(record: dict[str, Any]) -> str:

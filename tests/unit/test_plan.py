@@ -11,13 +11,13 @@ from rescaling_core.errors import UsageError
 from rescaling_core.plan import ArchivePlan, Candidate, Floor, Target, TargetPlan
 
 
-@pytest.mark.parametrize("text", ["x2", "x4", "x1.5", "long-edge=256"])
+@pytest.mark.parametrize("text", ["x1", "x2", "x4", "x1.5", "long-edge=256"])
 def test_target_name_reads_back(text: str) -> None:
     assert Target.parse(text).name == text
 
 
 @pytest.mark.parametrize(
-    "text", ["", "2", "x", "x1", "x0.5", "x-2", "x2 ", "long-edge=0", "long-edge=", "xinf", "X2"]
+    "text", ["", "2", "x", "x0.9", "x0.5", "x-2", "x2 ", "long-edge=0", "long-edge=", "xinf", "X2"]
 )
 def test_unknown_target_is_refused_by_name(text: str) -> None:
     with pytest.raises(UsageError, match="target"):

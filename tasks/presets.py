@@ -1,0 +1,78 @@
+"""Plans that serve most collections, as the TOML an owner could have written.
+
+`refold archive --preset NAME` uses them; `refold plan --show NAME` prints them to start from.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+THUMBNAILS: Final = """\
+# Two sizes of previews. Nothing can be restored from them: the sources stay what they are.
+[[targets]]
+target = "long-edge=256"
+
+[[targets]]
+target = "long-edge=1024"
+"""
+
+BALANCED: Final = """\
+# 34 dB, in the fewest bytes: whatever wins, photo by photo.
+[[targets]]
+target = "x2"
+floor = { psnr_y = 34 }
+candidates = [
+  { rescaler = "none", codec = "avif-420", quality = { min = 10, max = 95 } },
+  { rescaler = "none", codec = "webp", quality = { min = 10, max = 98 } },
+  { rescaler = "none", codec = "jxl", quality = { min = 20, max = 97 } },
+  { rescaler = "irn-x2-lite", codec = "avif", quality = { min = 30, max = 95 } },
+  { rescaler = "bicubic", codec = "avif-420", quality = [20, 35], \
+residual = { quality = { min = 10, max = 95 } } },
+  { rescaler = "jpeg-transcode", codec = "jxl-lossless" },
+]
+
+[[targets]]
+target = "long-edge=256"
+"""
+
+FAITHFUL: Final = """\
+# 40 dB and structure kept: differences can be measured, hardly seen.
+[[targets]]
+target = "x2"
+floor = { psnr_y = 40, ssim_y = 0.97 }
+candidates = [
+  { rescaler = "none", codec = "avif", quality = { min = 40, max = 100 } },
+  { rescaler = "none", codec = "avif-420", quality = { min = 40, max = 100 } },
+  { rescaler = "none", codec = "webp", quality = { min = 60, max = 100 } },
+  { rescaler = "none", codec = "jxl", quality = { min = 50, max = 99 } },
+  { rescaler = "irn-x2-lite", codec = "avif", quality = [60], \
+residual = { quality = { min = 20, max = 100 } } },
+  { rescaler = "bicubic", codec = "avif-420", quality = [35], \
+residual = { quality = { min = 20, max = 100 } } },
+  { rescaler = "jpeg-transcode", codec = "jxl-lossless" },
+  { rescaler = "none", codec = "webp-lossless", sources = "other" },
+]
+
+[[targets]]
+target = "long-edge=256"
+"""
+
+LOSSLESS: Final = """\
+# Nothing is lost. A JPEG comes back as the very file it was, or is kept; of others every sample.
+[[targets]]
+target = "x1"
+floor = { max_abs_error = 0 }
+candidates = [
+  { rescaler = "jpeg-transcode", codec = "jxl-lossless" },
+  { rescaler = "none", codec = "webp-lossless", sources = "other" },
+  { rescaler = "none", codec = "jxl-lossless", sources = "other" },
+  { rescaler = "none", codec = "png", sources = "other" },
+]
+"""
+
+PRESETS: Final = {
+    "thumbnails": THUMBNAILS,
+    "balanced": BALANCED,
+    "faithful": FAITHFUL,
+    "lossless": LOSSLESS,
+}
