@@ -1,0 +1,71 @@
+"""Counting a run, and naming what it restores."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.archiving import RunTally, waves_of
+from tasks.catalog import CatalogRow
+from tasks.restoration import output_names
+from tasks.shards import Shard, SourceObject
+
+keys = st.text(st.sampled_from("ab/.pnge "), min_size=1, max_size=9) | st.sampled_from(
+    ["a.jpg", "a.jpg.png", "a.jpg.restored.png", "a.png", "a.PNG", "A.png"]
+)
+
+
+@given(st.sets(keys))
+def test_no_two_sources_are_restored_under_one_name(sources: set[str]) -> None:
+    names = output_names(sources)
+    assert names.keys() == sources
+    assert len(set(names.values())) == len(sources)
+    assert all(name.startswith(key) for key, name in names.items())
+    assert all(name.lower().endswith(".png") for name in names.values())
+
+
+def _row(key: str, target: str, state: str) -> CatalogRow:
+    return CatalogRow(
+        source_key=key,
+        source_etag="e",
+        source_size=1000,
+        target=target,
+        state=state,  # type: ignore[arg-type]
+        lr_bytes=100 if state == "archived" else None,
+        shard_id="s",
+        run_id="r",
+    )
+
+
+def _shard(*names: str) -> Shard:
+    sources = [SourceObject(key=name, size=1, etag="e") for name in names]
+    return Shard.of(sources, targets=("x2",), plan_digest="p")
+
+
+def test_a_source_counts_once_whatever_its_targets() -> None:
+    tally = RunTally()
+    tally.add(
+        _shard("a", "b", "c"),
+        [
+            _row("a", "x2", "archived"),
+            _row("a", "x4", "archived"),
+            _row("b", "x2", "kept"),
+            _row("b", "x4", "archived"),
+            _row("c", "x2", "kept"),
+            _row("c", "x4", "kept"),
+        ],
+    )
+    tally.add(_shard("d"), [_row("d", "x2", "quarantined"), _row("d", "x4", "quarantined")])
+    assert (tally.archived, tally.kept, tally.quarantined) == (2, 1, 1)
+    assert tally.sources == 4
+    assert tally.source_bytes == 2000
+    assert tally.stored_bytes == 300
+    assert tally.renditions == {"archived": 3, "kept": 3, "quarantined": 2}
+
+
+@given(st.integers(0, 3000), st.integers(1, 64))
+def test_waves_hold_every_shard_once_and_are_few(count: int, workers: int) -> None:
+    shards = [_shard(str(number)) for number in range(count)]
+    waves = list(waves_of(shards, workers))
+    assert [shard for wave in waves for shard in wave] == shards
+    assert len(waves) <= 50
