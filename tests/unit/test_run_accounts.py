@@ -11,7 +11,7 @@ from tasks.restoration import output_names
 from tasks.shards import Shard, SourceObject
 
 keys = st.text(st.sampled_from("ab/.pnge "), min_size=1, max_size=9) | st.sampled_from(
-    ["a.jpg", "a.jpg.png", "a.jpg.restored.png", "a.png", "a.PNG", "A.png"]
+    ["a.jpg", "a.jpg.png", "a.jpg.restored.png", "a.jpg.restored", "a.png", "a.PNG", "A.png"]
 )
 
 
