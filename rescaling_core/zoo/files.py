@@ -47,7 +47,10 @@ def save(
     if (card.family, dict(card.config)) != (rescaler.family, rescaler.config):
         raise CheckpointError(f"{path}: the card describes another network")
     tensors = {
-        name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else None).contiguous()
+        # Cloned, since AIDN+ has two names for each of its tables.
+        name: tensor.detach()
+        .to("cpu", dtype if tensor.is_floating_point() else None)
+        .clone(memory_format=torch.contiguous_format)
         for name, tensor in rescaler.state_dict().items()
     }
     header = {
@@ -81,7 +84,8 @@ def read(data: bytes, *, name: str) -> tuple[str, Rescaler]:
     try:
         tensors = parse_tensors(data)
         policy = LatentPolicy(**header["latent_policy"])
-        rescaler = build(header["family"], header["config"], policy)
+        with torch.random.fork_rng(devices=[]):  # initialising must not advance the caller's
+            rescaler = build(header["family"], header["config"], policy)
         model_id = str(header["id"])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{name}: {error}") from error

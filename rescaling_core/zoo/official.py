@@ -53,7 +53,8 @@ def import_checkpoint(
     record = family(family_name)
     try:
         config = record.config_of(state_dict)
-        rescaler = record.build(config, latent_policy or record.latent_policy)
+        with torch.random.fork_rng(devices=[]):  # initialising must not advance the caller's
+            rescaler = record.build(config, latent_policy or record.latent_policy)
         load_strictly(rescaler, state_dict)
     except CheckpointError as error:
         other = _recognise(state_dict)
