@@ -11,6 +11,7 @@ from rescaling_core.errors import UsageError
 from rescaling_core.plan import (
     DEFAULT_MAX_PIXELS,
     DEFAULT_PREVIEW_CODEC,
+    FULL_SIZE,
     PREVIEW_RESCALER,
     ArchivePlan,
     Candidate,
@@ -72,6 +73,17 @@ def build_plan(options: PlanOptions) -> ArchivePlan:
     )
     _refuse_unused(options.rescalers, plan)
     return plan
+
+
+def single_codec_plan(codec: str, floor: Floor) -> ArchivePlan:
+    """One codec at full size, its quality searched: what the other plans are compared with."""
+    spec = CodecSpec.parse(codec)
+    span = spec.codec.qualities
+    if span is None:
+        raise UsageError(f"codec {codec}: it has no quality to search")
+    candidate = Candidate(FULL_SIZE, spec, qualities=(span[0], span[-1]))
+    target = TargetPlan(target=Target(scale=1.0), candidates=(candidate,), floor=floor)
+    return ArchivePlan(targets=(target,))
 
 
 def _stated_plan(options: PlanOptions) -> ArchivePlan:

@@ -13,7 +13,7 @@ from typing import Literal
 class Progress:
     """How far a step of a run has come."""
 
-    step: Literal["scan", "convert", "restore", "evaluate", "train"]
+    step: Literal["scan", "sample", "convert", "restore", "evaluate", "train", "check", "clean"]
     done: int
     """Sources finished."""
     total: int | None

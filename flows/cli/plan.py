@@ -1,0 +1,103 @@
+"""`refold plan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from flows.cli.archive import plan_text
+from flows.cli.console import Json, Verbose, out, print_json, progress_bar
+from rescaling_core.errors import UsageError
+from tasks.gallery import size_text
+
+COMPARED = ("balanced", "faithful", "lossless")
+
+
+def plan(
+    source: Annotated[
+        str | None, typer.Argument(help="URL or path of the collection (only read).")
+    ] = None,
+    sample: Annotated[int, typer.Option(help="Sources to draw at random.", min=1)] = 200,
+    preset: Annotated[
+        list[str] | None, typer.Option(help="Which presets; by default all that restore.")
+    ] = None,
+    plan_file: Annotated[
+        list[Path] | None, typer.Option("--plan", help="A plan file; several may be given.")
+    ] = None,
+    floor: Annotated[
+        list[str] | None, typer.Option(help="Instead of the plans' own, such as psnr_y=36.")
+    ] = None,
+    prices: Annotated[
+        Path | None, typer.Option(help="TOML of money a GB and month, by storage class.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots here.")] = None,
+    seed: Annotated[int, typer.Option(help="Another one draws other sources.")] = 0,
+    show: Annotated[
+        str | None, typer.Option(help="Print a preset, or `prices`, to start from.")
+    ] = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Say what SOURCE would cost under several plans, from a random sample; nothing is archived."""
+    if show is not None:
+        typer.echo(_text_of(show), nl=False)
+        return
+    if source is None:
+        raise UsageError("plan: give a collection, or --show with the name of a preset")
+    from flows.plan import plan_costs  # imports torch
+    from tasks.planning import PlanOptions
+
+    floors = tuple(floor or ())
+    names = preset or (() if plan_file else COMPARED)
+    options = {name: PlanOptions(preset=name, floor=floors) for name in names}
+    for path in plan_file or ():
+        options[path.name] = PlanOptions(
+            plan_toml=plan_text(path), plan_name=path.name, floor=floors
+        )
+    with progress_bar("plan"):
+        result = plan_costs(source, options, sample=sample, seed=seed, prices=prices, html=html)
+    if json:
+        print_json(result)
+    else:
+        _print(result)
+
+
+def _text_of(name: str) -> str:
+    from tasks.estimate import PRICES
+    from tasks.presets import PRESETS
+
+    texts = {**PRESETS, "prices": PRICES}
+    if name not in texts:
+        raise UsageError(f"--show {name}: one of {', '.join(texts)}")
+    return texts[name]
+
+
+def _print(result: dict[str, Any]) -> None:
+    out.print(
+        f"{result['listed']} sources, {size_text(result['listed_bytes'])}; "
+        f"{result['sampled']} of them converted, the rest extrapolated"
+    )
+    first_price = next(iter(result["plans"][0]["per_month"]))
+    table = Table()
+    table.add_column("plan")
+    for name in ("stored", "of sources", "archived", "kept", "lowest dB", "worker hours"):
+        table.add_column(name, justify="right")
+    table.add_column(f"a month ({first_price})", justify="right")
+    table.add_column("what won")
+    for row in result["plans"]:
+        lowest = row["psnr_y_lowest"]
+        table.add_row(
+            row["plan"],
+            size_text(row["stored_bytes"]),
+            f"{row['ratio']:.1%}",
+            str(row["archived"]),
+            str(row["kept"]),
+            "" if lowest is None else f"{lowest:.2f}",
+            f"{row['worker_hours']:.2f}",
+            f"{row['per_month'][first_price]:.4g}",
+            ", ".join(f"{who} {count}" for who, count in row["chosen"].items()),
+        )
+    out.print(table)

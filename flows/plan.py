@@ -1,0 +1,66 @@
+"""The planning job: what a collection would cost under several plans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.cost_page import render_costs
+from tasks.estimate import as_is, draw_sample, estimate, read_prices
+from tasks.planning import PlanOptions, build_plan, single_codec_plan
+from tasks.storage import open_store
+
+SINGLE: tuple[str, ...] = ("avif-420", "jxl")
+"""What an owner would otherwise do at full size, shown beside the presets at the same floor."""
+
+
+def plan_costs(
+    source: str,
+    options: Mapping[str, PlanOptions],
+    *,
+    sample: int,
+    seed: int = 0,
+    prices: Path | None = None,
+    html: Path | None = None,
+) -> dict[str, Any]:
+    """Convert a random sample under several plans and extrapolate.
+
+    It writes nothing but the page: no archive, no Prefect, no Ray.
+
+    Args:
+        source: URL or path of the collection, which is only read.
+        options: The plans, by the names to show them under.
+        sample: How many sources to draw.
+        seed: Another one draws other sources.
+        prices: A TOML table of money a GB and month, by storage class.
+        html: Where to write a page with plots.
+
+    Raises:
+        UsageError: A wrong URL, plan or price table, or an empty collection.
+    """
+    table = read_prices(prices)
+    plans = {name: build_plan(one) for name, one in options.items()}
+    floors = {t.floor for plan in plans.values() for t in plan.targets if not t.floor.is_open}
+    for floor in sorted(floors, key=str):
+        if floor.psnr_y is not None:
+            label = f"at {floor.psnr_y:g} dB"
+            plans |= {f"{codec} {label}": single_codec_plan(codec, floor) for codec in SINGLE}
+    store = open_store(source)
+    store.require_root()
+    drawn = draw_sample(store, sample, seed=seed)
+    estimates = [as_is(drawn), *estimate(store, drawn, plans)]
+    result = {
+        "source": source,
+        "listed": drawn.listed,
+        "listed_bytes": drawn.listed_bytes,
+        "sampled": len(drawn.sources),
+        "plans": [one.of_collection(drawn, table) for one in estimates],
+    }
+    if html is not None:
+        html.write_text(render_costs(result, _qualities(estimates)), encoding="utf-8")
+    return result
+
+
+def _qualities(estimates: Sequence[Any]) -> dict[str, list[float]]:
+    return {one.plan: one.psnr_y for one in estimates if one.psnr_y}

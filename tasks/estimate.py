@@ -1,0 +1,208 @@
+"""What a collection would cost under a plan: a random sample is converted and extrapolated."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from rescaling_core.convert import Kept, Rendition, SourceRef, convert
+from rescaling_core.errors import PhotoError, UnsupportedImageError, UsageError
+from rescaling_core.photo import decode_photo
+from rescaling_core.plan import ArchivePlan
+from tasks import progress
+from tasks.conversion import SOFTWARE
+from tasks.inventory import scan
+from tasks.models import load_model
+from tasks.progress import Progress
+from tasks.shards import SourceObject
+from tasks.storage import Store
+
+GB: Final = 1e9
+
+PRICES: Final = """\
+# Money a GB and month, by storage class. List prices of one provider, to be replaced by your own.
+standard = 0.023
+infrequent = 0.0125
+archive = 0.004
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Sources drawn at random, and what they stand for."""
+
+    sources: tuple[SourceObject, ...]
+    listed: int
+    """Sources of the collection."""
+    listed_bytes: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Estimate:
+    """What one plan makes of the sample, and would make of the collection."""
+
+    plan: str
+    sampled: int = 0
+    archived: int = 0
+    """Sources with a rendition that can be restored from."""
+    kept: int = 0
+    """Sources that stay what they are, previews or not."""
+    quarantined: int = 0
+    source_bytes: int = 0
+    """Of the sample."""
+    stored_bytes: int = 0
+    """Of all renditions of the sample, and of the sources that stay."""
+    psnr_y: list[float] = field(default_factory=list)
+    """dB, of each archived source, ascending."""
+    chosen: Counter[str] = field(default_factory=Counter)
+    """How often which kind of candidate won."""
+    seconds: float = 0.0
+    """Of one worker, for the sample."""
+
+    @property
+    def ratio(self) -> float:
+        """Stored bytes for each byte of the sources."""
+        return self.stored_bytes / self.source_bytes if self.source_bytes else 1.0
+
+    def of_collection(self, sample: Sample, prices: Mapping[str, float]) -> dict[str, object]:
+        """The whole collection, supposing it is like the sample byte for byte."""
+        stored = self.ratio * sample.listed_bytes
+        hours = self.seconds / max(1, self.sampled) * sample.listed / 3600
+        return {
+            "plan": self.plan,
+            "sampled": self.sampled,
+            "archived": self.archived,
+            "kept": self.kept,
+            "quarantined": self.quarantined,
+            "ratio": round(self.ratio, 4),
+            "stored_bytes": round(stored),
+            "worker_hours": round(hours, 3),
+            "psnr_y_lowest": self.psnr_y[0] if self.psnr_y else None,
+            "psnr_y_median": median(self.psnr_y) if self.psnr_y else None,
+            "chosen": dict(self.chosen.most_common()),
+            "per_month": {name: round(stored / GB * price, 6) for name, price in prices.items()},
+        }
+
+
+def read_prices(path: Path | None) -> dict[str, float]:
+    """Read a price table; the built-in one by default.
+
+    Raises:
+        UsageError: It cannot be read, or a price is no number of 0 or more.
+    """
+    name = "prices" if path is None else str(path)
+    try:
+        table = tomllib.loads(PRICES if path is None else path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{name}: cannot be read: {error}") from error
+    for storage_class, price in table.items():
+        if isinstance(price, bool) or not isinstance(price, int | float) or price < 0:
+            raise UsageError(
+                f"{name}: {storage_class} = {price!r}: money a GB and month, 0 or more"
+            )
+    if not table:
+        raise UsageError(f"{name}: it has no storage class")
+    return {storage_class: float(price) for storage_class, price in table.items()}
+
+
+def draw_sample(store: Store, count: int, *, seed: int = 0) -> Sample:
+    """Draw sources at random, each with the same chance, the same ones for the same seed.
+
+    Raises:
+        UsageError: There is nothing to draw from.
+    """
+    listed = listed_bytes = 0
+
+    def sources() -> Iterator[tuple[str, SourceObject]]:
+        nonlocal listed, listed_bytes
+        for batch in scan(store):
+            for row in batch.to_pylist():
+                listed += 1
+                listed_bytes += row["size"]
+                source = SourceObject(key=row["key"], size=row["size"], etag=row["etag"])
+                yield hashlib.sha256(f"{seed}/{source.key}".encode()).hexdigest(), source
+
+    drawn = heapq.nsmallest(count, sources(), key=lambda pair: pair[0])
+    if not drawn:
+        raise UsageError(f"{store.url}: nothing to draw a sample from")
+    ordered = sorted((source for _, source in drawn), key=lambda source: source.key)
+    return Sample(sources=tuple(ordered), listed=listed, listed_bytes=listed_bytes)
+
+
+def estimate(store: Store, sample: Sample, plans: Mapping[str, ArchivePlan]) -> list[Estimate]:
+    """Convert the sample under every plan; nothing is written.
+
+    Args:
+        store: The collection.
+        sample: What was drawn from it.
+        plans: By the names to show them under.
+    """
+    estimates = [Estimate(plan=name) for name in plans]
+    for number, source in enumerate(sample.sources, 1):
+        data = store.get(source.key)
+        for one, plan in zip(estimates, plans.values(), strict=True):
+            _add(one, source, data, plan)
+        progress.report(Progress(step="sample", done=number, total=len(sample.sources)))
+    for one in estimates:
+        one.psnr_y.sort()
+    return estimates
+
+
+def _add(one: Estimate, source: SourceObject, data: bytes, plan: ArchivePlan) -> None:
+    started = time.monotonic()
+    one.sampled += 1
+    one.source_bytes += len(data)
+    try:
+        made = list(_renditions(source, data, plan))
+    except UnsupportedImageError:
+        made = []
+    except PhotoError:
+        one.quarantined += 1
+        one.stored_bytes += len(data)
+        return
+    one.stored_bytes += sum(len(rendition.lr_data) for rendition in made)
+    restorable = [rendition for rendition in made if rendition.metadata.psnr_y is not None]
+    if restorable:
+        one.archived += 1
+        one.psnr_y.append(max(rendition.metadata.psnr_y or 0 for rendition in restorable))
+        one.chosen.update(describe(rendition) for rendition in restorable)
+    else:
+        one.kept += 1
+        one.stored_bytes += len(data)
+    one.seconds += time.monotonic() - started
+
+
+def _renditions(source: SourceObject, data: bytes, plan: ArchivePlan) -> Iterable[Rendition]:
+    photo = decode_photo(data, max_pixels=plan.max_pixels)
+    digest = hashlib.sha256(data).hexdigest()
+    ref = SourceRef(key=source.key, etag=source.etag, size=len(data), sha256=digest)
+    for target in plan.targets:
+        outcome = convert(photo, ref, target, load_model, software=SOFTWARE, data=data)
+        if not isinstance(outcome, Kept):
+            yield outcome
+
+
+def describe(rendition: Rendition) -> str:
+    """The kind of candidate that won, in words."""
+    found = rendition.metadata
+    residual = " + residual" if found.residual is not None else ""
+    return {"none": f"{found.codec} at full size", "jpeg-transcode": "JPEG XL of the JPEG"}.get(
+        found.rescaler, f"{found.rescaler}, {found.codec}{residual}"
+    )
+
+
+def as_is(sample: Sample) -> Estimate:
+    """The collection as it lies."""
+    size = sum(source.size for source in sample.sources)
+    count = len(sample.sources)
+    return Estimate(
+        plan="as it is", sampled=count, kept=count, source_bytes=size, stored_bytes=size
+    )
