@@ -44,9 +44,10 @@ def _version(
 
 
 def _register() -> None:
-    from flows.cli import archive, catalog, evaluate, models, restore, train
+    from flows.cli import archive, catalog, evaluate, models, plan, restore, train
 
     app.command("archive")(archive.archive)
+    app.command("plan")(plan.plan)
     app.command("restore")(restore.restore)
     app.command("ls")(catalog.ls)
     app.command("show")(catalog.show)
