@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from torch import Tensor
+
     from rescaling_core.zoo.card import ModelCard
 
 _HEADER: Final = "refold"
@@ -46,13 +48,7 @@ def save(
         raise CheckpointError(f"{path}: weights are stored as .safetensors")
     if (card.family, dict(card.config)) != (rescaler.family, rescaler.config):
         raise CheckpointError(f"{path}: the card describes another network")
-    tensors = {
-        # Cloned, since AIDN+ has two names for each of its tables.
-        name: tensor.detach()
-        .to("cpu", dtype if tensor.is_floating_point() else None)
-        .clone(memory_format=torch.contiguous_format)
-        for name, tensor in rescaler.state_dict().items()
-    }
+    tensors = {name: _stored(tensor, dtype) for name, tensor in rescaler.state_dict().items()}
     header = {
         "version": 1,
         "id": card.id,
@@ -65,6 +61,13 @@ def save(
     path.write_bytes(data)
     path.with_suffix(".json").write_text(card.to_json(), encoding="utf-8")
     return card
+
+
+def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """A copy of its own, since AIDN+ has two names for each of its tables."""
+    if not tensor.is_floating_point():
+        dtype = tensor.dtype
+    return tensor.detach().to("cpu", dtype).clone(memory_format=torch.contiguous_format)
 
 
 def read(data: bytes, *, name: str) -> tuple[str, Rescaler]:
