@@ -44,14 +44,12 @@ class RowWriter:
             lr_sha256=lr_sha256,
             lr_bytes=len(rendition.lr_data),
             metadata_json=rendition.metadata.to_json(),
-            **_described(rendition.metadata),
+            **described(rendition.metadata),
         )
 
     def kept(self, target: str, reason: str, best: RestorationMetadata | None = None) -> CatalogRow:
         """The source stays as it is; `best` is what was reached."""
-        return self._row(
-            target, "kept", reason=reason, **({} if best is None else _described(best))
-        )
+        return self._row(target, "kept", reason=reason, **({} if best is None else described(best)))
 
     def quarantined(self, reason: str, error_class: str) -> list[CatalogRow]:
         """The source could not be converted to any target."""
@@ -80,7 +78,7 @@ class RowWriter:
         )
 
 
-def _described(metadata: RestorationMetadata) -> dict[str, Any]:
+def described(metadata: RestorationMetadata) -> dict[str, Any]:
     """The columns that repeat what the restoration metadata hold."""
     return {
         "rescaler": metadata.rescaler,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from rescaling_core.errors import UsageError
@@ -24,6 +25,8 @@ class ObjectInfo:
     """Bytes."""
     etag: str
     """Changes when the content does; made by the store, compared for equality only."""
+    modified: datetime | None = field(default=None, compare=False)
+    """When it was last written, by the store's clock; None where the store does not say."""
 
 
 class Store(ABC):

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
@@ -178,7 +179,8 @@ def _look_up(path: Path, key: str) -> ObjectInfo | None:
     if not path.is_file():
         return None
     etag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
-    return ObjectInfo(key=key, size=status.st_size, etag=etag)
+    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    return ObjectInfo(key=key, size=status.st_size, etag=etag, modified=modified)
 
 
 @contextmanager

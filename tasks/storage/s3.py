@@ -73,7 +73,12 @@ class S3Store(Store):
             for entry in page.get("Contents", ()):
                 if not (entry["Key"].endswith("/") and entry["Size"] == 0):  # a folder's marker
                     key = entry["Key"][len(self._root) :]
-                    yield ObjectInfo(key=key, size=entry["Size"], etag=entry["ETag"].strip('"'))
+                    yield ObjectInfo(
+                        key=key,
+                        size=entry["Size"],
+                        etag=entry["ETag"].strip('"'),
+                        modified=entry.get("LastModified"),
+                    )
             if not page.get("IsTruncated"):
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}
@@ -81,7 +86,12 @@ class S3Store(Store):
     def info(self, key: str) -> ObjectInfo:
         """See `Store.info`."""
         head = self._call("look up", key, "head_object", Key=self._key(key))
-        return ObjectInfo(key=key, size=head["ContentLength"], etag=head["ETag"].strip('"'))
+        return ObjectInfo(
+            key=key,
+            size=head["ContentLength"],
+            etag=head["ETag"].strip('"'),
+            modified=head.get("LastModified"),
+        )
 
     def get(self, key: str) -> bytes:
         """See `Store.get`; a body that is cut off is asked for again."""

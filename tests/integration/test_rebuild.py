@@ -1,0 +1,123 @@
+"""The catalog again from the LR objects alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rescaling_core.errors import UsageError
+from tasks import rebuilding
+from tasks.catalog import CatalogRow, open_catalog
+from tasks.rebuilding import RebuildTally
+from tasks.storage import Store, open_store
+from tests.command import Refold
+from tests.small_archive import small_archive
+
+
+def _rebuild(archive: Store) -> RebuildTally:
+    store = rebuilding.open_archive.fn(archive.url)
+    keys = rebuilding.find_lr_objects.fn(store)
+    tally = RebuildTally()
+    catalog = open_catalog(store)
+    for number, wave in enumerate(rebuilding.waves_of(keys), 1):
+        rebuilding.rebuild_wave.fn(number, wave, store, catalog, "again", tally, len(keys))
+    return tally
+
+
+def _known(rows: list[CatalogRow]) -> list[CatalogRow]:
+    """Rows without what only the run that made them knew."""
+    return [
+        replace(row, seconds=None, shard_id="", run_id="", committed_at=None)
+        for row in rows
+        if row.state == "archived"
+    ]
+
+
+def test_a_deleted_catalog_is_rebuilt_with_the_same_rows(tmp_path: Path) -> None:
+    made = small_archive(str(tmp_path), tmp_path, 3, ("x2", "long-edge=32"))
+    made.source.put("broken.jpg", b"\xff\xd8\xff and then nothing")
+    made.run("x2", "long-edge=32")
+    before = made.rows()
+    assert {row.state for row in before} == {"archived", "quarantined"}
+    shutil.rmtree(tmp_path / "archive" / "catalog")
+    tally = _rebuild(made.archive)
+    assert (tally.added, tally.present, tally.unreadable) == (6, 0, [])
+    assert _known(made.rows()) == _known(before)
+    version = made.catalog.version
+    tally = _rebuild(made.archive)
+    assert (tally.added, tally.present) == (0, 6)
+    assert made.catalog.version == version
+
+
+def test_a_row_that_is_there_stays_whatever_else_lies_in_the_archive(tmp_path: Path) -> None:
+    made = small_archive(str(tmp_path), tmp_path, 1)
+    (old,) = made.rows()
+    first = (tmp_path / "archive" / (old.lr_key or "")).read_bytes()
+    made.source.put(old.source_key, made.source.get(old.source_key) + b"touched")
+    made.run("x2", run_id="run-2")
+    (new,) = made.rows()
+    assert new.lr_key != old.lr_key
+    os.utime(tmp_path / "archive" / (new.lr_key or ""), (1, 1))  # the older one looks newer
+    assert (tmp_path / "archive" / (old.lr_key or "")).read_bytes() == first
+    _rebuild(made.archive)
+    assert made.rows() == [new]
+
+
+def test_of_several_lr_objects_of_a_source_the_newest_counts(tmp_path: Path) -> None:
+    made = small_archive(str(tmp_path), tmp_path, 1)
+    (old,) = made.rows()
+    os.utime(tmp_path / "archive" / (old.lr_key or ""), (1, 1))
+    made.source.put(old.source_key, made.source.get(old.source_key) + b"touched")
+    made.run("x2", run_id="run-2")
+    (new,) = made.rows()
+    shutil.rmtree(tmp_path / "archive" / "catalog")
+    _rebuild(made.archive)
+    assert _known(made.rows()) == _known([new])
+
+
+def test_damaged_and_foreign_objects_are_named_and_make_no_row(tmp_path: Path) -> None:
+    made = small_archive(str(tmp_path), tmp_path, 2)
+    damaged, moved = (row.lr_key or "" for row in made.rows())
+    data = bytearray(made.archive.get(damaged))
+    data[-5] ^= 1
+    made.archive.put(damaged, bytes(data))
+    made.archive.put(moved.replace("photo", "other"), made.archive.get(moved))
+    made.archive.put("renditions/x2/notes.txt/0.png", b"no image")
+    shutil.rmtree(tmp_path / "archive" / "catalog")
+    tally = _rebuild(made.archive)
+    assert tally.added == 1
+    assert {finding.lr_key for finding in tally.unreadable} == {
+        damaged,
+        moved.replace("photo", "other"),
+        "renditions/x2/notes.txt/0.png",
+    }
+
+
+def test_a_folder_without_lr_objects_is_no_archive(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no archive there"):
+        rebuilding.find_lr_objects.fn(open_store(str(tmp_path)))
+
+
+def test_a_catalog_on_s3_is_rebuilt(tmp_path: Path, moto_url: str) -> None:
+    made = small_archive(moto_url, tmp_path, 2)
+    before = made.rows()
+    for info in list(made.archive.list("catalog/")):
+        made.archive.delete(info.key)
+    assert _rebuild(made.archive).added == 2
+    assert _known(made.rows()) == _known(before)
+
+
+@pytest.mark.slow
+def test_the_command_rebuilds_and_says_what_is_damaged(tmp_path: Path, refold: Refold) -> None:
+    made = small_archive(str(tmp_path), tmp_path, 2)
+    made.archive.put(made.rows()[0].lr_key or "", b"gone bad")
+    shutil.rmtree(tmp_path / "archive" / "catalog")
+    ran = refold("rebuild", made.archive_url, "--json")
+    assert ran.code == 1, ran.err
+    assert (ran.json["listed"], ran.json["added"]) == (2, 1)
+    assert len(ran.json["unreadable"]) == 1
+    assert [run.job for run in made.catalog.runs()] == ["rebuild"]

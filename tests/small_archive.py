@@ -1,0 +1,68 @@
+"""An archive of tiny photographs, made in this process: no Ray, no Prefect server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.archiving import shards_of
+from tasks.catalog import Catalog, CatalogRow, open_catalog
+from tasks.conversion import ConversionJob, ShardConverter
+from tasks.planning import PlanOptions, build_plan
+from tasks.runs import Counts, JobRun, record_job
+from tasks.storage import Store, open_store
+from tests.command import photograph
+
+
+@dataclass(frozen=True)
+class SmallArchive:
+    """Where it lies; stores are opened anew, as a later run would."""
+
+    source_url: str
+    archive_url: str
+
+    @property
+    def source(self) -> Store:
+        return open_store(self.source_url)
+
+    @property
+    def archive(self) -> Store:
+        return open_store(self.archive_url)
+
+    @property
+    def catalog(self) -> Catalog:
+        return open_catalog(self.archive, create=False)
+
+    def rows(self) -> list[CatalogRow]:
+        return list(self.catalog.rows())
+
+    def run(self, *targets: str, run_id: str = "run-1", codec: str = "png") -> None:
+        """What `refold archive` does, in this process."""
+        from tasks.archiving import find_pending
+
+        plan = build_plan(PlanOptions(targets=targets, codec=codec))
+        job = ConversionJob(
+            source_url=self.source_url, archive_url=self.archive_url, plan=plan, run_id=run_id
+        )
+        catalog = open_catalog(self.archive)
+        converter = ShardConverter(job)
+        for shard in shards_of(find_pending.fn(self.source, catalog, plan), plan, 1):
+            catalog.commit_shard(shard.shard_id, converter.convert(shard).rows)
+        run = JobRun(job="archive", run_id=run_id, parameters={"source": self.source_url})
+        record_job.fn(catalog, run, Counts())
+
+
+def small_archive(
+    root: str, scratch: Path, count: int = 3, targets: Sequence[str] = ("x2",)
+) -> SmallArchive:
+    """Photographs of 48x40 pixels in `<root>/photos`, archived in `<root>/archive`."""
+    made = SmallArchive(f"{root}/photos", f"{root}/archive")
+    for i in range(count):
+        sample = ("chelsea", "astronaut", "coffee", "camera")[i % 4]
+        path = scratch / "photo.png"
+        photograph(sample, 40, 48, 30 + 5 * i, 60 + 7 * i).save(path)
+        made.source.put(f"roll {i % 2}/photo {i}.png", path.read_bytes())
+    path.unlink()
+    made.run(*targets)
+    return made
