@@ -118,4 +118,9 @@ FAMILY = Family(
     title="DLV-IRN (CVPRW 2022), Refold's reading: there is no official code",
     latent_policy=LatentPolicy("gaussian"),
     deduce=_deduce,
+    notes=(
+        "No official code exists, and the paper's abstract does not say how its downscaling latent "
+        "enters. This is Refold's reading: extra input channels, N(0, 1) to vary the LR image and "
+        "zeros otherwise, dropped after the inverse. No parity with the paper is claimed."
+    ),
 )

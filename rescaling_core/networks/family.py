@@ -34,6 +34,9 @@ class Family:
     Raises `CheckpointError` (or `KeyError`, `IndexError`, `ValueError`) if it belongs to none.
     """
 
+    notes: str = ""
+    """What every model card of the family has to say."""
+
     @property
     def name(self) -> str:
         """The key in `FAMILIES`."""

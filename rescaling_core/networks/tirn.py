@@ -189,4 +189,5 @@ FAMILY = Family(
     title="T-IRN (AAAI 2025)",
     latent_policy=LatentPolicy("zeros"),
     deduce=_deduce,
+    notes="At x4 the published network clamps the image between its stages: no exact bijection.",
 )

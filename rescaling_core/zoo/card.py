@@ -11,7 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from rescaling_core.errors import CheckpointError
-from rescaling_core.networks import LatentPolicy, Rescaler, ScaleRange
+from rescaling_core.networks import LatentPolicy, Rescaler, ScaleRange, family
 from rescaling_core.networks.latent import seeded_generator
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def describe(
 ) -> ModelCard:
     """Write the card of a rescaler; what can be read off the network is.
 
-    The weights' digest and size are filled in by `zoo.save`.
+    The weights' digest and size are filled in by `zoo.save`. `notes` follow the family's own.
     """
     macs, restore_macs = count_macs(rescaler)
     return ModelCard(
@@ -106,7 +106,7 @@ def describe(
         licence=licence,
         training=training or {},
         metrics=metrics or {},
-        notes=notes,
+        notes=" ".join(filter(None, (family(rescaler.family).notes, notes))),
     )
 
 

@@ -199,3 +199,11 @@ def test_macs_are_counted_as_by_hand() -> None:
     card = zoo.describe(rescaler, model_id="x", title="x")
     assert card.macs_per_hr_pixel == pytest.approx(expected, abs=0.1)
     assert card.restore_macs_per_hr_pixel == pytest.approx(expected, abs=0.1)
+
+
+def test_the_card_of_dlv_irn_says_that_it_is_our_reading() -> None:
+    config = {"scale": 2, "blocks": [1], "growth": 8}
+    rescaler = build("dlv-irn", config, LatentPolicy("zeros"))
+    card = zoo.describe(rescaler, model_id="x", title="x", notes="Trained overnight.")
+    assert "Refold's reading" in card.notes
+    assert card.notes.endswith("Trained overnight.")
