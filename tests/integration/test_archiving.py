@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,11 +67,7 @@ def _convert(
         archiving.convert_wave.fn(1, shards, pool, catalog, job, tally, pending)
 
 
-@pytest.fixture(autouse=True)
-def _ray(ray_local: object) -> Iterator[None]:
-    yield
-
-
+@pytest.mark.usefixtures("ray_local")
 def test_an_image_that_kills_its_worker_is_quarantined_and_its_neighbours_are_not(
     job: ConversionJob, catalog: Catalog
 ) -> None:
@@ -87,6 +82,7 @@ def test_an_image_that_kills_its_worker_is_quarantined_and_its_neighbours_are_no
     assert tally.renditions == {"archived": 10, "kept": 0, "quarantined": 2}
 
 
+@pytest.mark.usefixtures("ray_local")
 def test_a_store_that_fails_for_a_while_is_an_error_the_task_retries(
     job: ConversionJob, catalog: Catalog
 ) -> None:
