@@ -6,8 +6,8 @@ from functools import lru_cache
 
 import torch
 
-from rescaling_core import zoo
 from rescaling_core.zoo import LoadedRescaler
+from tasks.weights import load_rescaler
 
 
 @lru_cache(maxsize=8)
@@ -17,7 +17,7 @@ def load_model(rescaler: str) -> LoadedRescaler:
     Raises:
         UsageError: There is no such rescaler.
     """
-    loaded = zoo.load(rescaler)
+    loaded = load_rescaler(rescaler)
     if torch.cuda.is_available():
         loaded.rescaler.cuda()
     return loaded

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from rescaling_core import codecs, zoo
+from rescaling_core import codecs
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import (
@@ -25,6 +25,7 @@ from rescaling_core.plan import (
     Target,
     TargetPlan,
 )
+from tasks.weights import load_rescaler
 
 T = TypeVar("T")
 _BY_NAME: Final = "quality: a number, a list of numbers, or { min = 20, max = 95 }"
@@ -211,7 +212,7 @@ def _check_rescaler(name: str, target: Target, path: str) -> None:
     if name in (FULL_SIZE, TRANSCODE):
         return
     try:
-        scales = zoo.load(name).rescaler.scales
+        scales = load_rescaler(name).rescaler.scales
     except UsageError as error:
         raise UsageError(f"{path}: {error}; or {FULL_SIZE!r}, {TRANSCODE!r}") from error
     if target.scale is None or target.scale not in scales:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from rescaling_core import codecs, zoo
+from rescaling_core import codecs
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import (
@@ -21,6 +21,7 @@ from rescaling_core.plan import (
 )
 from tasks.plan_file import read_plan
 from tasks.presets import PRESETS
+from tasks.weights import load_rescaler
 
 DEFAULT_RESCALERS: Final[tuple[str, ...]] = ("irn-x2-lite", "irn-x4-lite")
 """Of these the first that serves a target's scale, where the user names none."""
@@ -112,7 +113,7 @@ def _target_plan(target: Target, options: PlanOptions, spec: CodecSpec, floor: F
 def _rescaler_for(target: Target, ids: tuple[str, ...]) -> str:
     passed_over = []
     for name in ids:
-        scales = zoo.load(name).rescaler.scales
+        scales = load_rescaler(name).rescaler.scales
         if target.scale is not None and target.scale in scales:
             return name
         passed_over.append(f"{name} ({scales})")
