@@ -12,7 +12,8 @@ from tasks.planning import PlanOptions, build_plan, single_codec_plan
 from tasks.storage import open_store
 
 SINGLE: tuple[str, ...] = ("avif-420", "jxl")
-"""What an owner would otherwise do at full size, shown beside the presets at the same floor."""
+"""What an owner would otherwise do at full size, shown beside each plan: the same floor, the same
+previews."""
 
 
 def plan_costs(
@@ -41,11 +42,10 @@ def plan_costs(
     """
     table = read_prices(prices)
     plans = {name: build_plan(one) for name, one in options.items()}
-    floors = {t.floor for plan in plans.values() for t in plan.targets if not t.floor.is_open}
-    for floor in sorted(floors, key=str):
-        if floor.psnr_y is not None:
-            label = f"at {floor.psnr_y:g} dB"
-            plans |= {f"{codec} {label}": single_codec_plan(codec, floor) for codec in SINGLE}
+    for name, plan in list(plans.items()):
+        for codec in SINGLE:
+            if (single := single_codec_plan(codec, plan)) is not None:
+                plans[f"{codec} alone, as {name}"] = single
     store = open_store(source)
     store.require_root()
     drawn = draw_sample(store, sample, seed=seed)

@@ -76,15 +76,28 @@ def build_plan(options: PlanOptions) -> ArchivePlan:
     return plan
 
 
-def single_codec_plan(codec: str, floor: Floor) -> ArchivePlan:
-    """One codec at full size, its quality searched: what the other plans are compared with."""
+def single_codec_plan(codec: str, like: ArchivePlan) -> ArchivePlan | None:
+    """One codec at full size, tuned to a plan's floor: what the plan is to be compared with.
+
+    Args:
+        codec: As `CodecSpec.parse` reads it.
+        like: Its previews are made as well, so that their bytes count on both sides.
+
+    Returns:
+        None where that plan has no floor that a quality could be searched for.
+    """
     spec = CodecSpec.parse(codec)
-    span = spec.codec.qualities
-    if span is None:
-        raise UsageError(f"codec {codec}: it has no quality to search")
-    candidate = Candidate(FULL_SIZE, spec, qualities=(span[0], span[-1]))
-    target = TargetPlan(target=Target(scale=1.0), candidates=(candidate,), floor=floor)
-    return ArchivePlan(targets=(target,))
+    wanted = [target for target in like.targets if target.floor.psnr_y is not None]
+    if not wanted or spec.codec.qualities is None:
+        return None
+    span = (spec.codec.qualities[0], spec.codec.qualities[-1])
+    full = TargetPlan(
+        target=Target(scale=1.0),
+        candidates=(Candidate(FULL_SIZE, spec, qualities=span),),
+        floor=wanted[0].floor,
+    )
+    previews = [target for target in like.targets if target.target.preview_only]
+    return ArchivePlan(targets=(full, *previews), max_pixels=like.max_pixels)
 
 
 def _stated_plan(options: PlanOptions) -> ArchivePlan:

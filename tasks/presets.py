@@ -26,7 +26,7 @@ candidates = [
   { rescaler = "none", codec = "webp", quality = { min = 10, max = 98 } },
   { rescaler = "none", codec = "jxl", quality = { min = 20, max = 97 } },
   { rescaler = "irn-x2-lite", codec = "avif", quality = { min = 30, max = 95 } },
-  { rescaler = "bicubic", codec = "avif-420", quality = [20, 35], \
+  { rescaler = "lanczos", codec = "avif-420", quality = [15, 30], \
 residual = { quality = { min = 10, max = 95 } } },
   { rescaler = "jpeg-transcode", codec = "jxl-lossless" },
 ]
@@ -45,9 +45,7 @@ candidates = [
   { rescaler = "none", codec = "avif-420", quality = { min = 40, max = 100 } },
   { rescaler = "none", codec = "webp", quality = { min = 60, max = 100 } },
   { rescaler = "none", codec = "jxl", quality = { min = 50, max = 99 } },
-  { rescaler = "irn-x2-lite", codec = "avif", quality = [60], \
-residual = { quality = { min = 20, max = 100 } } },
-  { rescaler = "bicubic", codec = "avif-420", quality = [35], \
+  { rescaler = "lanczos", codec = "avif-420", quality = [20, 40], \
 residual = { quality = { min = 20, max = 100 } } },
   { rescaler = "jpeg-transcode", codec = "jxl-lossless" },
   { rescaler = "none", codec = "webp-lossless", sources = "other" },

@@ -14,7 +14,7 @@ from PIL import Image
 from flows.plan import plan_costs
 from rescaling_core.errors import UsageError
 from tasks.estimate import draw_sample, read_prices
-from tasks.planning import PlanOptions
+from tasks.planning import PlanOptions, build_plan, single_codec_plan
 from tasks.storage import open_store
 
 PLAN = """
@@ -72,12 +72,12 @@ def test_the_whole_collection_as_a_sample_gives_its_true_cost(photos: Path, tmp_
     assert mine["chosen"] == {"webp at full size": 6}
     assert (thumbnails["archived"], thumbnails["kept"]) == (0, 6)
     assert thumbnails["stored_bytes"] > size  # the sources stay, the previews come on top
-    assert [avif["plan"], jxl["plan"]] == ["avif-420 at 33 dB", "jxl at 33 dB"]
+    assert [avif["plan"], jxl["plan"]] == ["avif-420 alone, as mine", "jxl alone, as mine"]
     assert mine["per_month"]["standard"] == pytest.approx(
         mine["stored_bytes"] / 1e9 * 0.023, abs=1e-6
     )
     text = page.read_text("utf-8")
-    assert "avif-420 at 33 dB" in text
+    assert "avif-420 alone, as mine" in text
     assert text.count("<circle") == 6 * 3
 
 
@@ -90,6 +90,15 @@ def test_prices_are_the_owners(tmp_path: Path) -> None:
         read_prices(table)
     with pytest.raises(UsageError, match=r"nowhere\.toml: cannot be read"):
         read_prices(tmp_path / "nowhere.toml")
+
+
+def test_previews_count_on_both_sides() -> None:
+    balanced = build_plan(PlanOptions(preset="balanced"))
+    alone = single_codec_plan("webp", balanced)
+    assert alone is not None
+    assert alone.target_names == ("x1", "long-edge=256")
+    assert alone.targets[0].floor == balanced.targets[0].floor
+    assert single_codec_plan("webp", build_plan(PlanOptions(preset="thumbnails"))) is None
 
 
 def test_an_empty_collection_is_refused(tmp_path: Path) -> None:
