@@ -14,12 +14,18 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
 
 from deltalake import CommitProperties, DeltaTable, Transaction
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import (
+    CommitFailedError,
+    DeltaError,
+    DeltaProtocolError,
+    SchemaMismatchError,
+    TableNotFoundError,
+)
 
 from tasks.storage import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import pyarrow as pa
 
@@ -28,19 +34,45 @@ if TYPE_CHECKING:
 COMMIT_PATIENCE: Final = 300.0
 """Seconds for which a commit that others keep overtaking is tried again."""
 
-CHECKPOINT_INTERVAL: Final = "50"
-"""Commits between checkpoints of the log: opening a table reads at most as many small files."""
+CONFIGURATION: Final = {
+    # Opening a table reads the newest checkpoint and every small log file after it.
+    "delta.checkpointInterval": "20",
+}
+
+COMPACT_EVERY: Final = 20
+"""Commits after which the small files they left become one: on S3 every file costs a query four
+requests one after another. Whoever makes the commit whose number this divides, compacts."""
+
+COMPACT_TO: Final = 4 * 2**20
+"""Bytes; files of this size are not touched again, so that a row is rewritten a few times only."""
+
+REFRESHES: Final = 8
+"""Times an open table is brought up to date before it is opened anew: each time makes deltalake
+1.6 slower at everything it does with it."""
 
 
 class CatalogTable:
     """One Delta table, safe to use from several threads and to race from several processes."""
 
-    def __init__(self, store: Store, prefix: str, schema: pa.Schema) -> None:
+    def __init__(
+        self, store: Store, prefix: str, schema: pa.Schema, *, indexed: Sequence[str]
+    ) -> None:
+        """Say what table is meant, touching nothing.
+
+        Args:
+            store: Where it lies.
+            prefix: Below the root of the store.
+            schema: For making it.
+            indexed: Columns by whose ranges queries pass over files.
+        """
         self._store = store
         self._schema = schema
+        columns = {"delta.dataSkippingStatsColumns": ",".join(indexed)}
+        self._configuration: dict[str, str | None] = {**CONFIGURATION, **columns}
         self.uri = store.delta_uri(prefix)
         self._options: dict[str, str] = {}
         self._table: DeltaTable | None = None
+        self._refreshes = 0
         self._lock = RLock()
 
     def create(self) -> None:
@@ -54,7 +86,7 @@ class CatalogTable:
                     self._schema,
                     mode="ignore",
                     storage_options=self._store.delta_options(),
-                    configuration={"delta.checkpointInterval": CHECKPOINT_INTERVAL},
+                    configuration=self._configuration,
                 )
             except DeltaError:
                 if not self.exists():  # else another run made it between our two looks
@@ -78,11 +110,13 @@ class CatalogTable:
         """
         with self._lock, self._naming("read"):
             options = self._store.delta_options()
-            if self._table is None or options != self._options:  # credentials were renewed
+            renewed = options != self._options  # credentials expire
+            if self._table is None or renewed or self._refreshes == REFRESHES:
                 self._table = DeltaTable(self.uri, storage_options=options)
-                self._options = options
+                self._options, self._refreshes = options, 0
             else:
                 self._table.update_incremental()
+                self._refreshes += 1
             return self._table
 
     def commit(self, attempt: Callable[[DeltaTable, CommitProperties], bool], app_id: str) -> bool:
@@ -108,12 +142,32 @@ class CatalogTable:
                     ],
                 )
                 try:
-                    return attempt(table, properties)
+                    written = attempt(table, properties)
                 except CommitFailedError:
                     if time.monotonic() > deadline:
                         raise
+                else:
+                    if written and table.version() % COMPACT_EVERY == 0:
+                        self.compact()
+                    return written
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads rivals apart
             pause = min(2.0, pause * 2)
+
+    def compact(self) -> bool:
+        """Join small files into larger ones; rows and their order are kept.
+
+        Returns:
+            Whether it was done: where another commit came first it is left to a later one.
+        """
+        with self._lock, self._naming("compact"):
+            try:
+                self.current().optimize.compact(
+                    target_size=COMPACT_TO,
+                    commit_properties=CommitProperties(max_commit_retries=0),
+                )
+            except CommitFailedError:
+                return False
+            return True
 
     @contextmanager
     def _naming(self, what: str) -> Iterator[None]:
@@ -123,7 +177,8 @@ class CatalogTable:
             raise
         except (DeltaError, OSError) as error:
             self._table = None  # whatever state it is in, the next use opens it anew
-            transient = isinstance(error, (CommitFailedError, OSError))
+            lasting = (TableNotFoundError, SchemaMismatchError, DeltaProtocolError)
+            transient = not isinstance(error, lasting)
             message = f"{self.uri}: cannot {what} the table: {_first_line(error)}"
             raise StorageError(message, retryable=transient) from error
 

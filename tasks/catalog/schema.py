@@ -37,7 +37,7 @@ class CatalogRow:
     """Such as `x2`. With `source_key` it identifies the row."""
     state: State
     reason: str | None = None
-    """Why it is kept or in quarantine."""
+    """Why kept or in quarantine; of an archived one, what it is made from if not the source."""
     error_class: str | None = None
     """Of what put it into quarantine."""
     lr_key: str | None = None

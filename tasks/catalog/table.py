@@ -31,6 +31,8 @@ REPLACES: Final = (
 )
 """When a row gives way to a later one: its source changed, or came out of quarantine."""
 
+_INDEXED: Final = ("source_key", "target", "state", "run_id", "committed_at")
+
 _DONE: Final = pa.schema([("key", pa.string()), ("etag", pa.string())])
 _COUNTS: Final = pa.schema([("target", pa.string()), ("state", pa.string()), ("count", pa.int64())])
 
@@ -59,8 +61,8 @@ class Catalog:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._renditions = CatalogTable(store, RENDITIONS_PREFIX, RENDITIONS)
-        self._runs = CatalogTable(store, RUNS_PREFIX, RUNS)
+        self._renditions = CatalogTable(store, RENDITIONS_PREFIX, RENDITIONS, indexed=_INDEXED)
+        self._runs = CatalogTable(store, RUNS_PREFIX, RUNS, indexed=("run_id", "started_at"))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel as the store does."""
@@ -80,12 +82,19 @@ class Catalog:
         """Number of the newest commit to `renditions`."""
         return int(self._renditions.current().version())
 
-    def commit_shard(self, shard_id: str, rows: Sequence[CatalogRow]) -> bool:
+    def commit_shard(
+        self, shard_id: str, rows: Sequence[CatalogRow], *, instead_of: Collection[str] = ()
+    ) -> bool:
         """Commit all outcomes of a shard in one transaction.
 
         However often and from however many processes this is called, with these rows or with
         those of shards that overlap, there is one row for each source and target: a row that is
         there stays, unless its source has changed since or was in quarantine.
+
+        Args:
+            shard_id: Recorded with the commit.
+            rows: One for each source and target.
+            instead_of: LR keys whose rows give way too, since what they name is damaged.
 
         Returns:
             Whether anything was written. False may also follow a commit of ours whose answer was
@@ -102,6 +111,9 @@ class Catalog:
             raise ValueError(f"shard {shard_id}: {count} rows for {twice[0]}, target {twice[1]}")
         data = to_arrow(rows, RENDITIONS, committed_at=datetime.now(UTC)).sort_by("source_key")
         low, high = sql.key_range(data.column("source_key"))
+        replaces = REPLACES
+        if instead_of:
+            replaces += f" OR {sql.any_of('old.lr_key', sorted(instead_of))}"
 
         def merge(table: DeltaTable, properties: CommitProperties) -> bool:
             metrics = (
@@ -114,7 +126,7 @@ class Catalog:
                     target_alias="old",
                     commit_properties=properties,
                 )
-                .when_matched_update_all(REPLACES)
+                .when_matched_update_all(replaces)
                 .when_not_matched_insert_all()
                 .execute()
             )

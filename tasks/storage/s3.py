@@ -12,6 +12,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -154,9 +155,9 @@ class S3Store(Store):
         }
         if credentials.token:
             options["AWS_SESSION_TOKEN"] = credentials.token
-        if endpoint := self._endpoint():
-            options["AWS_ENDPOINT_URL"] = endpoint
-            if endpoint.startswith("http://"):
+        if self._endpoint:
+            options["AWS_ENDPOINT_URL"] = self._endpoint
+            if self._endpoint.startswith("http://"):
                 options["AWS_ALLOW_HTTP"] = "true"
         return options
 
@@ -164,6 +165,7 @@ class S3Store(Store):
         found = self._session.get_credentials()
         return found and found.get_frozen_credentials()
 
+    @cached_property
     def _endpoint(self) -> str | None:
         """An endpoint other than AWS's own, from the environment or the profile."""
         client = self._session.create_client("s3", region_name=_region(self._session))
