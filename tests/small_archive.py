@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from tasks.archiving import shards_of
 from tasks.catalog import Catalog, CatalogRow, open_catalog
@@ -13,6 +17,16 @@ from tasks.planning import PlanOptions, build_plan
 from tasks.runs import Counts, JobRun, record_job
 from tasks.storage import Store, open_store
 from tests.command import photograph
+
+
+class HerePool:
+    """Stands in for a `WorkerPool`: the worker's method is called in this process."""
+
+    def __init__(self, method: Callable[[Any], Any]) -> None:
+        self._method = method
+
+    def run(self, jobs: Iterable[Any]) -> Iterator[Any]:
+        yield from map(self._method, jobs)
 
 
 @dataclass(frozen=True)
@@ -46,11 +60,19 @@ class SmallArchive:
             source_url=self.source_url, archive_url=self.archive_url, plan=plan, run_id=run_id
         )
         catalog = open_catalog(self.archive)
+        torch.set_num_threads(1)  # more would only wait for each other on images this small
         converter = ShardConverter(job)
         for shard in shards_of(find_pending.fn(self.source, catalog, plan), plan, 1):
             catalog.commit_shard(shard.shard_id, converter.convert(shard).rows)
         run = JobRun(job="archive", run_id=run_id, parameters={"source": self.source_url})
         record_job.fn(catalog, run, Counts())
+
+
+def copied(template: Path, folder: Path) -> SmallArchive:
+    """A local archive and its source once more; times of files, and so etags, are kept."""
+    for name in ("photos", "archive"):
+        shutil.copytree(template / name, folder / name)
+    return SmallArchive(f"{folder}/photos", f"{folder}/archive")
 
 
 def small_archive(

@@ -44,12 +44,13 @@ def _version(
 
 
 def _register() -> None:
-    from flows.cli import archive, catalog, evaluate, models, plan, rebuild, restore, train
+    from flows.cli import archive, catalog, evaluate, models, plan, rebuild, restore, scrub, train
 
     app.command("archive")(archive.archive)
     app.command("plan")(plan.plan)
     app.command("restore")(restore.restore)
     app.command("rebuild")(rebuild.rebuild)
+    app.command("scrub")(scrub.scrub)
     app.command("ls")(catalog.ls)
     app.command("show")(catalog.show)
     app.command("evaluate")(evaluate.evaluate)

@@ -1,0 +1,190 @@
+"""Damage in an archive is found, never restored silently, and repaired from sound sources only."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rescaling_core.errors import UsageError
+from tasks import scrubbing
+from tasks.catalog import CatalogRow
+from tasks.inspection import Check, Finding, Inspector
+from tasks.repair import NotRepaired, Repaired, Repairer
+from tasks.restoration import NotRestored, RestorationJob, Restorer, RestoreRequest
+from tasks.runs import Counts, JobRun, record_job
+from tasks.scrubbing import Scope, ScrubTally
+from tests.command import Refold
+from tests.small_archive import HerePool, SmallArchive, copied, small_archive
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("template")
+    small_archive(str(root), root, 2, ("x2", "long-edge=16"))
+    return root
+
+
+@pytest.fixture
+def made(template: Path, tmp_path: Path) -> SmallArchive:
+    """A copy that may be damaged; times of files, and so etags, are kept."""
+    return copied(template, tmp_path)
+
+
+def _inspect(made: SmallArchive, *, restore: bool = False) -> list[Finding]:
+    checks = [Check(row, restore=restore) for row in made.rows()]
+    return Inspector(made.archive_url).inspect(checks)
+
+
+def _flip(made: SmallArchive, lr_key: str, bit: int) -> None:
+    data = bytearray(made.archive.get(lr_key))
+    data[bit // 8] ^= 1 << bit % 8
+    made.archive.put(lr_key, bytes(data))
+
+
+def test_a_sound_archive_has_no_findings(made: SmallArchive) -> None:
+    assert _inspect(made, restore=True) == []
+
+
+def test_every_flipped_bit_is_found_and_none_is_restored(made: SmallArchive) -> None:
+    rows = made.rows()
+    inspector = Inspector(made.archive_url)
+    out = made.archive_url + "-out"
+    restorer = Restorer(
+        RestorationJob(archive_url=made.archive_url, destination_url=out, overwrite=False)
+    )
+    draw = random.Random(7)
+    for i in range(100):
+        row = draw.choice(rows)
+        bit = draw.randrange((row.lr_bytes or 0) * 8)
+        _flip(made, row.lr_key or "", bit)
+        (found,) = inspector.inspect([Check(row, restore=True)])
+        assert (found.lr_key, found.problem) == (row.lr_key, "digest")
+        request = RestoreRequest(
+            source_key=row.source_key,
+            lr_key=row.lr_key or "",
+            lr_sha256=row.lr_sha256 or "",
+            metadata_json=row.metadata_json or "",
+            output_key=f"{i}.png",
+        )
+        assert isinstance(restorer.restore(request), NotRestored)
+        _flip(made, row.lr_key or "", bit)
+    assert not Path(out).exists()
+    assert _inspect(made) == []
+
+
+def test_missing_cut_and_swapped_objects_are_told_apart(made: SmallArchive) -> None:
+    first, second, third, fourth = (row.lr_key or "" for row in made.rows())
+    made.archive.delete(first)
+    made.archive.put(second, made.archive.get(second)[:-1])
+    swapped = made.archive.get(fourth)
+    made.archive.put(third, swapped[: len(made.archive.get(third))])
+    assert [found.problem for found in _inspect(made)][:2] == ["missing", "size"]
+    assert len(_inspect(made)) == 3
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("psnr_y", 99.0), ("source_etag", "other"), ("scale", 3.0), ("metadata_json", "{}")],
+)
+def test_a_catalog_row_that_was_tampered_with_is_found(
+    made: SmallArchive, column: str, value: object
+) -> None:
+    row = replace(made.rows()[1], **{column: value})
+    (found,) = Inspector(made.archive_url).inspect([Check(row)])
+    assert found.problem == "metadata"
+
+
+def _repair(made: SmallArchive) -> list[Repaired | NotRepaired]:
+    rows = scrubbing.damaged_rows.fn(made.catalog, _inspect(made))
+    pool = HerePool(Repairer(made.source_url, made.archive_url, "repair-1").repair)
+    return scrubbing.repair_rows.fn(rows, pool, made.catalog)  # type: ignore[arg-type]
+
+
+def test_damaged_renditions_are_made_again_from_unchanged_sources(made: SmallArchive) -> None:
+    before = made.rows()
+    for row in before:
+        _flip(made, row.lr_key or "", 4001)
+    outcomes = _repair(made)
+    assert all(isinstance(outcome, Repaired) for outcome in outcomes)
+    after = made.rows()
+    assert len(after) == len(before) == 4
+    assert [(r.source_key, r.target, r.source_etag) for r in after] == [
+        (r.source_key, r.target, r.source_etag) for r in before
+    ]
+    assert {row.run_id for row in after} == {"repair-1"}
+    assert _inspect(made, restore=True) == []
+
+
+def test_nothing_is_repaired_from_a_source_that_changed_or_is_gone(made: SmallArchive) -> None:
+    for row in made.rows():
+        _flip(made, row.lr_key or "", 4001)
+    changed, gone = sorted({row.source_key for row in made.rows()})
+    made.source.put(changed, made.source.get(changed) + b"more")
+    made.source.delete(gone)
+    before = made.rows()
+    outcomes = _repair(made)
+    assert [type(outcome) for outcome in outcomes] == [NotRepaired] * 4
+    reasons = " ".join(item.reason for item in outcomes if isinstance(item, NotRepaired))
+    assert "has changed" in reasons
+    assert "no object" in reasons
+    assert made.rows() == before
+
+
+def test_parts_make_up_the_archive_and_samples_rotate(made: SmallArchive) -> None:
+    template = made.rows()[0]
+
+    class Many:
+        def rows(self, **_: object) -> list[CatalogRow]:
+            return [replace(template, lr_key=f"renditions/x2/{i}/d.png") for i in range(2000)]
+
+    def keys(turn: int, scope: Scope, *, restored: bool = False) -> set[str]:
+        checks = scrubbing.checks_of(Many(), scope, turn)  # type: ignore[arg-type]
+        return {check.row.lr_key or "" for check in checks if check.restore or not restored}
+
+    parts = [keys(turn, Scope(parts=4)) for turn in range(4)]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 2000
+    assert all(400 < len(part) < 600 for part in parts)
+    assert keys(4, Scope(parts=4)) == parts[0]
+    tenth = [keys(turn, Scope(sample=0.1), restored=True) for turn in range(2)]
+    assert all(140 < len(sample) < 260 for sample in tenth)
+    assert tenth[0] != tenth[1]
+    assert keys(0, Scope(sample=0), restored=True) == set()
+    assert len(keys(0, Scope(sample=1), restored=True)) == 2000
+    for wrong in ({"sample": 1.5}, {"sample": -0.1}, {"parts": 0}):
+        with pytest.raises(UsageError):
+            Scope(**wrong)  # type: ignore[arg-type]
+
+
+def test_turns_are_counted_by_the_runs_there_were(made: SmallArchive) -> None:
+    assert scrubbing.round_of(made.catalog) == 0
+    record_job.fn(made.catalog, JobRun(job="scrub", run_id="s-1", parameters={}), Counts())
+    assert scrubbing.round_of(made.catalog) == 1
+
+
+def test_an_archive_on_s3_is_scrubbed_wave_by_wave(tmp_path: Path, moto_url: str) -> None:
+    made = small_archive(moto_url, tmp_path, 2)
+    _flip(made, made.rows()[1].lr_key or "", 4001)
+    pool = HerePool(Inspector(made.archive_url).inspect)
+    tally = ScrubTally()
+    checks = scrubbing.checks_of(made.catalog, Scope(sample=1), 0)
+    for number, wave in enumerate(scrubbing.waves_of(checks, 2), 1):
+        scrubbing.scrub_wave.fn(number, wave, pool, tally)  # type: ignore[arg-type]
+    assert (tally.checked, tally.restored) == (2, 2)
+    assert [found.lr_key for found in tally.findings] == [made.rows()[1].lr_key]
+
+
+@pytest.mark.slow
+def test_the_command_finds_and_repairs(made: SmallArchive, refold: Refold) -> None:
+    damaged = made.rows()[0].lr_key or ""
+    _flip(made, damaged, 4001)
+    found = refold("scrub", made.archive_url, "--sample", "1", "--json")
+    assert found.code == 1, found.err
+    assert (found.json["checked"], found.json["restored"], found.json["damaged"]) == (4, 4, 1)
+    assert found.json["findings"][0]["lr_key"] == damaged
+    mended = refold("scrub", made.archive_url, "--repair", made.source_url, "--json")
+    assert mended.code == 0, mended.err
+    assert (mended.json["repaired"], mended.json["damaged"]) == (1, 0)
+    assert _inspect(made, restore=True) == []
