@@ -44,13 +44,25 @@ def _version(
 
 
 def _register() -> None:
-    from flows.cli import archive, catalog, evaluate, models, plan, rebuild, restore, scrub, train
+    from flows.cli import (
+        archive,
+        backfill,
+        catalog,
+        evaluate,
+        models,
+        plan,
+        rebuild,
+        restore,
+        scrub,
+        train,
+    )
 
     app.command("archive")(archive.archive)
     app.command("plan")(plan.plan)
     app.command("restore")(restore.restore)
     app.command("rebuild")(rebuild.rebuild)
     app.command("scrub")(scrub.scrub)
+    app.command("backfill")(backfill.backfill)
     app.command("ls")(catalog.ls)
     app.command("show")(catalog.show)
     app.command("evaluate")(evaluate.evaluate)

@@ -1,0 +1,96 @@
+"""The backfill job: targets that what is archived lacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prefect import flow
+
+from tasks import backfilling
+from tasks.archiving import new_run_id
+from tasks.backfill import Backfiller, BackfillJob, Gap, NotFilled
+from tasks.backfilling import BATCH, BackfillTally
+from tasks.catalog import Catalog
+from tasks.cluster import ray_session, worker_pool, worker_slots
+from tasks.planning import PlanOptions, build_plan
+from tasks.runs import Counts, JobRun, record_job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackfillSummary:
+    """What a run did."""
+
+    run_id: str
+    targets: tuple[str, ...]
+    source: str | None
+    """The collection that was read from; None if it is gone."""
+    sources: int
+    """Archived sources that lacked a target."""
+    from_sources: int
+    """Renditions made from sources."""
+    from_restored: int
+    """Renditions made from restored images, since the source is gone or has changed."""
+    kept: int
+    """Rows that say why there is no rendition."""
+    failures: tuple[NotFilled, ...]
+    stored_bytes: int
+
+
+@flow(name="backfill")
+def backfill(
+    archive: str, options: PlanOptions | None = None, source: str | None = None
+) -> BackfillSummary:
+    """Make the targets that archived sources lack.
+
+    Each is made from the source if that is still what was archived; a preview else from the
+    restored image.
+
+    Args:
+        archive: URL or path of the archive.
+        options: The targets; by default a preview of 256 pixels.
+        source: URL or path of the collection; by default that of the last archive run.
+
+    Raises:
+        UsageError: No archive there, a wrong target, or the source named is not there.
+        StorageError: A store cannot be reached or does not honour conditional writes.
+    """
+    plan = build_plan(options or PlanOptions(targets=("long-edge=256",)))
+    catalog = backfilling.open_archive(archive)
+    found = backfilling.find_source(catalog, source)
+    gaps = backfilling.find_gaps(catalog, plan)
+    run = JobRun(
+        job="backfill",
+        run_id=new_run_id(),
+        parameters={"source": found, "targets": list(plan.target_names)},
+    )
+    job = BackfillJob(source_url=found, archive_url=archive, plan=plan, run_id=run.run_id)
+    tally = _fill(job, gaps, catalog) if gaps else BackfillTally()
+    counts = Counts(
+        listed=len(gaps),
+        archived=tally.from_sources + tally.from_restored,
+        kept=tally.kept,
+        quarantined=len(tally.failures),
+        stored_bytes=tally.stored_bytes,
+    )
+    record_job(catalog, run, counts)
+    return BackfillSummary(
+        run_id=run.run_id,
+        targets=plan.target_names,
+        source=found,
+        sources=len(gaps),
+        from_sources=tally.from_sources,
+        from_restored=tally.from_restored,
+        kept=tally.kept,
+        failures=tuple(tally.failures),
+        stored_bytes=tally.stored_bytes,
+    )
+
+
+def _fill(job: BackfillJob, gaps: list[Gap], catalog: Catalog) -> BackfillTally:
+    tally = BackfillTally()
+    with ray_session():
+        slots = worker_slots().at_most(-(-len(gaps) // BATCH))
+        with worker_pool(Backfiller, "fill", (job,), slots) as pool:
+            for number, wave in enumerate(backfilling.waves_of(gaps), 1):
+                backfilling.backfill_wave(number, wave, pool, catalog, tally, len(gaps))
+    return tally

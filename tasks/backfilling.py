@@ -1,0 +1,153 @@
+"""The steps of a backfill run, as Prefect tasks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from math import ceil
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from rescaling_core.errors import UsageError
+from rescaling_core.plan import ArchivePlan
+from tasks import progress
+from tasks.archiving import MAX_WAVES
+from tasks.backfill import Filled, Gap, NotFilled
+from tasks.catalog import Catalog, CatalogRow, open_catalog
+from tasks.cluster import Lost, WorkerPool
+from tasks.progress import Progress
+from tasks.storage import open_store
+
+BATCH = 32
+"""Sources a worker is given at once, committed together."""
+
+
+@dataclass(slots=True)
+class BackfillTally:
+    """Counts that grow as renditions are committed."""
+
+    from_sources: int = 0
+    """Renditions."""
+    from_restored: int = 0
+    kept: int = 0
+    stored_bytes: int = 0
+    failures: list[NotFilled] = field(default_factory=list)
+    done: int = 0
+    """Sources."""
+
+    def add(self, filled: Filled) -> None:
+        """Count what became of some gaps."""
+        archived = [row for row in filled.rows if row.state == "archived"]
+        restored = sum(row.reason is not None for row in archived)
+        self.from_restored += restored
+        self.from_sources += len(archived) - restored
+        self.kept += len(filled.rows) - len(archived)
+        self.stored_bytes += sum(row.lr_bytes or 0 for row in archived)
+        self.failures += filled.failures
+
+
+@task(name="open archive", cache_policy=NO_CACHE)
+def open_archive(archive_url: str) -> Catalog:
+    """Open the catalog of an archive that is to be written to.
+
+    Raises:
+        UsageError: No archive there.
+        StorageError: The store lets two writers win.
+    """
+    store = open_store(archive_url)
+    catalog = open_catalog(store, create=False)
+    store.prove_conditional_writes()
+    return catalog
+
+
+@task(name="find source", cache_policy=NO_CACHE)
+def find_source(catalog: Catalog, source_url: str | None) -> str | None:
+    """The collection to read from: the one named, else that of the last archive run.
+
+    Returns:
+        Its URL; None if none is known, or the known one is not there any more.
+
+    Raises:
+        UsageError: The one named is not there.
+        StorageError: The store failed, so that nothing is known of it.
+    """
+    if source_url is not None:
+        open_store(source_url).require_root()
+        return source_url
+    for run in reversed(catalog.runs()):
+        recorded = json.loads(run.parameters_json).get("source")
+        if recorded is not None:
+            try:
+                open_store(recorded).require_root()
+            except UsageError:
+                return None
+            return str(recorded)
+    return None
+
+
+@task(name="find gaps", cache_policy=NO_CACHE)
+def find_gaps(catalog: Catalog, plan: ArchivePlan) -> list[Gap]:
+    """The archived sources that lack a target of `plan`."""
+    gaps = []
+    for _, rows in groupby(catalog.rows(), key=lambda row: row.source_key):
+        gap = gap_of(list(rows), plan.target_names)
+        if gap is not None:
+            gaps.append(gap)
+    return gaps
+
+
+def gap_of(rows: Sequence[CatalogRow], targets: Sequence[str]) -> Gap | None:
+    """What one source lacks, going by the etag it was last archived with."""
+    archived = [row for row in rows if row.state == "archived" and row.committed_at]
+    if not archived:
+        return None
+    etag = max(archived, key=lambda row: row.committed_at or 0).source_etag
+    current = [row for row in rows if row.source_etag == etag]
+    missing = tuple(name for name in targets if name not in {row.target for row in current})
+    if not missing:
+        return None
+    of_etag = [row for row in archived if row.source_etag == etag]
+    restorable = [row for row in of_etag if row.psnr_y is not None]
+    best = max(restorable, key=lambda row: row.psnr_y or 0, default=None)
+    return Gap(of_etag[0], missing, best)
+
+
+def waves_of(gaps: Sequence[Gap]) -> Iterator[Sequence[Gap]]:
+    """Cut the gaps of a run into at most `MAX_WAVES`."""
+    step = max(4 * BATCH, ceil(len(gaps) / MAX_WAVES))
+    for start in range(0, len(gaps), step):
+        yield gaps[start : start + step]
+
+
+@task(name="backfill wave", task_run_name="backfill wave {number}", cache_policy=NO_CACHE)
+def backfill_wave(
+    number: int,
+    gaps: Sequence[Gap],
+    pool: WorkerPool[Sequence[Gap], Filled],
+    catalog: Catalog,
+    tally: BackfillTally,
+    total: int,
+) -> None:
+    """Fill one wave of gaps, committing batch by batch as they come back."""
+    lost: list[Gap] = []
+    for result in pool.run([gaps[start : start + BATCH] for start in range(0, len(gaps), BATCH)]):
+        if isinstance(result, Lost):
+            lost += result.job
+        else:
+            _commit(catalog, result, tally, total)
+    for result in pool.run([[gap] for gap in lost]):
+        if isinstance(result, Lost):
+            (gap,) = result.job
+            failure = NotFilled(gap.row.source_key, gap.targets, result.reason)
+            result = Filled(sources=1, shard_id="", rows=(), failures=(failure,))
+        _commit(catalog, result, tally, total)
+
+
+def _commit(catalog: Catalog, filled: Filled, tally: BackfillTally, total: int) -> None:
+    catalog.commit_shard(filled.shard_id, filled.rows)
+    tally.add(filled)
+    tally.done += filled.sources
+    progress.report(Progress(step="convert", done=tally.done, total=total))

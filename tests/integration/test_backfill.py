@@ -1,0 +1,116 @@
+"""Targets that are missing: from the source where it is unchanged, else from its restoration."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rescaling_core.errors import UsageError
+from tasks import backfilling
+from tasks.backfill import FROM_RESTORED, Backfiller, BackfillJob
+from tasks.backfilling import BackfillTally
+from tasks.inspection import Check, Inspector
+from tasks.planning import PlanOptions, build_plan
+from tests.command import Refold
+from tests.small_archive import HerePool, SmallArchive, copied, small_archive
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("template")
+    small_archive(str(root), root, 3)
+    return root
+
+
+@pytest.fixture
+def made(template: Path, tmp_path: Path) -> SmallArchive:
+    return copied(template, tmp_path)
+
+
+def _backfill(made: SmallArchive, *targets: str, source: str | None) -> BackfillTally:
+    plan = build_plan(PlanOptions(targets=targets))
+    catalog = backfilling.open_archive.fn(made.archive_url)
+    job = BackfillJob(
+        source_url=source, archive_url=made.archive_url, plan=plan, run_id="backfill-1"
+    )
+    gaps = backfilling.find_gaps.fn(catalog, plan)
+    tally = BackfillTally()
+    pool = HerePool(Backfiller(job).fill)
+    for number, wave in enumerate(backfilling.waves_of(gaps), 1):
+        backfilling.backfill_wave.fn(number, wave, pool, catalog, tally, len(gaps))  # type: ignore[arg-type]
+    checks = [Check(row, restore=True) for row in made.rows() if row.state == "archived"]
+    assert Inspector(made.archive_url).inspect(checks) == []
+    return tally
+
+
+def test_previews_come_from_unchanged_sources_else_from_restored_images(
+    made: SmallArchive,
+) -> None:
+    same, changed, gone = (row.source_key for row in made.rows())
+    made.source.put(changed, made.source.get(changed) + b"touched")
+    made.source.delete(gone)
+    before = made.rows()
+    tally = _backfill(made, "long-edge=16", source=made.source_url)
+    assert (tally.from_sources, tally.from_restored, tally.failures) == (1, 2, [])
+    previews = {row.source_key: row for row in made.rows() if row.target == "long-edge=16"}
+    assert previews[same].reason is None
+    assert previews[changed].reason == previews[gone].reason == FROM_RESTORED
+    for row in before:
+        preview = previews[row.source_key]
+        assert (preview.source_etag, preview.source_sha256) == (row.source_etag, row.source_sha256)
+    assert [row for row in made.rows() if row.target == "x2"] == before
+    version = made.catalog.version
+    again = _backfill(made, "long-edge=16", source=made.source_url)
+    assert (again.done, made.catalog.version) == (0, version)
+
+
+def test_what_can_be_restored_is_made_from_sources_only(made: SmallArchive) -> None:
+    first, *_ = (row.source_key for row in made.rows())
+    made.source.delete(first)
+    tally = _backfill(made, "x4", source=made.source_url)
+    assert [failure.source_key for failure in tally.failures] == [first]
+    assert "the unchanged source is gone" in tally.failures[0].reason
+    done = [row for row in made.rows() if row.target == "x4"]
+    assert len(done) == 2
+    assert all(row.reason is None or row.state == "kept" for row in done)
+
+
+def test_a_preview_is_not_made_from_a_damaged_rendition(made: SmallArchive) -> None:
+    row = made.rows()[0]
+    sound = made.archive.get(row.lr_key or "")
+    made.archive.put(row.lr_key or "", sound[:-1] + b"\0")
+    plan = build_plan(PlanOptions(targets=("long-edge=16",)))
+    job = BackfillJob(source_url=None, archive_url=made.archive_url, plan=plan, run_id="b")
+    gaps = backfilling.find_gaps.fn(made.catalog, plan)
+    filled = Backfiller(job).fill(gaps)
+    assert [failure.source_key for failure in filled.failures] == [row.source_key]
+    assert len(filled.rows) == 2
+
+
+def test_the_source_is_the_one_of_the_last_archive_run(made: SmallArchive, tmp_path: Path) -> None:
+    made.run("x2", run_id="run-2")
+    find = backfilling.find_source.fn
+    assert find(made.catalog, None) == made.source_url
+    assert find(made.catalog, str(tmp_path)) == str(tmp_path)
+    with pytest.raises(UsageError, match="no such folder"):
+        find(made.catalog, str(tmp_path / "nowhere"))
+    shutil.rmtree(tmp_path / "photos")
+    assert find(made.catalog, None) is None
+
+
+def test_previews_are_made_on_s3(tmp_path: Path, moto_url: str) -> None:
+    made = small_archive(moto_url, tmp_path, 1)
+    assert _backfill(made, "long-edge=16", source=made.source_url).from_sources == 1
+
+
+@pytest.mark.slow
+def test_the_command_fills_gaps(made: SmallArchive, refold: Refold) -> None:
+    made.run("x2", run_id="run-2")
+    gone = made.rows()[0].source_key
+    made.source.delete(gone)
+    ran = refold("backfill", made.archive_url, "--target", "long-edge=16", "--json")
+    assert ran.code == 0, ran.err
+    assert (ran.json["from_sources"], ran.json["from_restored"]) == (2, 1)
+    assert ran.json["source"] == made.source_url
