@@ -128,6 +128,13 @@ def test_an_unknown_preset_and_two_plans_are_refused() -> None:
         build_plan(PlanOptions(preset="balanced", plan_toml=PLAN))
 
 
+def test_the_documented_example_is_a_valid_plan() -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
+    plan = read_plan(example, name="docs")
+    assert plan.target_names == ("x2", "long-edge=256")
+    assert len(plan.targets[0].candidates) == 3
+
+
 @pytest.mark.parametrize(
     "section", [PlanSection, TargetSection, FloorSection, CandidateSection, ResidualSection]
 )
