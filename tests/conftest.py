@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+# Read when torch is first imported: small networks lose more by sharing cores than they gain.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Read when Prefect is first imported.
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
