@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -68,7 +69,7 @@ class LocalStore(Store):
                 continue
             if name.endswith("/"):
                 yield from self._walk(folder / real_name, key, prefix, above | {here})
-            elif key.startswith(prefix) and (found := _look_up(folder / real_name, key)):
+            elif key.startswith(prefix) and (found := _look_up(f"{folder}/{real_name}", key)):
                 yield found
 
     def _names(self, folder: Path) -> Iterator[tuple[str, str]]:
@@ -77,19 +78,15 @@ class LocalStore(Store):
             for entry in entries:
                 if _UNFINISHED.fullmatch(entry.name):
                     continue
-                if any(ord(letter) in _ENCODED for letter in entry.name):
-                    raise StorageError(
-                        f"{folder / entry.name}: its name holds characters U+EF80 to U+EFFF, "
-                        "which stand for undecodable bytes here; rename it"
-                    )
-                name = entry.name.translate(_UNDECODED)
+                name = entry.name
+                if not name.isascii():
+                    name = _key_part(folder, name)
                 yield (f"{name}/" if entry.is_dir() else name), entry.name
 
     def info(self, key: str) -> ObjectInfo:
         """See `Store.info`."""
         path = self._path(key)
-        with _naming(f"look up {key} in {self.url}"):
-            found = _look_up(path, key)
+        found = _look_up(path, key)
         if found is None:
             raise ObjectNotFoundError(f"{self.url}: no object {key}")
         return found
@@ -170,13 +167,25 @@ def _unstorable(part: str) -> str | None:
     return None
 
 
-def _look_up(path: Path, key: str) -> ObjectInfo | None:
+def _key_part(folder: Path, name: str) -> str:
+    """A file name as a part of a key."""
+    if any(ord(letter) in _ENCODED for letter in name):
+        raise StorageError(
+            f"{folder / name}: its name holds characters U+EF80 to U+EFFF, which stand for "
+            "undecodable bytes here; rename it"
+        )
+    return name.translate(_UNDECODED)
+
+
+def _look_up(path: Path | str, key: str) -> ObjectInfo | None:
     """The object, or None where there is no regular file (any more)."""
     try:
-        status = path.stat()
+        status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    if not path.is_file():
+    except OSError as error:
+        raise StorageError(f"cannot look up {path}: {error.strerror or error}") from error
+    if not stat.S_ISREG(status.st_mode):
         return None
     etag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
     modified = datetime.fromtimestamp(status.st_mtime, UTC)

@@ -40,6 +40,7 @@ def ceph_root() -> Path:
             shutil.rmtree(root, ignore_errors=True)
             for package in _download():
                 _run("dpkg", "--extract", str(package), str(root))
+            shutil.rmtree(CACHE / "archives")
             complete.touch()
     return root
 
