@@ -153,7 +153,8 @@ class Backfiller:
         else:
             digest = hashlib.sha256(outcome.lr_data).hexdigest()
             key = rendition_key(plan.target.name, source.key, digest, outcome.extension)
-            self._archive.put_new(key, outcome.lr_data)
+            if not self._archive.put_new(key, outcome.lr_data):
+                self._archive.put(key, outcome.lr_data)  # young again: `maintain` lets it be
             row = record.archived(outcome, key, digest)
             if record.data is None:
                 row = replace(row, reason=FROM_RESTORED)

@@ -103,7 +103,9 @@ class ShardConverter:
         digest = hashlib.sha256(outcome.lr_data).hexdigest()
         key = rendition_key(plan.target.name, record.source_ref.key, digest, outcome.extension)
         try:
-            self._archive.put_new(key, outcome.lr_data)
+            if not self._archive.put_new(key, outcome.lr_data):
+                # A killed run left it: written again it is young, and `maintain` lets it be.
+                self._archive.put(key, outcome.lr_data)
         except UnstorableKeyError as error:
             return record.kept(plan.target.name, str(error), outcome.metadata)
         return record.archived(outcome, key, digest)

@@ -27,7 +27,9 @@ SCHEMA: Final = pa.schema(
 )
 """Key relative to the archive, bytes, when it was written (1970 where the store does not say)."""
 
-_UNKNOWN: Final = datetime.fromtimestamp(0, UTC)
+UNKNOWN: Final = datetime.fromtimestamp(0, UTC)
+"""Of an object whose store does not say when it was written."""
+
 _BATCH_ROWS: Final = 65_536
 
 
@@ -73,6 +75,6 @@ def _batch(infos: tuple[ObjectInfo, ...]) -> pa.RecordBatch:
     columns = [
         [info.key for info in infos],
         [info.size for info in infos],
-        [info.modified or _UNKNOWN for info in infos],
+        [info.modified or UNKNOWN for info in infos],
     ]
     return pa.record_batch(columns, schema=SCHEMA)

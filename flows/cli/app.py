@@ -49,6 +49,7 @@ def _register() -> None:
         backfill,
         catalog,
         evaluate,
+        maintain,
         models,
         plan,
         rebuild,
@@ -63,6 +64,7 @@ def _register() -> None:
     app.command("rebuild")(rebuild.rebuild)
     app.command("scrub")(scrub.scrub)
     app.command("backfill")(backfill.backfill)
+    app.command("maintain")(maintain.maintain)
     app.command("ls")(catalog.ls)
     app.command("show")(catalog.show)
     app.command("evaluate")(evaluate.evaluate)

@@ -78,6 +78,11 @@ class Catalog:
         return self._renditions.exists()
 
     @property
+    def tables(self) -> tuple[CatalogTable, ...]:
+        """What the catalog is made of, for its upkeep."""
+        return self._renditions, self._runs
+
+    @property
     def version(self) -> int:
         """Number of the newest commit to `renditions`."""
         return int(self._renditions.current().version())

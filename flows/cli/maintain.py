@@ -1,0 +1,40 @@
+"""`refold maintain`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from flows.cli.console import Json, Verbose, out, print_json, progress_bar
+from tasks.gallery import size_text
+
+
+def maintain(
+    archive: Annotated[str, typer.Argument(help="URL or path of the archive.")],
+    grace: Annotated[str, typer.Option(help="What is younger stays: 36h, 7d, 2w.")] = "7d",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed.")] = False,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Remove LR objects that no row names, and compact the catalog of ARCHIVE."""
+    from tasks.catalog import open_catalog
+    from tasks.maintenance import parse_grace
+    from tasks.storage import open_store
+
+    parse_grace(grace)  # the flow does so too; here it answers before Prefect is up
+    open_catalog(open_store(archive), create=False)
+    from flows.maintain import maintain as flow
+
+    with progress_bar("maintain"):
+        result = flow(archive=archive, grace=grace, dry_run=dry_run)
+    if json:
+        print_json(asdict(result) | {"dry_run": dry_run})
+        return
+    verb = "would be removed" if dry_run else "removed"
+    out.print(
+        f"{result.removed_objects} LR objects ({size_text(result.removed_bytes)}) and "
+        f"{result.tables.files_removed} files of the catalog {verb}; the tables are made of "
+        f"{result.tables.files_after} files, before of {result.tables.files_before}"
+    )

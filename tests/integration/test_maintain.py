@@ -1,0 +1,104 @@
+"""Garbage goes after its grace period; what a row names never does."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rescaling_core.errors import UsageError
+from tasks import maintenance
+from tasks.catalog import open_catalog
+from tasks.catalog.upkeep import keep_up
+from tasks.maintenance import Removed, parse_age, parse_grace
+from tasks.storage import open_store
+from tests.small_archive import SmallArchive, small_archive
+
+WEEK = timedelta(days=7)
+
+
+def _clean(made: SmallArchive, before: datetime, *, dry_run: bool = False) -> Removed:
+    keys = maintenance.find_garbage.fn(made.archive, made.catalog, before)
+    return maintenance.remove_garbage.fn(made.archive, keys, before, dry_run=dry_run)
+
+
+def _keys(made: SmallArchive) -> set[str]:
+    return {info.key for info in made.archive.list("renditions/")}
+
+
+def test_only_old_objects_that_no_row_names_are_removed(tmp_path: Path) -> None:
+    made = small_archive(str(tmp_path), tmp_path, 2)
+    first = made.rows()[0]
+    made.source.put(first.source_key, made.source.get(first.source_key) + b"touched")
+    made.run("x2", run_id="run-2")
+    made.archive.put("renditions/x2/a/young.png", b"a run is about to commit this")
+    made.archive.put("renditions/x2/a/old.png", b"a killed run left this")
+    month_ago = (datetime.now(UTC) - timedelta(days=30)).timestamp()
+    for key in _keys(made) - {"renditions/x2/a/young.png"}:  # those that rows name are old too
+        os.utime(tmp_path / "archive" / key, (month_ago, month_ago))
+    before = maintenance.cutoff(WEEK)
+    garbage = {first.lr_key, "renditions/x2/a/old.png"}
+    all_keys = _keys(made)
+
+    size = (first.lr_bytes or 0) + len(b"a killed run left this")
+    assert _clean(made, before, dry_run=True) == Removed(2, size)
+    assert _keys(made) == all_keys
+    assert _clean(made, before) == Removed(2, size)
+    assert _keys(made) == all_keys - garbage
+    assert {row.lr_key for row in made.rows()} <= _keys(made)
+    assert _clean(made, before) == Removed(0, 0)
+
+
+def test_what_was_written_again_meanwhile_stays(tmp_path: Path) -> None:
+    made = small_archive(str(tmp_path), tmp_path, 1)
+    made.archive.put("renditions/x2/a/old.png", b"left")
+    os.utime(tmp_path / "archive/renditions/x2/a/old.png", (1e9, 1e9))
+    before = maintenance.cutoff(WEEK)
+    keys = maintenance.find_garbage.fn(made.archive, made.catalog, before)
+    made.archive.put(keys[0], b"left")
+    assert maintenance.remove_garbage.fn(made.archive, keys, before) == Removed(0, 0)
+
+
+def test_a_catalog_that_names_nothing_is_not_taken_at_its_word(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path))
+    store.put("renditions/x2/a/b.png", b"precious")
+    catalog = open_catalog(store)
+    with pytest.raises(UsageError, match="refold rebuild"):
+        maintenance.find_garbage.fn(store, catalog, datetime.now(UTC))
+
+
+def test_tables_are_compacted_and_keep_their_rows(tmp_path: Path) -> None:
+    made = small_archive(str(tmp_path), tmp_path, 1)
+    for target in ("long-edge=8", "long-edge=16", "long-edge=24"):
+        made.run(target)
+    rows = made.rows()
+    counted = keep_up(made.catalog, WEEK, dry_run=True)
+    assert counted.files_after == counted.files_before > 2
+    done = keep_up(made.catalog, WEEK)
+    assert done.files_after < done.files_before
+    assert done.files_removed == 0  # all are younger than a week
+    assert made.rows() == rows
+    assert keep_up(made.catalog, timedelta(0)).files_removed > 0
+    assert made.rows() == rows
+
+
+def test_objects_on_s3_have_an_age(tmp_path: Path, moto_url: str) -> None:
+    made = small_archive(moto_url, tmp_path, 1)
+    made.archive.put("renditions/x2/a/left.png", b"left")
+    assert _clean(made, maintenance.cutoff(WEEK)) == Removed(0, 0)
+    assert _clean(made, datetime.now(UTC) + timedelta(hours=1)) == Removed(1, 4)
+    assert keep_up(made.catalog, WEEK).files_removed == 0
+    assert len(made.rows()) == 1
+
+
+def test_ages_are_hours_days_and_weeks() -> None:
+    assert parse_age("36h") == timedelta(hours=36)
+    assert parse_age("2w") == timedelta(days=14)
+    for wrong in ("7", "d", "-1d", "1.5d", "7 d", ""):
+        with pytest.raises(UsageError, match="age"):
+            parse_age(wrong)
+    assert parse_grace("1h") == timedelta(hours=1)
+    with pytest.raises(UsageError, match="at least 1h"):
+        parse_grace("0d")
