@@ -14,6 +14,7 @@ from tasks.archiving import Pending, RunTally
 from tasks.catalog import Catalog, open_catalog
 from tasks.cluster import ray_session, worker_pool, worker_slots
 from tasks.conversion import ConversionJob, ShardConverter
+from tasks.inventory import EVERYTHING, Selection
 from tasks.planning import PlanOptions, build_plan
 
 
@@ -56,6 +57,7 @@ def archive(
     archive: str,
     options: PlanOptions | None = None,
     dry_run: bool = False,
+    selection: Selection = EVERYTHING,
 ) -> RunSummary | DryRun:
     """Convert what is new or changed since the last run.
 
@@ -66,6 +68,7 @@ def archive(
         archive: URL or path of the archive.
         options: Targets, rescalers, codec, quality, floor; by default x2 as PNG.
         dry_run: Say what would be done and do nothing.
+        selection: Which sources; by default all that are new or changed.
 
     Raises:
         UsageError: A wrong URL, plan or target. Nothing was started.
@@ -75,15 +78,15 @@ def archive(
     plan = build_plan(options or PlanOptions())
     if dry_run:
         collection, catalog = archiving.open_for_reading(source, archive)
-        return _dry_run(plan, archiving.find_pending(collection, catalog, plan))
+        return _dry_run(plan, archiving.find_pending(collection, catalog, plan, selection))
     collection, store = archiving.open_for_writing(source, archive)
     catalog = open_catalog(store)
-    pending = archiving.find_pending(collection, catalog, plan)
+    pending = archiving.find_pending(collection, catalog, plan, selection)
     job = ConversionJob(
         source_url=source, archive_url=archive, plan=plan, run_id=archiving.new_run_id()
     )
     tally = _convert(job, pending, catalog) if pending.count else RunTally()
-    archiving.record_run(catalog, job, pending, tally, started_at)
+    archiving.record_run(catalog, job, pending, tally, started_at, selection)
     archiving.publish_summary(job.run_id, tally, pending, catalog)
     return _summary(job, pending, tally, time.monotonic() - started)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,11 +20,12 @@ from prefect.cache_policies import NO_CACHE
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import ArchivePlan
 from tasks import progress
-from tasks.catalog import Catalog, CatalogRow, RunRecord
+from tasks.catalog import Catalog, CatalogRow, State
 from tasks.cluster import Lost, WorkerPool
-from tasks.conversion import SOFTWARE, ConversionJob, ShardResult, killer_rows
-from tasks.inventory import scan
+from tasks.conversion import ConversionJob, ShardResult, killer_rows
+from tasks.inventory import EVERYTHING, Selection, scan
 from tasks.progress import Progress
+from tasks.runs import Counts, JobRun, write_run
 from tasks.shards import Shard, plan_shards
 from tasks.storage import StorageError, Store, open_store
 
@@ -143,15 +143,18 @@ def _comparable(url: str) -> str:
 
 
 @task(name="find pending", cache_policy=NO_CACHE)
-def find_pending(source: Store, catalog: Catalog, plan: ArchivePlan) -> Pending:
+def find_pending(
+    source: Store, catalog: Catalog, plan: ArchivePlan, selection: Selection = EVERYTHING
+) -> Pending:
     """List the collection and keep what the catalog does not have for the targets of `plan`."""
+    retry: tuple[State, ...] = ("quarantined",) if selection.retry_quarantined else ()
     listed = 0
     pending: list[pa.RecordBatch] = []
     known = catalog.exists()
-    for batch in scan(source):
+    for batch in scan(source, include=selection.include, exclude=selection.exclude):
         listed += batch.num_rows
         progress.report(Progress(step="scan", done=listed, total=None))
-        pending.append(catalog.pending(batch, plan.target_names) if known else batch)
+        pending.append(catalog.pending(batch, plan.target_names, retry=retry) if known else batch)
     return Pending(batches=tuple(pending), listed=listed)
 
 
@@ -251,25 +254,21 @@ def record_run(
     pending: Pending,
     tally: RunTally,
     started_at: datetime,
+    selection: Selection = EVERYTHING,
 ) -> None:
     """Write what a run did into the catalog's table of runs."""
-    catalog.record_run(
-        RunRecord(
-            run_id=job.run_id,
-            job="archive",
-            started_at=started_at,
-            finished_at=datetime.now(UTC),
-            software=SOFTWARE,
-            listed=pending.listed,
-            archived=tally.archived,
-            kept=tally.kept,
-            quarantined=tally.quarantined,
-            unchanged=pending.unchanged,
-            source_bytes=tally.source_bytes,
-            stored_bytes=tally.stored_bytes,
-            parameters_json=json.dumps({"source": job.source_url, "plan": asdict(job.plan)}),
-        )
+    asked = {"source": job.source_url, "plan": asdict(job.plan), "selection": asdict(selection)}
+    run = JobRun(job="archive", run_id=job.run_id, parameters=asked, started_at=started_at)
+    counts = Counts(
+        listed=pending.listed,
+        archived=tally.archived,
+        kept=tally.kept,
+        quarantined=tally.quarantined,
+        unchanged=pending.unchanged,
+        source_bytes=tally.source_bytes,
+        stored_bytes=tally.stored_bytes,
     )
+    write_run(catalog, run, counts)
 
 
 @task(name="publish summary", cache_policy=NO_CACHE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,21 @@ SCHEMA: Final = pa.schema(
     ]
 )
 """Of a batch: key relative to the collection, bytes, the store's change mark."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which sources of a collection a run is about."""
+
+    include: tuple[str, ...] = ()
+    """Globs (`*` crosses `/`): a key is taken if it matches one, or if there is none."""
+    exclude: tuple[str, ...] = ()
+    """Globs: a key that matches one is passed over."""
+    retry_quarantined: bool = False
+    """Whether sources in quarantine are tried again though they did not change."""
+
+
+EVERYTHING: Final = Selection()
 
 BATCH_ROWS: Final = 65_536
 """Keys held at once: about 10 MiB."""

@@ -41,6 +41,11 @@ class JobRun:
 @task(name="record run", cache_policy=NO_CACHE)
 def record_job(catalog: Catalog, run: JobRun, counts: Counts) -> None:
     """Write what a run did into the catalog's table of runs."""
+    write_run(catalog, run, counts)
+
+
+def write_run(catalog: Catalog, run: JobRun, counts: Counts) -> None:
+    """As `record_job`, for jobs with a task of their own for it."""
     catalog.record_run(
         RunRecord(
             run_id=run.run_id,

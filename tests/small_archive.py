@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
-from tasks.archiving import shards_of
+from tasks.archiving import find_pending, shards_of
 from tasks.catalog import Catalog, CatalogRow, open_catalog
 from tasks.conversion import ConversionJob, ShardConverter
+from tasks.inventory import EVERYTHING, Selection
 from tasks.planning import PlanOptions, build_plan
 from tasks.runs import Counts, JobRun, record_job
 from tasks.storage import Store, open_store
@@ -51,18 +52,23 @@ class SmallArchive:
     def rows(self) -> list[CatalogRow]:
         return list(self.catalog.rows())
 
-    def run(self, *targets: str, run_id: str = "run-1", codec: str = "png") -> None:
+    def run(
+        self,
+        *targets: str,
+        run_id: str = "run-1",
+        selection: Selection = EVERYTHING,
+        max_pixels: int = 10**6,
+    ) -> None:
         """What `refold archive` does, in this process."""
-        from tasks.archiving import find_pending
-
-        plan = build_plan(PlanOptions(targets=targets, codec=codec))
+        plan = build_plan(PlanOptions(targets=targets, max_pixels=max_pixels))
         job = ConversionJob(
             source_url=self.source_url, archive_url=self.archive_url, plan=plan, run_id=run_id
         )
         catalog = open_catalog(self.archive)
         torch.set_num_threads(1)  # more would only wait for each other on images this small
         converter = ShardConverter(job)
-        for shard in shards_of(find_pending.fn(self.source, catalog, plan), plan, 1):
+        pending = find_pending.fn(self.source, catalog, plan, selection)
+        for shard in shards_of(pending, plan, 1):
             catalog.commit_shard(shard.shard_id, converter.convert(shard).rows)
         run = JobRun(job="archive", run_id=run_id, parameters={"source": self.source_url})
         record_job.fn(catalog, run, Counts())

@@ -41,11 +41,19 @@ def archive(
     max_pixels: Annotated[
         int | None, typer.Option(help="Sources with more pixels go to quarantine.")
     ] = None,
+    include: Annotated[
+        list[str] | None, typer.Option(help="Only keys that match a glob (* crosses /).")
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="No keys that match a glob.")] = None,
+    retry_quarantined: Annotated[
+        bool, typer.Option("--retry-quarantined", help="Try those in quarantine again.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Convert what is new or changed in SOURCE into renditions in ARCHIVE."""
+    from tasks.inventory import Selection
     from tasks.planning import PlanOptions, build_plan  # imports torch
     from tasks.storage import open_store
 
@@ -65,6 +73,11 @@ def archive(
         floor=tuple(floor or ()),
         **({} if max_pixels is None else {"max_pixels": max_pixels}),
     )
+    selection = Selection(
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
+        retry_quarantined=retry_quarantined,
+    )
     # The flow checks these as well; here they answer before Prefect and Ray are up.
     build_plan(options)
     open_store(source).require_root()
@@ -72,7 +85,9 @@ def archive(
     from flows.archive import archive as flow
 
     with progress_bar("archive"):
-        result = flow(source=source, archive=archive, options=options, dry_run=dry_run)
+        result = flow(
+            source=source, archive=archive, options=options, dry_run=dry_run, selection=selection
+        )
     record = asdict(result)
     if json:
         print_json(record)
