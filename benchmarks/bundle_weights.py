@@ -35,6 +35,7 @@ def bundle(
     codec: Annotated[str, typer.Option()] = "png",
     quality: Annotated[list[int] | None, typer.Option()] = None,
     scale: Annotated[list[float] | None, typer.Option()] = None,
+    only: Annotated[list[str] | None, typer.Option("--set")] = None,
     notes: Annotated[str, typer.Option()] = "",
 ) -> None:
     """Write `<id>.safetensors` and `<id>.json`."""
@@ -47,7 +48,12 @@ def bundle(
     )
     path = zoo.WEIGHTS_DIR / f"{recipe.id}.safetensors"
     zoo.save(path, rescaler, card, dtype=torch.float16)
-    rows = measure(recipe.id, sets_dir, codec, quality or [], scale or [])
+    specs = codec_specs(codec, quality or [])
+    rows = [
+        row
+        for benchmark in list_sets(sets_dir, only or ())
+        for row in evaluate_set(sets_dir, benchmark, recipe.id, scale or (), specs)
+    ]
     metrics = {title(row, rows): figures(row) for row in rows}
     described = zoo.describe(
         rescaler,
@@ -77,18 +83,6 @@ def read_run(recipe: Recipe, run: Path) -> tuple[Rescaler, dict[str, object]]:
         "start": recipe.start,
     }
     return rescaler.eval().requires_grad_(requires_grad=False), facts
-
-
-def measure(
-    model_id: str, sets_dir: str, codec: str, qualities: list[int], scales: list[float]
-) -> list[EvaluationRow]:
-    """All sets, as `refold evaluate` measures them."""
-    specs = codec_specs(codec, qualities)
-    return [
-        row
-        for benchmark in list_sets(sets_dir)
-        for row in evaluate_set(sets_dir, benchmark, model_id, scales, specs)
-    ]
 
 
 def title(row: EvaluationRow, rows: list[EvaluationRow]) -> str:
