@@ -45,9 +45,7 @@ def _source() -> bytes:
 
 DATA = _source()
 PHOTO = decode_photo(DATA)
-REF = SourceRef(
-    key="a/b c.png", etag="1", size=len(DATA), sha256=hashlib.sha256(DATA).hexdigest()
-)
+REF = SourceRef(key="a/b c.png", etag="1", size=len(DATA), sha256=hashlib.sha256(DATA).hexdigest())
 
 
 def _convert(
@@ -57,9 +55,7 @@ def _convert(
     source: SourceRef = REF,
     photo: Photo = PHOTO,
 ) -> Rendition | Kept:
-    plan = TargetPlan(
-        target=Target.parse(target), candidates=candidates, floor=floor or Floor()
-    )
+    plan = TargetPlan(target=Target.parse(target), candidates=candidates, floor=floor or Floor())
     return convert(photo, source, plan, models, software="test")
 
 
