@@ -127,7 +127,7 @@ def output_names(source_keys: Iterable[str], exact: Collection[str] = ()) -> Map
     PNG, since a restoration is to be kept as it was checked. Two sources never share a name:
     `a.jpg` becomes `a.jpg.png`, or `a.jpg.restored.png` where that is a source too.
     """
-    keys = list(source_keys)
+    keys = sorted(source_keys)
     taken = {key for key in keys if key in exact or key.lower().endswith(RESTORED_EXTENSION)}
     names: dict[str, str] = {}
     for key in keys:
@@ -136,6 +136,7 @@ def output_names(source_keys: Iterable[str], exact: Collection[str] = ()) -> Map
             name = key + RESTORED_EXTENSION
             while name in taken:
                 name = f"{name.removesuffix(RESTORED_EXTENSION)}.restored{RESTORED_EXTENSION}"
+            taken.add(name)
         names[key] = name
     return names
 
