@@ -19,7 +19,7 @@ from prefect.cache_policies import NO_CACHE
 
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import ArchivePlan
-from tasks import progress
+from tasks import progress, waves
 from tasks.catalog import Catalog, CatalogRow, State
 from tasks.cluster import Lost, WorkerPool
 from tasks.conversion import ConversionJob, ShardResult, killer_rows
@@ -28,9 +28,6 @@ from tasks.progress import Progress
 from tasks.runs import Counts, JobRun, write_run
 from tasks.shards import Shard, plan_shards
 from tasks.storage import StorageError, Store, open_store
-
-MAX_WAVES = 50
-"""Prefect sees waves of shards: its server is slow beyond about a hundred task runs a flow."""
 
 MAX_QUARANTINE_LISTED = 500
 """Rows of the quarantine artifact; the catalog has them all."""
@@ -172,10 +169,8 @@ def shards_of(pending: Pending, plan: ArchivePlan, workers: int) -> tuple[Shard,
 
 
 def waves_of(shards: Sequence[Shard], workers: int) -> Iterator[Sequence[Shard]]:
-    """Cut the shards of a run into at most `MAX_WAVES`, none too small to keep workers busy."""
-    step = max(workers * SHARDS_PER_WORKER, ceil(len(shards) / MAX_WAVES))
-    for start in range(0, len(shards), step):
-        yield shards[start : start + step]
+    """Cut the shards of a run into waves, none too small to keep the workers busy."""
+    return waves.waves_of(shards, at_least=workers * SHARDS_PER_WORKER)
 
 
 @task(

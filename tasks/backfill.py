@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import torch
 
 from rescaling_core.convert import Kept, SourceRef, convert
 from rescaling_core.errors import RefoldError, RestorationMismatchError
@@ -17,7 +14,7 @@ from rescaling_core.plan import ArchivePlan, TargetPlan
 from rescaling_core.restore import restore
 from tasks.catalog import CatalogRow
 from tasks.conversion import SOFTWARE, rendition_key
-from tasks.models import load_model
+from tasks.models import load_model, use_share_of_cpus
 from tasks.rows import RowWriter
 from tasks.shards import Shard, SourceObject
 from tasks.storage import ObjectNotFoundError, StorageError, open_store
@@ -75,8 +72,7 @@ class Backfiller:
         self._archive = open_store(job.archive_url)
         self._source = None if job.source_url is None else open_store(job.source_url)
         self._plans = {plan.target.name: plan for plan in job.plan.targets}
-        if cpus := os.environ.get("OMP_NUM_THREADS"):  # Ray sets it to the worker's share
-            torch.set_num_threads(max(1, int(cpus)))
+        use_share_of_cpus()
 
     def fill(self, gaps: Sequence[Gap]) -> Filled:
         """Make what some sources lack.

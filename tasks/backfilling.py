@@ -6,15 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from math import ceil
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import ArchivePlan
-from tasks import progress
-from tasks.archiving import MAX_WAVES
+from tasks import progress, waves
 from tasks.backfill import Filled, Gap, NotFilled
 from tasks.catalog import Catalog, CatalogRow, open_catalog
 from tasks.cluster import Lost, WorkerPool
@@ -116,10 +114,8 @@ def gap_of(rows: Sequence[CatalogRow], targets: Sequence[str]) -> Gap | None:
 
 
 def waves_of(gaps: Sequence[Gap]) -> Iterator[Sequence[Gap]]:
-    """Cut the gaps of a run into at most `MAX_WAVES`."""
-    step = max(4 * BATCH, ceil(len(gaps) / MAX_WAVES))
-    for start in range(0, len(gaps), step):
-        yield gaps[start : start + step]
+    """Cut the gaps of a run into waves."""
+    return waves.waves_of(gaps, at_least=4 * BATCH)
 
 
 @task(name="backfill wave", task_run_name="backfill wave {number}", cache_policy=NO_CACHE)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -11,15 +10,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
-import torch
-
 from rescaling_core import __version__
 from rescaling_core.convert import Kept, convert
 from rescaling_core.errors import PhotoError, UnsupportedImageError
 from rescaling_core.photo import Photo, decode_photo
 from rescaling_core.plan import ArchivePlan, TargetPlan
 from tasks.catalog import CatalogRow
-from tasks.models import load_model
+from tasks.models import load_model, use_share_of_cpus
 from tasks.rows import RowWriter
 from tasks.shards import Shard, SourceObject
 from tasks.storage import Store, UnstorableKeyError, open_store
@@ -56,8 +53,7 @@ class ShardConverter:
         self._job = job
         self._source = open_store(job.source_url)
         self._archive = open_store(job.archive_url)
-        if cpus := os.environ.get("OMP_NUM_THREADS"):  # Ray sets it to the worker's share
-            torch.set_num_threads(max(1, int(cpus)))
+        use_share_of_cpus()
 
     def convert(self, shard: Shard) -> ShardResult:
         """Convert every source of a shard and write the LR objects.

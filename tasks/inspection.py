@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
 from rescaling_core.errors import MetadataError, RefoldError
 from rescaling_core.metadata import RestorationMetadata, read_metadata
 from rescaling_core.restore import restore, restore_source_file
 from tasks.catalog import CatalogRow
-from tasks.models import load_model
+from tasks.models import load_model, use_share_of_cpus
 from tasks.rows import described
 from tasks.storage import ObjectNotFoundError, Store, open_store
 
@@ -52,8 +49,7 @@ class Inspector:
 
     def __init__(self, archive_url: str) -> None:
         self._archive = open_store(archive_url)
-        if cpus := os.environ.get("OMP_NUM_THREADS"):  # Ray sets it to the worker's share
-            torch.set_num_threads(max(1, int(cpus)))
+        use_share_of_cpus()
 
     def inspect(self, checks: Sequence[Check]) -> list[Finding]:
         """Check some renditions; give back those that are not as they should be.

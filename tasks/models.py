@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 
 import torch
@@ -21,3 +22,9 @@ def load_model(rescaler: str) -> LoadedRescaler:
     if torch.cuda.is_available():
         loaded.rescaler.cuda()
     return loaded
+
+
+def use_share_of_cpus() -> None:
+    """Let torch use as many threads as Ray gave this worker CPUs, which Ray states here."""
+    if cpus := os.environ.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(max(1, int(cpus)))

@@ -7,15 +7,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from math import ceil
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from rescaling_core.errors import MetadataError, UsageError
 from rescaling_core.metadata import read_metadata
-from tasks import progress
-from tasks.archiving import MAX_WAVES
+from tasks import progress, waves
 from tasks.catalog import Catalog, CatalogRow
 from tasks.catalog.query import any_of
 from tasks.conversion import rendition_key
@@ -80,10 +78,8 @@ def find_lr_objects(archive: Store) -> list[str]:
 
 
 def waves_of(keys: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Cut the objects of a run into at most `MAX_WAVES`."""
-    step = max(COMMIT_ROWS, ceil(len(keys) / MAX_WAVES))
-    for start in range(0, len(keys), step):
-        yield keys[start : start + step]
+    """Cut the objects of a run into waves."""
+    return waves.waves_of(keys, at_least=COMMIT_ROWS)
 
 
 @task(name="rebuild wave", task_run_name="rebuild wave {number}", cache_policy=NO_CACHE)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-
-import torch
 
 from rescaling_core.errors import RefoldError, RestorationMismatchError
 from rescaling_core.metadata import RestorationMetadata, read_metadata
 from rescaling_core.photo import encode_photo
 from rescaling_core.plan import TRANSCODE
 from rescaling_core.restore import restore, restore_source_file
-from tasks.models import load_model
+from tasks.models import load_model, use_share_of_cpus
 from tasks.storage import Store, open_store
 
 RESTORED_FORMAT = "PNG"
@@ -68,8 +65,7 @@ class Restorer:
         self._overwrite = job.overwrite
         self._archive = open_store(job.archive_url)
         self._destination = open_store(job.destination_url)
-        if cpus := os.environ.get("OMP_NUM_THREADS"):  # Ray sets it to the worker's share
-            torch.set_num_threads(max(1, int(cpus)))
+        use_share_of_cpus()
 
     def restore(self, request: RestoreRequest) -> Restored | NotRestored:
         """Restore one rendition; what goes wrong with it comes back as a value."""

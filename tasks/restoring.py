@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
-from math import ceil
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import TRANSCODE, Target
-from tasks import progress
+from tasks import progress, waves
 from tasks.catalog import CatalogRow, open_catalog
 from tasks.cluster import Lost, WorkerPool
 from tasks.progress import Progress
 from tasks.restoration import NotRestored, Restored, RestoreRequest, output_names
 from tasks.storage import open_store
 
-MAX_WAVES = 50
+REQUESTS_PER_WAVE = 16
+"""At least."""
 
 
 @task(name="select renditions", cache_policy=NO_CACHE)
@@ -95,10 +95,8 @@ def open_destination(url: str) -> None:
 
 
 def waves_of(requests: Sequence[RestoreRequest]) -> Iterator[Sequence[RestoreRequest]]:
-    """Cut the requests of a run into at most `MAX_WAVES`."""
-    step = max(16, ceil(len(requests) / MAX_WAVES))
-    for start in range(0, len(requests), step):
-        yield requests[start : start + step]
+    """Cut the requests of a run into waves."""
+    return waves.waves_of(requests, at_least=REQUESTS_PER_WAVE)
 
 
 @task(name="restore wave", task_run_name="restore wave {number}", cache_policy=NO_CACHE)

@@ -6,14 +6,12 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from math import ceil
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from rescaling_core.errors import UsageError
-from tasks import progress
-from tasks.archiving import MAX_WAVES
+from tasks import progress, waves
 from tasks.catalog import Catalog, CatalogRow, open_catalog
 from tasks.catalog.query import any_of
 from tasks.cluster import Lost, WorkerPool
@@ -88,7 +86,7 @@ def waves_of(checks: Iterator[Check], total: int) -> Iterator[Sequence[Check]]:
         checks: Those of the run.
         total: Archived rows, of which they are a part.
     """
-    step = max(4 * BATCH, ceil(total / MAX_WAVES))
+    step = waves.wave_size(total, at_least=4 * BATCH)
     while wave := tuple(islice(checks, step)):
         yield wave
 

@@ -8,12 +8,9 @@ from typing import Final
 
 import typer
 
-from flows.cli.console import Verbosity, err
+from flows.cli.console import EXIT_FAILED, EXIT_USAGE, Verbosity, err
 from rescaling_core import __version__
 from rescaling_core.errors import RefoldError, UsageError
-
-EXIT_FAILED: Final = 1
-EXIT_USAGE: Final = 2
 
 # Read when Prefect and Ray are first imported, which the commands do as late as they can.
 _QUIET: Final = {

@@ -9,11 +9,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from flows.cli.console import Json, Verbose, err, out, print_json, progress_bar
+from flows.cli.console import EXIT_QUARANTINE, Json, Verbose, err, out, print_json, progress_bar
 from rescaling_core.errors import UsageError
 from tasks.gallery import size_text
-
-EXIT_QUARANTINE = 3
 
 
 def archive(

@@ -7,9 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import Json, Verbose, err, out, print_json, progress_bar
-
-EXIT_FAILED = 1
+from flows.cli.console import EXIT_FAILED, Json, Verbose, err, out, print_json, progress_bar
 
 
 def backfill(

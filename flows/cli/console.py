@@ -16,6 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tasks import progress
 from tasks.gallery import size_text
 
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_QUARANTINE: Final = 3
+
 _WIDTH_OF_A_FILE: Final = 160
 """Columns of a table that nobody's terminal limits."""
 

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.console import Json, Verbose, err, out, print_json, progress_bar
+from flows.cli.console import EXIT_FAILED, Json, Verbose, err, out, print_json, progress_bar
 from rescaling_core.errors import UsageError
 
 if TYPE_CHECKING:
     from tasks.restoration import NotRestored, Restored
-
-EXIT_FAILED = 1
 
 
 def restore(
