@@ -12,14 +12,20 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from rescaling_core import attachment, codecs
 from rescaling_core.errors import CodecError
 from rescaling_core.metadata.record import ResidualRecord
+from rescaling_core.strips import strips
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rescaling_core.arrays import U8Array
     from rescaling_core.codecs import CodecSpec
+
+I16Array = npt.NDArray[np.int16]
 
 ZERO: Final = 128
 """The level that stands for no difference."""
@@ -35,14 +41,12 @@ def difference(hr: U8Array, restored: U8Array) -> U8Array:
     Returns:
         (H, W, C), 128 where nothing is missing.
     """
-    missing = hr.astype(np.int16) - restored.astype(np.int16) + ZERO
-    return missing.clip(0, 255).astype(np.uint8)
+    return _strip_by_strip(lambda a, b: a - b + ZERO, hr, restored)
 
 
 def add(restored: U8Array, residual: U8Array) -> U8Array:
     """Add a residual to a restoration, clipped to 0-255."""
-    total = restored.astype(np.int16) + residual.astype(np.int16) - ZERO
-    return total.clip(0, 255).astype(np.uint8)
+    return _strip_by_strip(lambda a, b: a + b - ZERO, restored, residual)
 
 
 def describe(coded: bytes, spec: CodecSpec) -> ResidualRecord:
@@ -80,3 +84,16 @@ def restore_with(restored: U8Array, lr_data: bytes, record: ResidualRecord, name
     if residual.shape != restored.shape:
         raise CodecError(f"{name}: its residual is of another size than the image")
     return add(restored, residual)
+
+
+def _strip_by_strip(
+    compute: Callable[[I16Array, I16Array], I16Array], a: U8Array, b: U8Array
+) -> U8Array:
+    """Compute in 16 bits and clip, without 16-bit copies of whole images."""
+    if a.shape != b.shape:
+        raise ValueError(f"shapes differ: {a.shape} and {b.shape}")
+    result = np.empty(a.shape, np.uint8)
+    for strip in strips(a.shape):
+        wide = compute(a[strip].astype(np.int16), b[strip].astype(np.int16))
+        result[strip] = wide.clip(0, 255)
+    return result

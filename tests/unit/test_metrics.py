@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from safetensors.numpy import load_file
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from rescaling_core import metrics
+from rescaling_core import metrics, strips
 
 FIXTURES = Path(os.environ.get("REFOLD_SHARED", Path(__file__).parents[3] / "shared")) / "fixtures"
 
@@ -93,6 +93,45 @@ def test_only_what_lies_inside_the_border_counts():
     assert metrics.psnr_y(restored, reference, border=4) == inf
     assert metrics.psnr_y(restored, reference, border=3) < 60
     assert metrics.ssim_y(restored, reference, border=4) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(PAIRS, st.integers(1, 200))
+def test_figures_do_not_depend_on_how_a_large_image_is_cut(pair, pixels):
+    a, b = pair
+    b = np.clip(a + b.astype(int) // 16, 0, 255).astype(np.uint8)
+    figures = (metrics.psnr, metrics.psnr_y, metrics.ssim, metrics.ssim_y, metrics.max_abs_error)
+    whole = [measure(a, b) for measure in figures]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strips, "STRIP", pixels)
+        assert [measure(a, b) for measure in figures] == pytest.approx(whole, rel=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(2500, 1400, 3), (1400, 2500, 1), (1, 5_000_000, 1)])
+def test_a_large_image_is_measured_in_strips_of_bounded_size(shape):
+    a, b = noisy_pair(shape)
+    seen = []
+    squares = 0.0
+    for rows, columns in strips.strips(shape):
+        strip = a[rows, columns].astype(float), b[rows, columns].astype(float)
+        seen.append(strip[0].size // shape[2])
+        squares += ((strip[0] - strip[1]) ** 2).sum()
+    assert len(seen) > 1
+    assert max(seen) <= strips.STRIP
+    assert sum(seen) == shape[0] * shape[1]
+    assert metrics.psnr(a, b) == pytest.approx(10 * log10(255**2 * a.size / squares))
+
+
+@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 10), st.integers(1, 400))
+def test_each_position_of_a_window_lies_in_one_strip(height, width, overlap, pixels):
+    lines = max(height, width)
+    overlap = min(overlap, lines - 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strips, "STRIP", pixels)
+        cuts = list(strips.strips((height, width, 3), overlap))
+    long = [rows if height >= width else columns for rows, columns in cuts]
+    positions = [at for part in long for at in range(part.start, part.stop - overlap)]
+    assert positions == list(range(lines - overlap))
 
 
 @pytest.mark.parametrize("border", [4, 5, -1])

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from rescaling_core import attachment, codecs, metrics, residual, zoo
+from rescaling_core import attachment, codecs, metrics, residual, strips, zoo
 from rescaling_core.codecs import CodecSpec, FileExtras
 from rescaling_core.convert import Rendition, SourceRef, convert
 from rescaling_core.errors import CodecError, RestorationMismatchError
@@ -97,6 +97,19 @@ def test_the_residual_restores_exactly_up_to_its_range(hr: np.ndarray, low: np.n
     within = (missing >= -128) & (missing <= 127)
     assert np.array_equal(back[within], hr[within])
     assert np.all(abs(back - hr) <= np.maximum(0, abs(missing) - 127))
+
+
+def test_a_large_residual_is_computed_in_strips_and_the_same() -> None:
+    low = np.roll(PIXELS, 2, axis=0)
+    missing = residual.difference(PIXELS, low)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(strips, "STRIP", 1000)
+        assert np.array_equal(residual.difference(PIXELS, low), missing)
+        back = residual.add(low, missing)
+    assert np.array_equal(back, residual.add(low, missing))
+    assert (back == PIXELS).mean() > 0.9
+    with pytest.raises(ValueError, match="shapes differ"):
+        residual.add(low, missing[1:])
 
 
 @pytest.mark.parametrize("codec", CONTAINERS, ids=str)
