@@ -172,7 +172,7 @@ def _psnr(a: Samples, b: Samples, plane: Plane) -> float:
     squares = fsum(
         float(np.sum((plane(a[strip]) - plane(b[strip])) ** 2)) for strip in strips(a.shape)
     )
-    count = a.shape[0] * a.shape[1] * plane(a[:1, :1]).size
+    count: int = a.shape[0] * a.shape[1] * plane(a[:1, :1]).size
     error = squares / count
     return 10 * log10(_PEAK**2 / error) if error > 0 else inf
 
@@ -191,7 +191,8 @@ def _ssim(a: Samples, b: Samples, plane: Plane) -> float:
     total = fsum(
         _ssim_total(plane(a[strip]), plane(b[strip]), kernel) for strip in strips(a.shape, reach)
     )
-    return total / ((height - reach) * (width - reach))
+    positions: int = (height - reach) * (width - reach)
+    return total / positions
 
 
 def _ssim_total(a: FloatArray, b: FloatArray, kernel: FloatArray) -> float:
