@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,11 +16,11 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from rescaling_core.errors import UsageError
 from rescaling_core.plan import ArchivePlan
 from tasks import progress, waves
 from tasks.catalog import Catalog, CatalogRow, State
 from tasks.cluster import Lost, WorkerPool
+from tasks.collection import refuse_nested, require_collection
 from tasks.conversion import ConversionJob, ShardResult, killer_rows
 from tasks.inventory import EVERYTHING, Selection, scan
 from tasks.progress import Progress
@@ -119,24 +118,9 @@ def open_for_writing(source_url: str, archive_url: str) -> tuple[Store, Store]:
     """
     source, archive = open_store(source_url), open_store(archive_url)
     refuse_nested(source_url, archive_url)
-    source.require_root()
+    require_collection(source, archive)
     archive.prove_conditional_writes()
     return source, archive
-
-
-def refuse_nested(source_url: str, archive_url: str) -> None:
-    """Refuse an archive inside its own source: the next run would archive the archive.
-
-    Raises:
-        UsageError: It is.
-    """
-    source, archive = (_comparable(url) for url in (source_url, archive_url))
-    if archive == source or archive.startswith(source + "/"):
-        raise UsageError(f"archive {archive_url} lies inside the source {source_url}")
-
-
-def _comparable(url: str) -> str:
-    return (url if "://" in url else str(Path(url).resolve())).rstrip("/")
 
 
 @task(name="find pending", cache_policy=NO_CACHE)
@@ -237,9 +221,9 @@ def open_for_reading(source_url: str, archive_url: str) -> tuple[Store, Catalog]
         UsageError: A wrong URL, or a source that does not exist.
     """
     refuse_nested(source_url, archive_url)
-    source = open_store(source_url)
-    source.require_root()
-    return source, Catalog(open_store(archive_url))
+    source, archive = open_store(source_url), open_store(archive_url)
+    require_collection(source, archive)
+    return source, Catalog(archive)
 
 
 @task(name="record run", cache_policy=NO_CACHE)

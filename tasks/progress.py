@@ -13,7 +13,9 @@ from typing import Literal
 class Progress:
     """How far a step of a run has come."""
 
-    step: Literal["scan", "sample", "convert", "restore", "evaluate", "train", "check", "clean"]
+    step: Literal[
+        "scan", "sample", "convert", "restore", "evaluate", "train", "check", "clean", "retire"
+    ]
     done: int
     """Sources finished."""
     total: int | None

@@ -103,11 +103,12 @@ def plan_like(recorded: RestorationMetadata) -> TargetPlan:
     return TargetPlan(
         target=Target.parse(recorded.target),
         candidates=(Candidate(recorded.rescaler, codec, residual=residual),),
-        floor=_floor_like(recorded),
+        floor=floor_like(recorded),
     )
 
 
-def _floor_like(recorded: RestorationMetadata) -> Floor:
+def floor_like(recorded: RestorationMetadata) -> Floor:
+    """As good as what was measured when the rendition was made."""
     if recorded.psnr_y is None:  # a preview
         return Floor()
     if isinf(recorded.psnr_y):

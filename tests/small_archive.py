@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +58,10 @@ class SmallArchive:
         run_id: str = "run-1",
         selection: Selection = EVERYTHING,
         max_pixels: int = 10**6,
+        floor: Sequence[str] = (),
     ) -> None:
         """What `refold archive` does, in this process."""
-        plan = build_plan(PlanOptions(targets=targets, max_pixels=max_pixels))
+        plan = build_plan(PlanOptions(targets=targets, max_pixels=max_pixels, floor=tuple(floor)))
         job = ConversionJob(
             source_url=self.source_url, archive_url=self.archive_url, plan=plan, run_id=run_id
         )
@@ -70,7 +71,8 @@ class SmallArchive:
         pending = find_pending.fn(self.source, catalog, plan, selection)
         for shard in shards_of(pending, plan, 1):
             catalog.commit_shard(shard.shard_id, converter.convert(shard).rows)
-        run = JobRun(job="archive", run_id=run_id, parameters={"source": self.source_url})
+        asked = {"source": self.source_url, "plan": asdict(plan)}
+        run = JobRun(job="archive", run_id=run_id, parameters=asked)
         record_job.fn(catalog, run, Counts())
 
 

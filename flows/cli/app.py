@@ -51,6 +51,7 @@ def _register() -> None:
         plan,
         rebuild,
         restore,
+        retire,
         scrub,
         train,
     )
@@ -61,6 +62,7 @@ def _register() -> None:
     app.command("rebuild")(rebuild.rebuild)
     app.command("scrub")(scrub.scrub)
     app.command("backfill")(backfill.backfill)
+    app.command("retire")(retire.retire)
     app.command("maintain")(maintain.maintain)
     app.command("ls")(catalog.ls)
     app.command("show")(catalog.show)

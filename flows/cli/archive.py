@@ -51,6 +51,7 @@ def archive(
     verbose: Verbose = False,
 ) -> None:
     """Convert what is new or changed in SOURCE into renditions in ARCHIVE."""
+    from tasks.collection import require_collection
     from tasks.inventory import Selection
     from tasks.planning import PlanOptions, build_plan  # imports torch
     from tasks.storage import open_store
@@ -78,8 +79,7 @@ def archive(
     )
     # The flow checks these as well; here they answer before Prefect and Ray are up.
     build_plan(options)
-    open_store(source).require_root()
-    open_store(archive)
+    require_collection(open_store(source), open_store(archive))
     from flows.archive import archive as flow
 
     with progress_bar("archive"):

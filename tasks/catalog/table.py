@@ -179,6 +179,7 @@ class Catalog:
         keys: Sequence[str] = (),
         state: State | None = None,
         target: str | None = None,
+        between: tuple[str, str] | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Rows as Arrow batches of `RENDITIONS`, sorted by source key and target.
 
@@ -187,6 +188,7 @@ class Catalog:
             keys: Source keys or globs (`*` crosses `/`); empty for all.
             state: Only rows in this state.
             target: Only rows of this target.
+            between: Only rows of sources from the first key to the last.
 
         Raises:
             UsageError: The condition is wrong.
@@ -203,6 +205,9 @@ class Catalog:
             conditions.append(f"state = {sql.literal(state)}")
         if target is not None:
             conditions.append(f"target = {sql.literal(target)}")
+        if between is not None:
+            low, high = map(sql.literal, between)
+            conditions.append(f"source_key >= {low} AND source_key <= {high}")
         text = (
             f"SELECT {', '.join(RENDITIONS.names)} FROM {sql.TABLE}"  # noqa: S608
             f" WHERE {' AND '.join(conditions)} ORDER BY source_key, target"
@@ -217,9 +222,10 @@ class Catalog:
         keys: Sequence[str] = (),
         state: State | None = None,
         target: str | None = None,
+        between: tuple[str, str] | None = None,
     ) -> Iterator[CatalogRow]:
         """Rows as records; see `batches`."""
-        for batch in self.batches(where, keys=keys, state=state, target=target):
+        for batch in self.batches(where, keys=keys, state=state, target=target, between=between):
             yield from to_rows(batch)
 
     def counts(self) -> Mapping[str, Mapping[State, int]]:

@@ -10,10 +10,16 @@ from pathlib import Path
 
 from rescaling_core.errors import UsageError
 from tasks.storage.base import ObjectInfo, Store
-from tasks.storage.errors import ObjectNotFoundError, StorageError, UnstorableKeyError
+from tasks.storage.errors import (
+    NothingStoredError,
+    ObjectNotFoundError,
+    StorageError,
+    UnstorableKeyError,
+)
 from tasks.storage.local import LocalStore
 
 __all__ = [
+    "NothingStoredError",
     "ObjectInfo",
     "ObjectNotFoundError",
     "StorageError",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rescaling_core.errors import RefoldError
+from rescaling_core.errors import RefoldError, UsageError
 
 
 class StorageError(RefoldError, OSError):
@@ -19,6 +19,10 @@ class StorageError(RefoldError, OSError):
 
 class ObjectNotFoundError(StorageError, FileNotFoundError):
     """No object under this key."""
+
+
+class NothingStoredError(StorageError, UsageError):
+    """The bucket is there, but nothing lies under the prefix."""
 
 
 class UnstorableKeyError(StorageError):

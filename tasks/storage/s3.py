@@ -24,7 +24,7 @@ from s3fs.core import S3_RETRYABLE_ERRORS
 
 from rescaling_core.errors import UsageError
 from tasks.storage.base import ObjectInfo, Store
-from tasks.storage.errors import StorageError, UnstorableKeyError
+from tasks.storage.errors import NothingStoredError, StorageError, UnstorableKeyError
 from tasks.storage.s3_errors import is_conflict, is_precondition, translate
 
 MAX_KEY_BYTES: Final = 1024
@@ -64,7 +64,7 @@ class S3Store(Store):
         """See `Store.require_root`; an empty bucket will do, an empty prefix will not."""
         page = self._call("list", "", "list_objects_v2", Prefix=self._root, MaxKeys=1)
         if self._root and not page.get("Contents"):
-            raise UsageError(f"{self.url}: nothing is stored under this prefix")
+            raise NothingStoredError(f"{self.url}: nothing is stored under this prefix")
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """See `Store.list`: page by page, a thousand keys each."""
@@ -82,7 +82,11 @@ class S3Store(Store):
                     )
             if not page.get("IsTruncated"):
                 return
-            more = {"ContinuationToken": page["NextContinuationToken"]}
+            if not (token := page.get("NextContinuationToken")):
+                raise StorageError(
+                    f"{self.url}: the listing says that it goes on, but not where", retryable=True
+                )
+            more = {"ContinuationToken": token}
 
     def info(self, key: str) -> ObjectInfo:
         """See `Store.info`."""

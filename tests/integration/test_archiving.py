@@ -13,6 +13,7 @@ from tasks import archiving
 from tasks.archiving import RunTally
 from tasks.catalog import Catalog, open_catalog
 from tasks.cluster import WorkerSlots, worker_pool
+from tasks.collection import refuse_nested
 from tasks.conversion import ConversionJob, ShardConverter, ShardResult
 from tasks.planning import PlanOptions, build_plan
 from tasks.shards import Shard
@@ -102,7 +103,7 @@ def test_a_store_that_fails_for_a_while_is_an_error_the_task_retries(
 def test_an_archive_inside_its_source_is_refused(tmp_path: Path) -> None:
     for inside in ("", "/archive", "/a/b"):
         with pytest.raises(ValueError, match="inside the source"):
-            archiving.refuse_nested(str(tmp_path), f"{tmp_path}{inside}")
-    archiving.refuse_nested(str(tmp_path / "photos"), str(tmp_path / "photos-archive"))
+            refuse_nested(str(tmp_path), f"{tmp_path}{inside}")
+    refuse_nested(str(tmp_path / "photos"), str(tmp_path / "photos-archive"))
     with pytest.raises(ValueError, match="inside the source"):
-        archiving.refuse_nested("s3://bucket/photos/", "s3://bucket/photos/archive")
+        refuse_nested("s3://bucket/photos/", "s3://bucket/photos/archive")

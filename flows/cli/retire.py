@@ -1,0 +1,90 @@
+"""`refold retire`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.console import EXIT_FAILED, Json, Verbose, err, out, print_json, progress_bar
+from tasks.gallery import size_text
+
+if TYPE_CHECKING:
+    from flows.retire import RetireSummary
+
+
+def retire(
+    source: Annotated[str, typer.Argument(help="URL or path of the collection to delete from.")],
+    archive: Annotated[str, typer.Argument(help="URL or path of the archive.")],
+    older_than: Annotated[
+        str, typer.Option(help="Only what was archived longer ago: 36h, 30d, 8w.")
+    ] = "30d",
+    grace: Annotated[
+        str, typer.Option(help="Time between marking a source and deleting it.")
+    ] = "7d",
+    floor: Annotated[
+        list[str] | None,
+        typer.Option(help="What the best restoration must reach besides: psnr_y=40, ..."),
+    ] = None,
+    include: Annotated[
+        list[str] | None, typer.Option(help="Only sources whose key matches this glob.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Not sources whose key matches this glob.")
+    ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Mark and delete; without, nothing is changed.")
+    ] = False,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Delete sources of SOURCE that ARCHIVE can restore, in two runs: mark, then delete."""
+    from rescaling_core.plan import Floor
+    from tasks.catalog import open_catalog
+    from tasks.collection import require_collection
+    from tasks.inventory import Selection
+    from tasks.maintenance import parse_age, parse_grace
+    from tasks.storage import open_store
+
+    # The flow checks these as well; here they answer before Prefect and Ray are up.
+    parse_age(older_than)
+    parse_grace(grace)
+    Floor.parse(tuple(floor or ()))
+    store = open_store(archive)
+    open_catalog(store, create=False)
+    require_collection(open_store(source), store)
+    from flows.retire import retire as flow
+
+    with progress_bar("retire"):
+        result = flow(
+            source=source,
+            archive=archive,
+            older_than=older_than,
+            grace=grace,
+            floor=tuple(floor or ()),
+            selection=Selection(include=tuple(include or ()), exclude=tuple(exclude or ())),
+            dry_run=not yes,
+        )
+    if json:
+        print_json(asdict(result) | {"dry_run": not yes})
+    else:
+        out.print(_text(result, dry_run=not yes))
+    for item in result.unproven:
+        err.print(f"not proven: {item.source_key}: {item.reason}", markup=False, style="red")
+    if result.unproven:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _text(result: RetireSummary, *, dry_run: bool) -> str:
+    would = "would be " if dry_run else ""
+    lines = [
+        f"{result.listed} sources listed",
+        f"{result.deleted} {would}deleted ({size_text(result.deleted_bytes)})",
+        f"{result.marked} {would}marked, {result.waiting} marked earlier and waiting",
+        *(f"{count} stay: {ground}" for ground, count in sorted(result.stay.items())),
+        f"{len(result.unproven)} not proven",
+    ]
+    if dry_run:
+        lines.append("nothing was changed: --yes does it")
+    return "\n".join(lines)

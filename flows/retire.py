@@ -1,0 +1,142 @@
+"""The retire job: sources go once it is proven, twice, that they can be restored."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+from prefect import flow
+
+from rescaling_core.plan import Floor
+from tasks.archiving import new_run_id
+from tasks.cluster import ray_session, worker_pool, worker_slots
+from tasks.collection import comparable
+from tasks.inventory import EVERYTHING, Selection
+from tasks.maintenance import parse_age, parse_grace
+from tasks.retirement import steps
+from tasks.retirement.actions import RetireTally, Site
+from tasks.retirement.decisions import Terms, floors_of
+from tasks.retirement.journal import Journal
+from tasks.retirement.verification import Unproven, Verifier
+from tasks.runs import Counts, JobRun, record_job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetireSummary:
+    """What a run did, or would do. Every listed source counts once; they add up to `listed`."""
+
+    run_id: str | None
+    """None of a dry run, which leaves no trace."""
+    listed: int
+    deleted: int
+    deleted_bytes: int
+    marked: int
+    """Proven now; to be deleted by a run after the grace period."""
+    waiting: int
+    """Marked earlier, with the grace period not over."""
+    stay: dict[str, int]
+    """Those that may not go, by why."""
+    unproven: tuple[Unproven, ...]
+    """Those whose restoration is not what it should be."""
+    released: int
+    """Marks taken back, of sources that stay or are unproven."""
+    settled: int
+    """Deletions of a run that was killed, found to have happened."""
+
+
+@flow(name="retire")
+def retire(
+    source: str,
+    archive: str,
+    older_than: str = "30d",
+    grace: str = "7d",
+    floor: tuple[str, ...] = (),
+    selection: Selection = EVERYTHING,
+    dry_run: bool = True,
+) -> RetireSummary:
+    """Delete sources that can be restored, in two runs: one marks, a later one deletes.
+
+    Both restore every rendition from storage and compare it with the source.
+
+    Args:
+        source: URL or path of the collection, from which is deleted.
+        archive: URL or path of the archive, which holds the journal.
+        older_than: How long ago all renditions of a source must have been archived.
+        grace: How long ago it must have been marked.
+        floor: What the best restoration must reach besides, such as `psnr_y=40`.
+        selection: Which sources; by default all.
+        dry_run: Prove and count, but write and delete nothing.
+
+    Raises:
+        UsageError: A wrong URL, age or floor; no archive there.
+        StorageError: A store fails, or the collection cannot be listed completely. What was
+            deleted until then is in the journal.
+    """
+    age, period, wanted = parse_age(older_than), parse_grace(grace), Floor.parse(floor)
+    collection, store, catalog = steps.open_both(source, archive, dry_run=dry_run)
+    parameters = {
+        "source": source,
+        "older_than": older_than,
+        "grace": grace,
+        "floor": list(floor),
+        "selection": asdict(selection),
+    }
+    run = JobRun(job="retire", run_id=new_run_id(), parameters=parameters)
+    listing = steps.list_completely(collection, selection)
+    now = datetime.now(UTC)
+    site = Site(
+        source=collection,
+        archive=store,
+        catalog=catalog,
+        journal=Journal(store),
+        collection=comparable(source),
+        terms=Terms(archived_before=now - age, marked_before=now - period),
+        floors=floors_of(catalog.runs()),
+        floor=wanted,
+        run_id=run.run_id,
+        dry_run=dry_run,
+    )
+    settled = steps.settle_accounts(site)
+    tally = RetireTally()
+    if listing:
+        _retire(source, archive, listing, site, tally)
+    listed = sum(batch.num_rows for batch in listing)
+    if not dry_run:
+        record_job(catalog, run, _counts(listed, tally))
+        steps.publish_account(site, tally, listed)
+    return RetireSummary(
+        run_id=None if dry_run else run.run_id,
+        listed=listed,
+        deleted=tally.deleted,
+        deleted_bytes=tally.deleted_bytes,
+        marked=tally.marked,
+        waiting=tally.waiting,
+        stay=dict(tally.stay),
+        unproven=tuple(tally.unproven),
+        released=tally.released,
+        settled=settled,
+    )
+
+
+def _retire(
+    source: str, archive: str, listing: list[pa.RecordBatch], site: Site, tally: RetireTally
+) -> None:
+    chunks = steps.chunks_of(listing)
+    listed = sum(chunk.num_rows for chunk in chunks)
+    with ray_session():
+        slots = worker_slots().at_most(listed)
+        with worker_pool(Verifier, "verify", (source, archive), slots) as pool:
+            for number, wave in enumerate(steps.waves_of(chunks), 1):
+                steps.retire_wave(number, wave, site, pool, tally, listed)
+
+
+def _counts(listed: int, tally: RetireTally) -> Counts:
+    return Counts(
+        listed=listed,
+        archived=tally.deleted,
+        kept=tally.marked + tally.waiting,
+        quarantined=len(tally.unproven),
+        unchanged=tally.stay.total(),
+        source_bytes=tally.deleted_bytes,
+    )
