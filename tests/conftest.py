@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.command import Refold
+from tests.servers import chromium as browser
 from tests.servers.ceph_packages import HOW_TO
 from tests.servers.endpoint import S3Endpoint
 from tests.servers.moto import moto_server
@@ -37,6 +38,14 @@ def radosgw() -> Iterator[S3Endpoint]:
         pytest.skip(f"REFOLD_NO_RADOSGW=1 is set. {HOW_TO}")
     with radosgw_server() as endpoint:
         yield endpoint
+
+
+@pytest.fixture(scope="session")
+def chromium() -> browser.Chromium:
+    """A browser to look at image files with."""
+    if os.environ.get("REFOLD_NO_BROWSER") == "1":
+        pytest.skip(f"REFOLD_NO_BROWSER=1 is set. {browser.HOW_TO}")
+    return browser.find_chromium()
 
 
 def _use(endpoint: S3Endpoint, monkeypatch: pytest.MonkeyPatch) -> str:
