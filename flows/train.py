@@ -96,7 +96,9 @@ def run_recipe(
     """Train to the end and write weights, card and curve into `out`."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     folder = RunFolder(out)
-    trainer = Trainer(recipe, first_rescaler(recipe), images, device=device)
+    on_gpu = device == "cuda"
+    rescaler = first_rescaler(recipe)
+    trainer = Trainer(recipe, rescaler, images, device=device, accelerated=on_gpu)
     seconds = run_training(trainer, folder, held_out, resume=resume)
     records = folder.records()
     if not records:

@@ -33,6 +33,8 @@ class AIDN(Rescaler):
         kernel_experts: Kernels that a scale adapter mixes.
         sample_experts: Matrices that the resampling mixes, per pixel.
         fixed_scale: A power of two: the pre-training variant, without adapters.
+        aligned: Sample where output pixels are, not on the distorted grid of the published
+            weights; ours are trained so.
         codec_quality: AIDN+: the JPEG quality of the simulator between the two, with tables of
             its own that official training moved away from the standard's.
         latent_policy: `none`.
@@ -50,6 +52,7 @@ class AIDN(Rescaler):
         kernel_experts: int = 4,
         sample_experts: int = 8,
         fixed_scale: int | None = None,
+        aligned: bool = False,
         codec_quality: int | None = None,
         latent_policy: LatentPolicy,
     ) -> None:
@@ -65,11 +68,14 @@ class AIDN(Rescaler):
             "kernel_experts": kernel_experts,
             "sample_experts": sample_experts,
             "fixed_scale": fixed_scale,
+            "aligned": aligned,
             "codec_quality": codec_quality,
         }
         shape = (features, residual_blocks, adapt_every, kernel_experts, sample_experts)
-        self.down_net = _Network(*shape, fixed_scale=fixed_scale, up=False)
-        self.up_net = _Network(*shape, fixed_scale=fixed_scale, up=True)
+        self.down_net, self.up_net = (
+            _Network(*shape, fixed_scale=fixed_scale, aligned=aligned, up=up)
+            for up in (False, True)
+        )
         if codec_quality is not None:
             self.jpeg = _JpegTables()
 
@@ -118,6 +124,16 @@ class AIDN(Rescaler):
             return lr
         return jpeg(lr, self.codec_quality, tables=self.jpeg.tables, rounding="exact")
 
+    @torch.no_grad()
+    def start_as_resampling(self) -> None:
+        """Set new weights so that both halves begin as plain resampling, bicubic where `aligned`.
+
+        RGB travels through the first three features, and nothing is added to it yet. The published
+        initialisation has to find the way of the colours through thirty layers first.
+        """
+        for half in (self.down_net, self.up_net):
+            half.start_as_resampling()
+
     def check_constants(self, state_dict: Mapping[str, Tensor]) -> None:
         """See `Rescaler.check_constants`: both directions of the simulator share their tables."""
         for plane in "yc" if self.codec_quality is not None else "":
@@ -142,6 +158,7 @@ class _Network(nn.Module):
         sample_experts: int,
         *,
         fixed_scale: int | None,
+        aligned: bool,
         up: bool,
     ) -> None:
         super().__init__()
@@ -157,7 +174,23 @@ class _Network(nn.Module):
         self.sa_adapt = nn.ModuleList(
             ScaleAdapter(features, kernel_experts) for _ in range(residual_blocks // adapt_every)
         )
-        self.sa_sample = Resampling(features, sample_experts)
+        self.sa_sample = Resampling(features, sample_experts, aligned=aligned)
+
+    def start_as_resampling(self) -> None:
+        """See `AIDN.start_as_resampling`."""
+        head, body, tail = self.head[0], self.body[-1], self.tail["1"]
+        assert isinstance(head, nn.Conv2d)
+        assert isinstance(body, nn.Conv2d)
+        assert isinstance(tail, nn.Conv2d)
+        assert head.bias is not None
+        assert tail.bias is not None
+        rgb = torch.zeros_like(head.weight[:3])
+        rgb[:, :, 1, 1] = torch.eye(3)
+        head.weight[:3] = rgb
+        tail.weight.mul_(0.1)[:, :3] = rgb
+        silent = (*body.parameters(), *self.sa_sample.offset.parameters())
+        for parameter in (head.bias, tail.bias, self.sa_sample.weight_expand, *silent):
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, sigma: float, size: tuple[int, int]) -> Tensor:
         """(B, 3, H, W) → (B, 3, *size), `sigma` times as large."""

@@ -88,11 +88,19 @@ class Resampling(nn.Module):
     """Features at any size: sampled at learned offsets, then mixed by experts gated per pixel.
 
     Source: AIDN `SA_upsample`. There, grids are laid out for `align_corners=True` (2/(n−1)) and
-    sampled with `align_corners=False`; the weights were trained with that distortion, so it stays.
+    sampled with `align_corners=False`, which moves the edges by half a pixel; the published
+    weights were trained with that distortion, so it stays the default.
+
+    Args:
+        features: Channels in and out; a multiple of 8.
+        experts: Matrices to mix.
+        aligned: Sample at the centres of output pixels instead, bicubically, and repeat the edge
+            beyond it.
     """
 
-    def __init__(self, features: int, experts: int) -> None:
+    def __init__(self, features: int, experts: int, *, aligned: bool = False) -> None:
         super().__init__()
+        self.aligned = aligned
         inner = features // 8
         self.weight_compress = nn.Parameter(torch.empty(experts, inner, features, 1, 1))
         self.weight_expand = nn.Parameter(torch.empty(experts, features, inner, 1, 1))
@@ -109,16 +117,17 @@ class Resampling(nn.Module):
     def forward(self, x: Tensor, sigma: float, size: tuple[int, int]) -> Tensor:
         """(B, C, h, w) → (B, C, *size), positions as if exactly `sigma` times as large."""
         b, _, h, w = x.shape
-        rows, row_phases = _positions(x, size[0], sigma, h)
-        columns, column_phases = _positions(x, size[1], sigma, w)
+        rows, row_phases = self._positions(x, size[0], sigma, h)
+        columns, column_phases = self._positions(x, size[1], sigma, w)
         grid = torch.stack((columns.expand(size), rows[:, None].expand(size)), dim=-1)[None]
-        sampled = _sample(x, grid.expand(b, -1, -1, -1))
+        sampled = self._sample(x, grid.expand(b, -1, -1, -1), "bilinear")
         inverse = x.new_full(size, 1.0 / sigma)
         phases = (row_phases[:, None].expand(size), column_phases.expand(size))
         condition = torch.stack((inverse, inverse, *phases))[None].expand(b, -1, -1, -1)
         e = self.body(torch.cat((condition, sampled), dim=1))
         steps = x.new_tensor([2 / max(w - 1, 1), 2 / max(h - 1, 1)])
-        f = _sample(x, grid + self.offset(e).permute(0, 2, 3, 1) * steps)
+        kind = "bicubic" if self.aligned else "bilinear"
+        f = self._sample(x, grid + self.offset(e).permute(0, 2, 3, 1) * steps, kind)
         return f + self._mix(f, self.routing(e))
 
     def _mix(self, f: Tensor, gates: Tensor) -> Tensor:
@@ -131,16 +140,19 @@ class Resampling(nn.Module):
         expand = self.weight_expand.permute(1, 0, 2, 3, 4).reshape(features, -1, 1, 1)
         return F.conv2d(gated.flatten(1, 2), expand)
 
+    def _positions(
+        self, like: Tensor, count: int, sigma: float, length: int
+    ) -> tuple[Tensor, Tensor]:
+        """Grid coordinates of output pixels on an axis of `length`, their places in a pixel."""
+        c = (torch.arange(count, device=like.device, dtype=like.dtype) + 0.5) / sigma
+        phases = c - torch.floor(c + 1e-3) - 0.5
+        if self.aligned:
+            return 2 * c / length - 1, phases
+        if length == 1:
+            # The official grid divides by zero here; there is one place to sample at.
+            return torch.zeros_like(c), phases
+        return (c - 0.5) * 2 / (length - 1) - 1, phases
 
-def _positions(like: Tensor, count: int, sigma: float, length: int) -> tuple[Tensor, Tensor]:
-    """Grid coordinates of output pixels along an axis of `length`, and their places in a pixel."""
-    c = (torch.arange(count, device=like.device, dtype=like.dtype) + 0.5) / sigma
-    phases = c - torch.floor(c + 1e-3) - 0.5
-    if length == 1:
-        # The official grid divides by zero here; there is one place to sample at.
-        return torch.zeros_like(c), phases
-    return (c - 0.5) * 2 / (length - 1) - 1, phases
-
-
-def _sample(x: Tensor, grid: Tensor) -> Tensor:
-    return F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    def _sample(self, x: Tensor, grid: Tensor, kind: str) -> Tensor:
+        beyond = "border" if self.aligned else "zeros"
+        return F.grid_sample(x, grid, mode=kind, padding_mode=beyond, align_corners=False)

@@ -78,12 +78,33 @@ def jpeg(
     """
     factor = (5000 / quality if quality < 50 else 200 - 2 * quality) / 100
     height, width = image.shape[-2:]
-    ycc = _mix(image * 255, _TO_YCC)
+    ycc = to_ycc(image * 255)
     luma, chroma = ycc[:, :1] - 128, F.avg_pool2d(ycc[:, 1:], 2, ceil_mode=True)
     luma = _code(luma, tables[0] * factor, rounding) + 128
     chroma = _code(chroma, tables[1] * factor, rounding)
     chroma = F.interpolate(chroma, scale_factor=2, mode="nearest")[..., :height, :width]
     return _mix(torch.cat((luma, chroma), dim=1), _FROM_YCC).clamp(0, 255) / 255
+
+
+def to_ycc(image: Tensor) -> Tensor:
+    """(B, 3, H, W) RGB → BT.601 YCbCr of the same range, chroma centred on 0."""
+    return _mix(image, _TO_YCC)
+
+
+def block_dct(plane: Tensor) -> Tensor:
+    """The orthonormal 8×8 DCT of each block.
+
+    Args:
+        plane: (B, C, h, w); the last blocks are padded by repeating the edge.
+
+    Returns:
+        (B, C, ⌈h/8⌉, ⌈w/8⌉, 8, 8): rows are vertical frequencies.
+    """
+    height, width = plane.shape[-2:]
+    padded = F.pad(plane, (0, -width % 8, 0, -height % 8), mode="replicate")
+    b, c, h, w = padded.shape
+    dct = _dct(plane)
+    return dct @ padded.view(b, c, h // 8, 8, w // 8, 8).transpose(3, 4) @ dct.T
 
 
 def _mix(image: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
@@ -94,13 +115,12 @@ def _mix(image: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
 def _code(plane: Tensor, table: Tensor, rounding: Rounding) -> Tensor:
     """Transform, quantise, and back: (B, C, h, w), centred on 0."""
     height, width = plane.shape[-2:]
-    padded = F.pad(plane, (0, -width % 8, 0, -height % 8), mode="replicate")
-    b, c, h, w = padded.shape
-    blocks = padded.view(b, c, h // 8, 8, w // 8, 8).transpose(3, 4)
+    coefficients = block_dct(plane) / table
+    b, c, rows, columns = coefficients.shape[:4]
     dct = _dct(plane)
-    coefficients = dct @ blocks @ dct.T / table
     blocks = dct.T @ (_round(coefficients, rounding) * table) @ dct
-    return blocks.transpose(3, 4).reshape(b, c, h, w)[..., :height, :width]
+    decoded = blocks.transpose(3, 4).reshape(b, c, 8 * rows, 8 * columns)
+    return decoded[..., :height, :width]
 
 
 def _dct(like: Tensor) -> Tensor:

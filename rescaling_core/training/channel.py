@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from rescaling_core.arrays import U8Array
     from rescaling_core.training.recipe import Compression
 
-_ENCODERS = 2
+_ENCODERS: Final = len(os.sched_getaffinity(0))
 
 
 def draw_codec(compression: Compression, generator: torch.Generator) -> CodecSpec | None:
@@ -67,7 +68,7 @@ def through_codec(lr: Tensor, spec: CodecSpec) -> Tensor:
     pixels = levels.permute(0, 2, 3, 1).contiguous().numpy()
     with ThreadPoolExecutor(_ENCODERS) as pool:
         decoded = np.stack(list(pool.map(lambda image: _round_trip(image, spec), pixels)))
-    return torch.from_numpy(decoded).permute(0, 3, 1, 2).to(lr) / 255
+    return torch.from_numpy(decoded).to(lr.device).permute(0, 3, 1, 2).to(lr) / 255
 
 
 def _round_trip(pixels: U8Array, spec: CodecSpec) -> U8Array:

@@ -19,49 +19,66 @@ if TYPE_CHECKING:
 class PatchSampler:
     """Square crops, flipped and rotated at random.
 
-    All images are decoded beforehand and stay in memory as 8-bit pixels. An image is drawn with a
-    probability proportional to its pixels.
+    All images are decoded beforehand and stay on the device as 8-bit pixels, one after the other
+    in a single tensor, so that a batch is one gather. An image is drawn with a probability
+    proportional to its pixels. What is drawn depends on the generator alone, not on the device.
     """
 
-    def __init__(self, images: Sequence[U8Array], *, patch: int) -> None:
+    def __init__(
+        self, images: Sequence[U8Array], *, patch: int, device: torch.device | str = "cpu"
+    ) -> None:
         """Keep the images that are large enough.
 
         Args:
             images: (H, W, 3) RGB each.
             patch: Pixels on a side.
+            device: Where patches are wanted.
 
         Raises:
             UsageError: No image is as large as a patch.
         """
-        self._images = [torch.from_numpy(i) for i in images if min(i.shape[:2]) >= patch]
-        if not self._images:
+        kept = [image for image in images if min(image.shape[:2]) >= patch]
+        if not kept:
             raise UsageError(f"no training image of at least {patch}x{patch} pixels")
         self._patch = patch
-        areas = np.array([image.shape[0] * image.shape[1] for image in self._images], np.float64)
-        self._cumulative = torch.from_numpy(np.cumsum(areas / areas.sum()))
+        self._sizes = [image.shape[:2] for image in kept]
+        areas = np.array([height * width for height, width in self._sizes], np.int64)
+        ends = np.cumsum(areas)
+        self._starts = (ends - areas).tolist()
+        self._cumulative = ends / ends[-1]
+        self._pixels = torch.from_numpy(np.concatenate([i.reshape(-1, 3) for i in kept])).to(device)
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Draw a batch.
 
         Args:
             count: Patches.
-            generator: Where all choices come from.
+            generator: On the CPU; where all choices come from.
 
         Returns:
-            (count, 3, patch, patch), float32 in [0, 1].
+            (count, 3, patch, patch), float32 in [0, 1], on the device.
         """
-        patches = [self._draw_one(generator) for _ in range(count)]
-        return torch.stack(patches).permute(0, 3, 1, 2).float() / 255
+        first, row, column = np.array([self._choose(generator) for _ in range(count)]).T
+        steps = torch.from_numpy(np.stack((first, row, column))).to(self._pixels.device)
+        side = torch.arange(self._patch, device=self._pixels.device)
+        rows, columns = side[:, None], side[None, :]
+        first, row, column = (step[:, None, None] for step in steps)
+        patches = self._pixels[first + row * rows + column * columns]
+        return patches.permute(0, 3, 1, 2).float() / 255
 
-    def _draw_one(self, generator: torch.Generator) -> Tensor:
-        """One (patch, patch, 3) crop, 8 bits."""
-        choice = torch.rand(3, generator=generator, dtype=torch.float64)
-        last = len(self._images) - 1
-        image = self._images[min(int(torch.searchsorted(self._cumulative, choice[0])), last)]
-        top = int(choice[1] * (image.shape[0] - self._patch + 1))
-        left = int(choice[2] * (image.shape[1] - self._patch + 1))
-        crop = image[top : top + self._patch, left : left + self._patch]
+    def _choose(self, generator: torch.Generator) -> tuple[int, int, int]:
+        """The index of a patch's first pixel, and the steps to its next row and column."""
+        place = torch.rand(3, generator=generator, dtype=torch.float64).tolist()
+        last = len(self._sizes) - 1
+        image = min(int(np.searchsorted(self._cumulative, place[0])), last)
+        height, width = self._sizes[image]
+        top = int(place[1] * (height - self._patch + 1))
+        left = int(place[2] * (width - self._patch + 1))
+        row, column = width, 1
         flip_rows, flip_columns, transpose = torch.randint(2, (3,), generator=generator).tolist()
-        axes = [axis for axis, flip in enumerate((flip_rows, flip_columns)) if flip]
-        crop = crop.flip(axes) if axes else crop
-        return crop.transpose(0, 1) if transpose else crop
+        if flip_rows:
+            top, row = top + self._patch - 1, -row
+        if flip_columns:
+            left, column = left + self._patch - 1, -column
+        first = self._starts[image] + top * width + left
+        return (first, column, row) if transpose else (first, row, column)

@@ -15,6 +15,7 @@ from rescaling_core.networks.resampling import resize
 from rescaling_core.networks.sain import SAIN
 from rescaling_core.training.channel import draw_codec, through_codec, transmit
 from rescaling_core.training.losses import Loss, aidn_loss, irn_loss, sain_loss
+from rescaling_core.training.rate import estimated_rate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +59,8 @@ def plain_loss(
     objective = recipe.objective
     codec = draw_codec(recipe.compression, generator)
     down = rescaler.downscale(hr, scale)
-    decoded = transmit(quantise(down.lr), codec, recipe.compression)
+    rounded = quantise(down.lr)
+    decoded = transmit(rounded, codec, recipe.compression)
     restored = rescaler.upscale(decoded, _size(hr), scale=scale, generator=generator)
     terms = {
         "restoration": distance(restored, hr, objective.restoration),
@@ -66,6 +68,11 @@ def plain_loss(
     }
     if objective.luma:
         terms["luma"] = objective.luma * distance(_luma(restored), _luma(hr), objective.restoration)
+    if objective.rate and codec is not None:
+        # The gradient of a logarithm, in proportion to the distances it competes with.
+        rate = estimated_rate(rounded, decoded, codec)
+        missed = (terms["restoration"] + terms.get("luma", 0)).detach()
+        terms["rate"] = objective.rate * missed * rate / rate.detach().clamp(min=0.01)
     return Loss(torch.stack(list(terms.values())).sum(), MappingProxyType(terms))
 
 

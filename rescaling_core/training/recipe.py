@@ -74,6 +74,10 @@ class Objective:
     """Of `plain`: weight of the same distance on luma alone."""
     guidance: float = 1.0
     """Of `plain` and `irn`: weight of the LR patch's squared distance from the bicubic one."""
+    rate: float = 0.0
+    """Of `plain` with a codec: what one per cent of the LR image's estimated bits is worth, in per
+    cent of the restoration's distance. Along a codec's own curve the root of the squared error
+    falls by about half a per cent for one more per cent of bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +144,8 @@ class Recipe:
     """Rescaler id or weights file to start from; by default random weights."""
     init_gain: float = 1.0
     """Factor on all random weights: 1 is the papers' initialisation."""
+    starts_as_resampling: bool = False
+    """Of AIDN: see `AIDN.start_as_resampling`."""
     data: str = ""
     """What it is meant to be trained on, and under which licences; for the card."""
     seed: int = 0

@@ -41,8 +41,10 @@ class Average:
     def update(self, network: nn.Module, step: int) -> None:
         """Take in the weights after step `step`; early steps count more."""
         share = 1 - min(self._decay, (1 + step) / (10 + step))
-        for name, tensor in network.state_dict().items():
-            if tensor.is_floating_point():
-                self.tensors[name].lerp_(tensor, share)
-            else:
-                self.tensors[name].copy_(tensor)
+        state = network.state_dict()
+        moving = [name for name, tensor in state.items() if tensor.is_floating_point()]
+        torch._foreach_lerp_(
+            [self.tensors[name] for name in moving], [state[name] for name in moving], share
+        )
+        for name in state.keys() - set(moving):
+            self.tensors[name].copy_(state[name])

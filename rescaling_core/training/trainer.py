@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rescaling_core import networks
+from rescaling_core.errors import UsageError
+from rescaling_core.networks.aidn import AIDN
 from rescaling_core.networks.latent import seeded_generator
+from rescaling_core.training.acceleration import accelerate
 from rescaling_core.training.data import PatchSampler
 from rescaling_core.training.objectives import OBJECTIVES
 from rescaling_core.training.schedule import Average, learning_rate
@@ -46,6 +48,10 @@ def new_rescaler(recipe: Recipe) -> Rescaler:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         rescaler = networks.build(recipe.family, recipe.network, recipe.latent)
+        if recipe.starts_as_resampling:
+            if not isinstance(rescaler, AIDN) or rescaler.fixed_scale is not None:
+                raise UsageError(f"recipe {recipe.id}: starts_as_resampling is for AIDN")
+            rescaler.start_as_resampling()
     if recipe.init_gain != 1:
         with torch.no_grad():
             for name, parameter in rescaler.named_parameters():
@@ -64,6 +70,7 @@ class Trainer:
         images: Sequence[U8Array],
         *,
         device: str = "cpu",
+        accelerated: bool = False,
     ) -> None:
         """Get ready for the first step.
 
@@ -72,6 +79,7 @@ class Trainer:
             rescaler: Where to start; changed in place.
             images: (H, W, 3) RGB each.
             device: As torch names it.
+            accelerated: See `accelerate`: the same mathematics, rounded otherwise.
         """
         self.recipe = recipe
         self.done = 0
@@ -83,16 +91,19 @@ class Trainer:
         # Loaded weights are frozen; a new network knows which of its tensors are constants.
         for name, parameter in new_rescaler(recipe).named_parameters():
             self.rescaler.get_parameter(name).requires_grad_(parameter.requires_grad)
+        if accelerated:
+            accelerate(self.rescaler)
         plan = recipe.optimisation
         self._loss = OBJECTIVES[recipe.objective.name]
         self._device = torch.device(device)
-        self._patches = PatchSampler(images, patch=plan.patch)
+        self._patches = PatchSampler(images, patch=plan.patch, device=self._device)
         self._parameters = [p for p in self.rescaler.parameters() if p.requires_grad]
         self._optimiser = torch.optim.AdamW(
             self._parameters,
             lr=plan.learning_rate,
             betas=plan.betas,
             weight_decay=plan.weight_decay,
+            fused=self._device.type == "cuda",
         )
         self._average = Average(self.rescaler, decay=plan.ema)
 
@@ -104,9 +115,8 @@ class Trainer:
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         scale = self._draw_scale(generator)
-        hr = self._patches.draw(plan.batch, generator).to(
-            self._device, memory_format=torch.channels_last
-        )
+        hr = self._patches.draw(plan.batch, generator)
+        hr = hr.to(memory_format=torch.channels_last)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_half(self.done)):
             loss = self._loss(self.rescaler, hr, scale, self.recipe, generator)
         self._optimiser.zero_grad()
@@ -125,11 +135,12 @@ class Trainer:
             scale=scale,
         )
 
-    def averaged(self) -> Rescaler:
-        """A copy with the averaged weights, for evaluation, float32, on the CPU."""
-        copy: Rescaler = deepcopy(self.rescaler).cpu()
+    def averaged(self, device: str = "cpu") -> Rescaler:
+        """A copy with the averaged weights, for evaluation, float32, on `device`."""
+        own = self.rescaler
+        copy = networks.build(own.family, own.config, own.latent_policy)
         copy.load_state_dict(self._average.tensors)
-        return copy.eval().requires_grad_(requires_grad=False)
+        return copy.to(device).eval().requires_grad_(requires_grad=False)
 
     def state_dict(self) -> dict[str, Any]:
         """All that a later `load_state_dict` needs to continue as if never interrupted."""

@@ -3,12 +3,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rescaling_core import networks
+from rescaling_core import codecs, networks
+from rescaling_core.codecs import CodecSpec
 from rescaling_core.errors import UsageError
 from rescaling_core.networks import LatentPolicy
 from rescaling_core.networks.latent import seeded_generator
 from rescaling_core.networks.resampling import resize
+from rescaling_core.training.channel import through_codec
 from rescaling_core.training.objectives import OBJECTIVES, bicubic, distance
+from rescaling_core.training.rate import estimated_rate
 from rescaling_core.training.recipe import Compression, Objective, Optimisation, Recipe
 
 RECIPE = Recipe(
@@ -96,3 +99,28 @@ def test_aidn_plus_is_trained_through_its_own_simulator(hr):
     assert loss_of(recipe, hr).terms["guidance"].item() == loss.terms["guidance"].item()
     torch.manual_seed(0)
     assert loss_of(recipe, hr).terms["restoration"].item() != loss.terms["restoration"].item()
+
+
+def test_a_price_on_bits_makes_the_lr_image_cheaper(hr):
+    """One gradient step on the LR image along the rate term alone shrinks the real file."""
+    spec = CodecSpec.parse("avif", 60)
+    lr = hr.clone().requires_grad_()
+    before = estimated_rate(lr, through_codec(lr, spec), spec)
+    before.backward()
+    step = 0.02 * lr.grad / lr.grad.abs().max()
+    cheaper = (lr - step).detach().clamp(0, 1)
+    assert estimated_rate(cheaper, through_codec(cheaper, spec), spec) < before
+
+    def coded(batch):
+        images = (batch.detach() * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+        return sum(len(codecs.encode(image, spec)) for image in images)
+
+    assert coded(cheaper) < coded(lr)
+
+
+def test_the_rate_weighs_as_much_of_the_distance_as_asked(hr):
+    compression = Compression(codecs=("avif",), quality=(60, 60))
+    recipe = replace(RECIPE, compression=compression, objective=Objective(luma=0.5, rate=0.3))
+    terms = loss_of(recipe, hr).terms
+    missed = terms["restoration"].item() + terms["luma"].item()
+    assert terms["rate"].item() == pytest.approx(0.3 * missed)

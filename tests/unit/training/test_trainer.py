@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from rescaling_core import networks, zoo
+from rescaling_core.errors import UsageError
 from rescaling_core.networks import LatentPolicy
+from rescaling_core.training.acceleration import accelerate
 from rescaling_core.training.recipe import Compression, Objective, Optimisation, Recipe
 from rescaling_core.training.trainer import Trainer, new_rescaler
 from rescaling_core.training.validation import measure_set
@@ -159,3 +161,39 @@ def test_fine_tuning_moves_weights_and_leaves_constants_alone(images):
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert "down_net.head.0.weight" in changed
     assert not any("_mean." in name for name in changed)
+
+
+def test_an_accelerated_network_computes_the_same():
+    """Compiling is torch's business; the alignment of channels before it is ours."""
+    recipe = tiny_recipe("irn", init_gain=10.0)
+    rescaler = new_rescaler(recipe)
+    for name, parameter in rescaler.named_parameters():
+        if "conv3.weight" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    hr = torch.rand(2, 3, 16, 16)
+    plain = rescaler.downscale(hr, 2.0)
+    accelerate(rescaler)
+    with torch.compiler.set_stance("force_eager"):
+        aligned = rescaler.downscale(hr, 2.0)
+    assert torch.allclose(aligned.lr, plain.lr, atol=1e-6)
+    assert torch.allclose(aligned.latent, plain.latent, atol=1e-6)
+    assert not torch.allclose(plain.lr, torch.nn.functional.avg_pool2d(hr, 2), atol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1.1, 2.0])
+def test_an_aidn_may_start_as_plain_resampling(scale, images):
+    """Not far from bicubic before the first step, where random weights give noise."""
+    network = TINY["aidn"] | {"aligned": True}
+    recipe = tiny_recipe("aidn", network=network, starts_as_resampling=True)
+    bicubic = zoo.load("bicubic").rescaler
+    started, random = (
+        measure_set(new_rescaler(one).eval(), images, scale).psnr_y
+        for one in (recipe, replace(recipe, starts_as_resampling=False))
+    )
+    assert started > measure_set(bicubic, images, scale).psnr_y - 3
+    assert started > random + 6
+
+
+def test_only_an_aidn_can_start_as_resampling():
+    with pytest.raises(UsageError, match="starts_as_resampling is for AIDN"):
+        new_rescaler(tiny_recipe("irn", starts_as_resampling=True))
