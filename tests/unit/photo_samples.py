@@ -92,6 +92,10 @@ def exif(orientation: int = 1, *, sizes: bool = True) -> bytes:
     return tags.tobytes()
 
 
+FULL = {"icc_profile": SRGB, "exif": exif(6), "xmp": XMP}
+"""All that most formats can carry, as Pillow's options."""
+
+
 def written(picture: Image.Image, format: str, **options) -> bytes:
     """A file in memory."""
     buffer = io.BytesIO()

@@ -20,181 +20,9 @@ from rescaling_core.errors import (
 from rescaling_core.photo import Photo, decode_photo, encode_photo, opening
 from rescaling_core.photo import exif as exif_block
 from tests.unit import photo_samples as samples
+from tests.unit.photo_cases import KEPT, READ, bombs, tiff_with_damaged_tag
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-
-FULL = {"icc_profile": samples.SRGB, "exif": samples.exif(6), "xmp": samples.XMP}
-
-READ = {
-    "jpeg grey": ("L", lambda: samples.written(samples.image("L"), "JPEG", quality=92)),
-    "jpeg": ("RGB", lambda: samples.written(samples.image(), "JPEG", quality=92, dpi=(300, 300))),
-    "jpeg with all": ("RGB", lambda: samples.written(samples.image(), "JPEG", **FULL)),
-    "jpeg progressive 4:2:0": (
-        "RGB",
-        lambda: samples.written(samples.image(), "JPEG", progressive=True, subsampling="4:2:0"),
-    ),
-    "jpeg with comment and iptc": (
-        "RGB",
-        lambda: samples.jpeg_with(0xED, samples.photoshop(), samples.jpeg_with(0xFE, b"hello")),
-    ),
-    "jpeg with a small trailer": (
-        "RGB",
-        lambda: samples.written(samples.image(), "JPEG") + b"SEFH maker's data",
-    ),
-    "png grey": ("L", lambda: samples.written(samples.image("L"), "PNG", dpi=(96, 96))),
-    "png 4-bit grey": ("L", lambda: samples.written(samples.image("L"), "PNG", bits=4)),
-    "png grey with alpha": ("LA", lambda: samples.written(samples.image("LA"), "PNG")),
-    "png": ("RGB", lambda: samples.written(samples.image(), "PNG")),
-    "png with alpha": ("RGBA", lambda: samples.written(samples.image("RGBA"), "PNG")),
-    "png with text": ("RGB", lambda: samples.png_with(b"tEXt", b"Title\0Pier")),
-    "png with srgb": ("RGB", lambda: samples.png_with(b"sRGB", b"\0")),
-    "png with aspect": ("RGB", lambda: samples.png_with(b"pHYs", b"\0\0\0\1\0\0\0\2\0")),
-    "png with profile": (
-        "RGB",
-        lambda: samples.written(samples.image(), "PNG", icc_profile=samples.SRGB),
-    ),
-    "png with exif": (
-        "RGBA",
-        lambda: samples.written(samples.image("RGBA"), "PNG", exif=samples.exif(8)),
-    ),
-    "webp": ("RGB", lambda: samples.written(samples.image(), "WEBP", **FULL)),
-    "webp lossless": ("RGB", lambda: samples.written(samples.image(), "WEBP", lossless=True)),
-    "webp with alpha": ("RGBA", lambda: samples.written(samples.image("RGBA"), "WEBP", **FULL)),
-    "avif": ("RGB", lambda: samples.written(samples.image(), "AVIF", **FULL)),
-    "avif grey": ("L", lambda: samples.written(samples.image("L"), "AVIF")),
-    "avif with alpha": ("RGBA", lambda: samples.written(samples.image("RGBA"), "AVIF")),
-    "tiff grey": ("L", lambda: samples.written(samples.image("L"), "TIFF")),
-    "tiff grey with alpha": ("LA", lambda: samples.written(samples.image("LA"), "TIFF")),
-    "tiff": ("RGB", lambda: samples.written(samples.image(), "TIFF", dpi=(600, 600))),
-    "tiff with all": (
-        "RGB",
-        lambda: samples.written(
-            samples.image(), "TIFF", tiffinfo={700: samples.XMP, 33723: samples.IPTC}, **FULL
-        ),
-    ),
-    "tiff with alpha": ("RGBA", lambda: samples.written(samples.image("RGBA"), "TIFF")),
-    "tiff lzw": ("RGB", lambda: samples.written(samples.image(), "TIFF", compression="tiff_lzw")),
-    "tiff jpeg": ("RGB", lambda: samples.written(samples.image(), "TIFF", compression="jpeg")),
-    "tiff big, tiled, planar": (
-        "RGB",
-        lambda: samples.tiff_of(
-            samples.rgb().transpose(2, 0, 1),
-            photometric="rgb",
-            planarconfig="separate",
-            bigtiff=True,
-            metadata=None,
-        ),
-    ),
-    "bmp grey": ("L", lambda: samples.written(samples.image("L"), "BMP")),
-    "bmp": ("RGB", lambda: samples.written(samples.image(), "BMP", dpi=(72, 72))),
-    "bmp with alpha": ("RGBA", samples.bmp_with_alpha),
-    "jxl grey": ("L", lambda: samples.written(samples.image("L"), "JXL")),
-    "jxl grey with alpha": ("LA", lambda: samples.written(samples.image("LA"), "JXL")),
-    "jxl": ("RGB", lambda: samples.written(samples.image(), "JXL", quality=90)),
-    "jxl lossless": (
-        "RGB",
-        lambda: samples.written(
-            samples.image(), "JXL", lossless=True, exif=samples.exif(), xmp=samples.XMP
-        ),
-    ),
-    "jxl with alpha": ("RGBA", lambda: samples.written(samples.image("RGBA"), "JXL")),
-    "jxl of a jpeg": (
-        "RGB",
-        lambda: samples.jxl_of_jpeg(
-            samples.written(samples.image(), "JPEG", exif=samples.exif(6), xmp=samples.XMP)
-        ),
-    ),
-}
-
-KEPT = {
-    "jpeg cmyk": ("CMYK", lambda: samples.written(samples.image("CMYK"), "JPEG")),
-    "jpeg 12-bit": (
-        "12-bit",
-        lambda: samples.written(samples.image(), "JPEG").replace(
-            b"\xff\xc0\0\x11\x08", b"\xff\xc0\0\x11\x0c"
-        ),
-    ),
-    "jpeg lossless": (
-        "lossless or hierarchical",
-        lambda: samples.written(samples.image(), "JPEG").replace(b"\xff\xc0\0", b"\xff\xc3\0"),
-    ),
-    "jpeg of several pictures": ("several pictures", lambda: samples.sequence("MPO")),
-    "jpeg with a film": (
-        "bytes follow the picture",
-        lambda: samples.written(samples.image(), "JPEG") + b"\0\0\0\x18ftypmp42" + bytes(9) * 9999,
-    ),
-    "jpeg with gain map": (
-        "gain map",
-        lambda: samples.jpeg_with(0xE1, b'http://ns.adobe.com/xap/1.0/\0<x hdrgm:Version="1.0"/>'),
-    ),
-    "png bilevel": ("bilevel", lambda: samples.written(samples.image("1"), "PNG")),
-    "png palette": ("palette", lambda: samples.written(samples.image("P"), "PNG")),
-    "png 16-bit grey": ("16-bit", lambda: samples.written(samples.image("I;16"), "PNG")),
-    "png 16-bit": ("16-bit", samples.png16),
-    "png animated": ("animated", lambda: samples.sequence("PNG")),
-    "png colour key": (
-        "transparent colour key",
-        lambda: samples.written(samples.image(), "PNG", transparency=(1, 2, 3)),
-    ),
-    "png gamma": ("gamma", lambda: samples.png_with(b"gAMA", (100_000).to_bytes(4, "big"))),
-    "png cicp": ("code points", lambda: samples.png_with(b"cICP", bytes((9, 16, 0, 1)))),
-    "webp animated": ("animated", lambda: samples.sequence("WEBP")),
-    "avif animated": ("animated", lambda: samples.sequence("AVIF")),
-    "avif 10-bit": ("10- or 12-bit", samples.avif_of_10_bits),
-    "tiff bilevel": ("bilevel", lambda: samples.written(samples.image("1"), "TIFF")),
-    "tiff palette": ("palette", lambda: samples.written(samples.image("P"), "TIFF")),
-    "tiff cmyk": ("CMYK", lambda: samples.written(samples.image("CMYK"), "TIFF")),
-    "tiff lab": ("Lab", lambda: samples.written(samples.image("LAB"), "TIFF")),
-    "tiff 16-bit grey": ("16-bit", lambda: samples.written(samples.image("I;16"), "TIFF")),
-    "tiff 16-bit": (
-        "16-bit",
-        lambda: samples.tiff_of(samples.rgb().astype(np.uint16) * 257, photometric="rgb"),
-    ),
-    "tiff float": ("32-bit", lambda: samples.written(samples.image("F"), "TIFF")),
-    "tiff with a damaged tag": ("of which", lambda: _with_damaged_tag()),
-    "tiff of pages": ("multi-page", lambda: samples.sequence("TIFF")),
-    "tiff with further images": (
-        "further images",
-        lambda: samples.written(samples.image(), "TIFF", tiffinfo={330: 8}),
-    ),
-    "tiff with four planes": (
-        "samples per pixel",
-        lambda: samples.tiff_of(
-            np.dstack((samples.rgb(), samples.rgb()[..., :1])),
-            photometric="rgb",
-            extrasamples=["unspecified"],
-            metadata=None,
-        ),
-    ),
-    "tiff of a layout that Pillow does not know": (
-        "layout that cannot be read",
-        lambda: samples.written(samples.image(), "TIFF").replace(b"\x08\0" * 3, b"\x05\0" * 3),
-    ),
-    "bmp bilevel": ("bilevel", lambda: samples.written(samples.image("1"), "BMP")),
-    "bmp palette": ("palette", lambda: samples.written(samples.image("P"), "BMP")),
-    "bmp with a fourth channel": (
-        "may be alpha",
-        lambda: samples.written(samples.image("RGBA"), "BMP"),
-    ),
-    "gif": ("palette", lambda: samples.written(samples.image("P"), "GIF")),
-    "gif animated": ("palette", lambda: samples.sequence("GIF")),
-    "jxl 16-bit grey": ("16-bit", lambda: samples.written(samples.image("I;16"), "JXL")),
-    "jxl float": ("floating-point", lambda: samples.written(samples.image("F"), "JXL")),
-    "jxl with compressed metadata": (
-        "compressed metadata",
-        lambda: samples.written(samples.image(), "JXL", xmp=samples.XMP, compress_metadata=True),
-    ),
-    "jpeg 2000": ("JPEG 2000", lambda: samples.written(samples.image(), "JPEG2000")),
-    "netpbm": ("Netpbm", lambda: samples.written(samples.image(), "PPM")),
-    "icon": ("Icon", lambda: samples.written(samples.image(), "ICO")),
-}
-
-
-def _with_damaged_tag() -> bytes:
-    tiff = bytearray(samples.written(samples.image(), "TIFF", software="x" * 40))
-    at = tiff.index(b"\x31\x01\x02\x00")  # the tag and its type; the count follows
-    tiff[at + 4 : at + 8] = b"\xff\xff\xff\x7f"
-    return bytes(tiff)
 
 
 @pytest.mark.parametrize("name", READ)
@@ -294,7 +122,7 @@ def test_iptc_and_comments_of_a_jpeg_reach_the_restored_png() -> None:
 
 def test_a_jpeg_restored_as_jpeg_has_its_tables_segments_and_trailer_again() -> None:
     source = samples.written(
-        samples.image(), "JPEG", quality=83, subsampling="4:2:0", progressive=True, **FULL
+        samples.image(), "JPEG", quality=83, subsampling="4:2:0", progressive=True, **samples.FULL
     )
     source = samples.jpeg_with(0xEB, b"JP claim", source) + b"trailer"
     photo = decode_photo(source)
@@ -363,35 +191,10 @@ def test_the_limit_on_pixels_is_the_plans(format: str) -> None:
         decode_photo(file, max_pixels=61 * 47 - 1)
 
 
-def _bombs() -> dict[str, bytes]:
-    """Small files whose headers claim 60,000 × 60,000 pixels (WebP: 16,383 × 16,383)."""
-    side = 60_000
-    png = samples.written(samples.image(), "PNG")
-    jpeg = bytearray(samples.written(samples.image(), "JPEG"))
-    at = jpeg.index(b"\xff\xc0") + 5
-    jpeg[at : at + 4] = side.to_bytes(2, "big") * 2
-    webp = bytearray(samples.written(samples.image("RGBA"), "WEBP"))
-    webp[24:30] = (16_382).to_bytes(3, "little") * 2
-    bmp = bytearray(samples.written(samples.image(), "BMP"))
-    bmp[18:26] = side.to_bytes(4, "little") * 2
-    header = samples.png_chunk(b"IHDR", side.to_bytes(4, "big") * 2 + png[24:29])
-    tiff = samples.written(samples.image(), "TIFF", tiffinfo={})
-    for tag in (256, 257):
-        at = tiff.index(tag.to_bytes(2, "little") + b"\x04\0\x01\0\0\0", 8) + 8
-        tiff = tiff[:at] + side.to_bytes(4, "little") + tiff[at + 4 :]
-    return {
-        "PNG": png[:8] + header + png[33:],
-        "JPEG": bytes(jpeg),
-        "WEBP": bytes(webp),
-        "BMP": bytes(bmp),
-        "TIFF": tiff,
-    }
-
-
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "BMP", "TIFF"])
 def test_a_bomb_is_refused_by_its_header(format: str) -> None:
     with pytest.raises(ImageTooLargeError):
-        decode_photo(_bombs()[format])
+        decode_photo(bombs()[format])
 
 
 def test_a_format_without_its_plugin_says_what_to_install(monkeypatch) -> None:
@@ -422,7 +225,7 @@ def test_pillows_limit_and_settings_stay_as_they_were() -> None:
 
 def test_damaged_tags_are_no_noise_on_standard_error(tmp_path) -> None:
     file = tmp_path / "damaged.tif"
-    file.write_bytes(_with_damaged_tag())
+    file.write_bytes(tiff_with_damaged_tag())
     script = (
         "import sys, pathlib, rescaling_core.photo as p\n"
         "try: p.decode_photo(pathlib.Path(sys.argv[1]).read_bytes())\n"

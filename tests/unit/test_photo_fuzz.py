@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rescaling_core import codecs, metadata
 from rescaling_core.errors import PhotoError, RefoldError
 from rescaling_core.photo import decode_photo, encode_photo, png
-from tests.unit.test_photo import KEPT, READ
+from tests.unit.photo_cases import KEPT, READ
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
