@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from rescaling_core import metrics
+from rescaling_core import metrics, perceptual
 
 if TYPE_CHECKING:
     from rescaling_core.photo import Photo
@@ -26,18 +26,29 @@ class Comparison:
     ssim_y: float
     max_abs_error: int
     """Levels of 255, the worst sample."""
+    ssimulacra2: float | None = None
+    """Points; None where it was not asked for."""
     lost: tuple[str, ...] = ()
     """What the source carried and the restored photo does not, or not as it was."""
 
     def misses(self, floor: Floor) -> str | None:
         """Which measure falls short of a floor, or None."""
         return floor.misses(
-            psnr_y=self.psnr_y, ssim_y=self.ssim_y, max_abs_error=self.max_abs_error
+            psnr_y=self.psnr_y,
+            ssim_y=self.ssim_y,
+            ssimulacra2=self.ssimulacra2,
+            max_abs_error=self.max_abs_error,
+            exact=self.max_abs_error == 0,
         )
 
 
-def compare(restored: Photo, source: Photo) -> Comparison:
+def compare(restored: Photo, source: Photo, *, seen: bool = False) -> Comparison:
     """Measure a restored photo against its source.
+
+    Args:
+        restored: The photo.
+        source: What it should be.
+        seen: Measure SSIMULACRA 2 too, which takes longer than all the rest.
 
     Raises:
         ValueError: They are not of one size.
@@ -49,6 +60,7 @@ def compare(restored: Photo, source: Photo) -> Comparison:
         psnr_y=metrics.psnr_y(restored.pixels, source.pixels),
         ssim_y=metrics.ssim_y(restored.pixels, source.pixels),
         max_abs_error=metrics.max_abs_error(restored.pixels, source.pixels),
+        ssimulacra2=perceptual.ssimulacra2(restored.pixels, source.pixels) if seen else None,
         lost=tuple(lost),
     )
 

@@ -11,6 +11,11 @@ from typing import Final, Literal
 
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.errors import UsageError
+from rescaling_core.floor import NO_FLOOR
+from rescaling_core.floor import Floor as Floor  # parts of plans: importable from here
+from rescaling_core.strategy import FULL_SIZE as FULL_SIZE
+from rescaling_core.strategy import TRANSCODE as TRANSCODE
+from rescaling_core.strategy import strategy_name
 
 DEFAULT_MAX_PIXELS: Final = 200_000_000
 """Width × height above which a source counts as a decompression bomb."""
@@ -74,13 +79,12 @@ class Target:
         return max(1, round(width * ratio)), max(1, round(height * ratio))
 
 
-FULL_SIZE: Final = "none"
-"""In a rescaler's place: no network and no LR image, the file at full size is the restoration."""
-
-TRANSCODE: Final = "jpeg-transcode"
-"""In a rescaler's place: a JPEG source as JPEG XL, from which it comes back bit for bit."""
-
 Sources = Literal["any", "jpeg", "other"]
+
+LrMode = Literal["source", "colour"]
+
+MAX_REFINEMENT: Final = 100
+"""Steps; each costs about three restorations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +114,22 @@ class Candidate:
     """None: nothing is added to what the rescaler restores."""
     sources: Sources = "any"
     """Which sources it is tried for."""
+    refinement: int = 0
+    """Steps by which the LR image is refined for the photo at hand; see `refine`."""
+    lr_mode: LrMode = "source"
+    """`colour`: a grey source gets a colour LR image. It is tried for grey sources alone."""
 
     def __post_init__(self) -> None:
         name = f"candidate {self.rescaler} {self.codec}"
+        if not 0 <= self.refinement <= MAX_REFINEMENT:
+            raise UsageError(f"{name}: refinement = {self.refinement}: 0 to {MAX_REFINEMENT} steps")
+        if (self.refinement or self.lr_mode == "colour") and self.rescaler in (
+            FULL_SIZE,
+            TRANSCODE,
+        ):
+            raise UsageError(
+                f"{name}: refinement and lr_mode need a rescaler, at full size there is none"
+            )
         if self.qualities is not None:
             _check_qualities(name, self.codec, self.qualities)
         if self.residual is not None and self.rescaler in (FULL_SIZE, TRANSCODE):
@@ -127,9 +144,28 @@ class Candidate:
         """Whether a quality is to be searched, which takes a floor to aim at."""
         return self.qualities is not None or self.residual is not None
 
-    def serves(self, format: str) -> bool:
-        """Whether it is tried for sources of a format, by Pillow's name."""
+    @property
+    def strategy(self) -> str:
+        """What this kind of candidate is called."""
+        return strategy_name(
+            self.rescaler,
+            str(self.codec),
+            residual=self.residual is not None,
+            refined=self.refinement > 0,
+            colour=self.lr_mode == "colour",
+        )
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every sample comes back, on whatever device."""
+        lossless = self.codec.quality is None and self.rescaler == FULL_SIZE
+        return lossless or self.rescaler == TRANSCODE
+
+    def serves(self, format: str, channels: int) -> bool:
+        """Whether it is tried for sources of a format, by Pillow's name, and 1 or 3 channels."""
         if self.rescaler == TRANSCODE and format != "JPEG":
+            return False
+        if self.lr_mode == "colour" and channels != 1:
             return False
         return self.sources == "any" or (self.sources == "jpeg") == (format == "JPEG")
 
@@ -145,75 +181,12 @@ def _check_qualities(name: str, codec: CodecSpec, qualities: tuple[int, int]) ->
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Floor:
-    """The restored quality that must be reached, over the whole image, at 8 bits."""
-
-    psnr_y: float | None = None
-    """dB."""
-    ssim_y: float | None = None
-    """0 to 1."""
-    max_abs_error: int | None = None
-    """Levels of 255, the worst sample."""
-    margin_db: float = 0.05
-    """dB that PSNR-Y must exceed the floor by, since another device may round otherwise."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.margin_db <= 10:
-            raise UsageError(f"floor.margin_db = {self.margin_db:g}: 0 to 10 dB")
-        if self.psnr_y is not None and not 0 < self.psnr_y <= 100:
-            raise UsageError(f"floor.psnr_y = {self.psnr_y:g}: a value in dB above 0, at most 100")
-        if self.ssim_y is not None and not 0 < self.ssim_y <= 1:
-            raise UsageError(f"floor.ssim_y = {self.ssim_y:g}: a value above 0, at most 1")
-        if self.max_abs_error is not None and not 0 <= self.max_abs_error <= 255:
-            raise UsageError(f"floor.max_abs_error = {self.max_abs_error}: 0 to 255 levels")
-
-    @classmethod
-    def parse(cls, texts: tuple[str, ...]) -> Floor:
-        """Read `psnr_y=34`, `ssim_y=0.95`, `max_abs_error=8`.
-
-        Raises:
-            UsageError: An unknown measure or a value that is no number.
-        """
-        values: dict[str, float] = {}
-        for text in texts:
-            name, _, value = text.partition("=")
-            if name not in ("psnr_y", "ssim_y", "max_abs_error"):
-                raise UsageError(f"floor {text!r}: one of psnr_y=…, ssim_y=…, max_abs_error=…")
-            try:
-                values[name] = float(value)
-            except ValueError:
-                raise UsageError(f"floor {text!r}: {value!r} is no number") from None
-        limit = values.get("max_abs_error")
-        return cls(
-            psnr_y=values.get("psnr_y"),
-            ssim_y=values.get("ssim_y"),
-            max_abs_error=None if limit is None else int(limit),
-        )
-
-    def misses(self, *, psnr_y: float, ssim_y: float, max_abs_error: int) -> str | None:
-        """Say which measure falls short, or None if all reach the floor."""
-        if self.psnr_y is not None and psnr_y < self.psnr_y + self.margin_db:
-            margin = f" and its margin of {self.margin_db:g} dB" if psnr_y >= self.psnr_y else ""
-            return f"PSNR-Y {psnr_y:.2f} dB is below the floor of {self.psnr_y:g} dB{margin}"
-        if self.ssim_y is not None and ssim_y < self.ssim_y:
-            return f"SSIM-Y {ssim_y:.4f} is below the floor of {self.ssim_y:g}"
-        if self.max_abs_error is not None and max_abs_error > self.max_abs_error:
-            return f"largest error {max_abs_error} is above the floor of {self.max_abs_error}"
-        return None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether nothing is asked for."""
-        return self.psnr_y is None and self.ssim_y is None and self.max_abs_error is None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetPlan:
     """How one target is made."""
 
     target: Target
     candidates: tuple[Candidate, ...]
-    floor: Floor = Floor()
+    floor: Floor = NO_FLOOR
 
     def __post_init__(self) -> None:
         if not self.candidates:

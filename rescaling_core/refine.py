@@ -2,6 +2,12 @@
 
 An idea of HCD's (`hcd.py`), made useful: among the 8-bit LR images within a stated distance of the
 rescaler's own, find one from which the HR original is restored better.
+
+The codec of the LR file is left out of it on purpose. With the coded image in the loop, its
+gradient passed straight through, or with its error added as a constant, restorations from AVIF and
+JPEG were worse than with neither and took more bytes: on two pictures of Set5 at AVIF 92,
+irn-x2-lite gained 0.65 dB without and nothing or less with. So one refined image serves all
+qualities.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rescaling_core import codecs, metadata, residual, transcode
 from rescaling_core.errors import CodecError, RestorationMismatchError
+from rescaling_core.grey import as_grey
 from rescaling_core.photo import decode_photo
 from rescaling_core.plan import FULL_SIZE, TRANSCODE
 from rescaling_core.rescale import Tiling, restore_pixels
@@ -40,10 +41,12 @@ def restore(
         jpeg = _source_file(lr_data, embedded)
         return decode_photo(jpeg, max_pixels=embedded.width * embedded.height)
     name = f"{embedded.source_key} at {embedded.target}"
-    lr = codecs.decode(lr_data, channels=embedded.channels)
+    lr = codecs.decode(lr_data, channels=embedded.lr_planes)
     if metadata.pixels_digest(lr) != embedded.lr_pixels_sha256:
         raise RestorationMismatchError(f"{name}: the LR pixels are not those that were measured")
     restored = lr if embedded.rescaler == FULL_SIZE else _rescaled(lr, embedded, models, name)
+    if embedded.channels == 1:
+        restored = as_grey(restored)
     if embedded.residual is not None:
         try:
             restored = residual.restore_with(restored, lr_data, embedded.residual, name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
+from functools import partial
+from itertools import product
 from typing import Annotated, Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -11,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from rescaling_core import codecs
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.errors import UsageError
+from rescaling_core.floor import NO_FLOOR
 from rescaling_core.plan import (
     DEFAULT_MAX_PIXELS,
     DEFAULT_PREVIEW_CODEC,
@@ -20,6 +23,7 @@ from rescaling_core.plan import (
     ArchivePlan,
     Candidate,
     Floor,
+    LrMode,
     ResidualPlan,
     Sources,
     Target,
@@ -46,6 +50,17 @@ def _quality(value: Any) -> Any:
 Quality = Annotated[Any, BeforeValidator(_quality)]
 
 
+def _steps(value: Any) -> Any:
+    """A number of steps, or a list of them."""
+    steps = value if isinstance(value, list) else [value]
+    if steps and all(type(item) is int for item in steps):
+        return tuple(steps)
+    raise ValueError("a number of steps, or a list of numbers")
+
+
+Steps = Annotated[Any, BeforeValidator(_steps)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -55,8 +70,12 @@ class FloorSection(_Section):
 
     psnr_y: int | float | None = None
     ssim_y: int | float | None = None
+    ssimulacra2: int | float | None = None
     max_abs_error: int | None = None
-    margin_db: int | float = Floor().margin_db
+    margin_db: int | float = NO_FLOOR.margin_db
+    margin_ssim: int | float = NO_FLOOR.margin_ssim
+    margin_ssimulacra2: int | float = NO_FLOOR.margin_ssimulacra2
+    margin_levels: int = NO_FLOOR.margin_levels
 
 
 class ResidualSection(_Section):
@@ -76,6 +95,8 @@ class CandidateSection(_Section):
     effort: int | None = None
     residual: ResidualSection | None = None
     sources: Sources = "any"
+    refinement: Steps = (0,)
+    lr_mode: LrMode = "source"
 
 
 class TargetSection(_Section):
@@ -100,6 +121,9 @@ _SECTIONS: Final[dict[str, type[_Section]]] = {
     "candidates": CandidateSection,
     "residual": ResidualSection,
 }
+
+
+_WORDS: Final = {"sources": get_args(Sources), "lr_mode": get_args(LrMode)}
 
 
 def read_plan(text: str, *, name: str, floor: Floor | None = None) -> ArchivePlan:
@@ -155,33 +179,34 @@ def _preview_plan(section: TargetSection, target: Target, path: str) -> TargetPl
         raise UsageError(f"{where}: {target.name} is a preview: one candidate of one quality")
     if first.rescaler != PREVIEW_RESCALER or first.residual is not None:
         raise UsageError(f"{where}[0].rescaler: a preview is made by {PREVIEW_RESCALER!r}")
+    if first.refinement != (0,) or first.lr_mode != "source":
+        raise UsageError(f"{where}[0]: nothing is refined or coloured for a preview")
     spec = _spec(first.codec, first.quality, first.effort, f"{where}[0]")
     return TargetPlan(target=target, candidates=(Candidate(PREVIEW_RESCALER, spec),))
 
 
 def _candidates(section: CandidateSection, target: Target, path: str) -> list[Candidate]:
-    """One candidate, or one for each quality of a list."""
+    """One candidate, or one for each quality and each number of steps of a list."""
     _check_rescaler(section.rescaler, target, f"{path}.rescaler")
     plan = None if section.residual is None else _residual(section.residual, f"{path}.residual")
     qualities = section.quality if isinstance(section.quality, tuple) else (section.quality,)
     found = []
-    for quality in qualities:
+    for quality, steps in product(qualities, section.refinement):
         span = _span(quality)
         middle = None if span is None else (span[0] + span[1]) // 2
         spec = _spec(section.codec, quality if span is None else middle, section.effort, path)
-        make = _making(section.rescaler, spec, span, plan, section.sources)
+        make = partial(
+            Candidate,
+            section.rescaler,
+            spec,
+            qualities=span,
+            residual=plan,
+            sources=section.sources,
+            refinement=steps,
+            lr_mode=section.lr_mode,
+        )
         found.append(_at(path, make))
     return found
-
-
-def _making(
-    rescaler: str,
-    spec: CodecSpec,
-    span: tuple[int, int] | None,
-    plan: ResidualPlan | None,
-    sources: Sources,
-) -> Callable[[], Candidate]:
-    return lambda: Candidate(rescaler, spec, qualities=span, residual=plan, sources=sources)
 
 
 def _residual(section: ResidualSection, path: str) -> ResidualPlan:
@@ -237,8 +262,8 @@ def _explained(error: ValidationError) -> str:
         return f"{path}: unknown field; one of {', '.join(_SECTIONS[section].model_fields)}"
     if first["type"] == "missing":
         return f"{path}: missing"
-    if last == "sources":
-        return f"{path}: {first['input']!r}; one of {', '.join(get_args(Sources))}"
+    if last in _WORDS:
+        return f"{path}: {first['input']!r}; one of {', '.join(_WORDS[last])}"
     return f"{path}: {first['input']!r}: {first['msg']}"
 
 

@@ -23,6 +23,9 @@ SLACK_DB = 0.05
 """dB below the recorded PSNR-Y that a repaired rendition may have: the default margin of a floor,
 so that it does not fall below the floor the first one had to reach."""
 
+SLACK_POINTS = 0.1
+"""The same for SSIMULACRA 2."""
+
 
 @dataclass(frozen=True, slots=True)
 class NotRepaired:
@@ -102,7 +105,15 @@ def plan_like(recorded: RestorationMetadata) -> TargetPlan:
     codec = CodecSpec.parse(recorded.codec, recorded.quality)
     return TargetPlan(
         target=Target.parse(recorded.target),
-        candidates=(Candidate(recorded.rescaler, codec, residual=residual),),
+        candidates=(
+            Candidate(
+                recorded.rescaler,
+                codec,
+                residual=residual,
+                refinement=recorded.refinement or 0,
+                lr_mode="source" if recorded.lr_channels is None else "colour",
+            ),
+        ),
         floor=floor_like(recorded),
     )
 
@@ -112,5 +123,9 @@ def floor_like(recorded: RestorationMetadata) -> Floor:
     if recorded.psnr_y is None:  # a preview
         return Floor()
     if isinf(recorded.psnr_y):
-        return Floor(max_abs_error=recorded.max_abs_error, margin_db=0)
-    return Floor(psnr_y=min(100.0, recorded.psnr_y - SLACK_DB), margin_db=0)
+        return Floor(max_abs_error=recorded.max_abs_error).without_margins()
+    seen = recorded.ssimulacra2
+    return Floor(
+        psnr_y=min(100.0, recorded.psnr_y - SLACK_DB),
+        ssimulacra2=None if seen is None or seen <= SLACK_POINTS else seen - SLACK_POINTS,
+    ).without_margins()

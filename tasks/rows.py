@@ -9,6 +9,7 @@ from typing import Any
 
 from rescaling_core.convert import Rendition, SourceRef
 from rescaling_core.metadata import RestorationMetadata
+from tasks import strategies
 from tasks.catalog import CatalogRow
 from tasks.shards import SourceObject
 
@@ -44,6 +45,7 @@ class RowWriter:
             lr_sha256=lr_sha256,
             lr_bytes=len(rendition.lr_data),
             metadata_json=rendition.metadata.to_json(),
+            strategies_json=strategies.to_json(rendition.rivals),
             **described(rendition.metadata),
         )
 
@@ -88,6 +90,8 @@ def described(metadata: RestorationMetadata) -> dict[str, Any]:
         "quality": metadata.quality,
         "psnr_y": metadata.psnr_y,
         "ssim_y": metadata.ssim_y,
+        "ssimulacra2": metadata.ssimulacra2,
+        "refinement": metadata.refinement,
         "width": metadata.width,
         "height": metadata.height,
         "mode": metadata.mode,

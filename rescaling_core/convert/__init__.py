@@ -2,5 +2,6 @@
 
 from rescaling_core.convert.ladder import convert
 from rescaling_core.convert.outcome import Kept, Models, Rendition, SourceRef
+from rescaling_core.convert.rivals import Rival
 
-__all__ = ["Kept", "Models", "Rendition", "SourceRef", "convert"]
+__all__ = ["Kept", "Models", "Rendition", "Rival", "SourceRef", "convert"]

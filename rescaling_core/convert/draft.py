@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from rescaling_core import metadata
@@ -37,6 +38,11 @@ def draft_metadata(
         lr: (h, w, C), the pixels to be encoded.
         software: Name and version to record.
     """
+    extras = metadata.carry(photo, candidate.codec)
+    in_colour = lr.shape[2] != photo.pixels.shape[2]
+    if in_colour:  # a grey source's profile is carried, as it does not fit the colour file
+        native = tuple(name for name in extras.native if name != "icc")
+        extras = replace(extras, native=native, icc=photo.icc)
     return RestorationMetadata(
         source_key=source.key,
         source_etag=source.etag,
@@ -59,5 +65,7 @@ def draft_metadata(
         tile=0,
         overlap=0,
         software=software,
-        extras=metadata.carry(photo, candidate.codec),
+        extras=extras,
+        refinement=candidate.refinement or None,
+        lr_channels=int(lr.shape[2]) if in_colour else None,
     )

@@ -13,7 +13,7 @@ from rescaling_core.plan import TRANSCODE
 
 if TYPE_CHECKING:
     from rescaling_core.arrays import U8Array
-    from rescaling_core.convert.workbench import Encoded
+    from rescaling_core.convert.trial import Encoded
     from rescaling_core.metadata import RestorationMetadata
     from rescaling_core.plan import Target
 

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import inf
 from typing import TYPE_CHECKING
 
+from rescaling_core.convert.ascent import Attempt, climb, climb_below, try_once
 from rescaling_core.convert.finish import finish
 from rescaling_core.convert.outcome import Kept, Rendition
 from rescaling_core.convert.preview import make_preview
-from rescaling_core.convert.search import lowest_enough
-from rescaling_core.convert.workbench import Trial, Workbench
+from rescaling_core.convert.rivals import NOTHING, Cost, Rivals
+from rescaling_core.convert.workbench import Workbench
 from rescaling_core.errors import CodecError
-from rescaling_core.plan import TRANSCODE
+from rescaling_core.plan import FULL_SIZE, TRANSCODE
 from rescaling_core.rescale import DEFAULT_TILING, Tiling
 
 if TYPE_CHECKING:
     from rescaling_core.arrays import U8Array
     from rescaling_core.convert.outcome import Models, SourceRef
-    from rescaling_core.convert.workbench import Encoded
+    from rescaling_core.convert.trial import Encoded, Trial
     from rescaling_core.photo import Photo
     from rescaling_core.plan import Candidate, ResidualPlan, TargetPlan
 
@@ -63,10 +63,12 @@ def convert(
         tiling=tiling,
         data=data,
     )
-    ladder = _Ladder(bench=bench, limit=source.size)
+    ladder = _Ladder(bench=bench, limit=source.size, rivals=Rivals(source.size))
     for candidate in plan.candidates:
-        if candidate.serves(photo.format):
+        if candidate.serves(photo.format, int(photo.pixels.shape[2])):
             ladder.climb(candidate)
+        else:
+            ladder.rivals.add(candidate.strategy, NOTHING)
     return ladder.outcome()
 
 
@@ -77,6 +79,7 @@ class _Ladder:
     bench: Workbench
     limit: int
     """Bytes: a file of as many or more is of no use, as the source or a better one has fewer."""
+    rivals: Rivals
     best: Trial | None = None
     nearest: Trial | None = None
     """Of those that miss the floor, the one of the highest PSNR-Y."""
@@ -87,47 +90,50 @@ class _Ladder:
     """What codecs could not do."""
 
     def climb(self, candidate: Candidate) -> None:
-        """Try a candidate, at as many qualities as it takes."""
+        """Try a candidate, and note what it would cost."""
         try:
-            if candidate.rescaler == TRANSCODE:
-                encoded = self.bench.transcode(candidate)
-                if not self._is_too_large(encoded):
-                    self._offer(encoded)
-            elif candidate.residual is not None:
-                self._split(candidate, candidate.residual)
-            elif candidate.qualities is not None:
-                codec = candidate.codec
-                low, high = candidate.qualities
-                lowest_enough(
-                    low,
-                    high,
-                    lambda q: self._try(replace(candidate, codec=replace(codec, quality=q))),
-                    start=codec.quality,
-                )
-            else:
-                self._try(candidate)
+            cost = self._cost(candidate)
         except CodecError as error:
             self.refusals.append(str(error))
+            cost = NOTHING
+        self.rivals.add(candidate.strategy, cost)
 
-    def _try(self, candidate: Candidate) -> float:
-        encoded = self.bench.encode(candidate)
-        return inf if self._is_too_large(encoded) else self._offer(encoded)
+    def _cost(self, candidate: Candidate) -> Cost:
+        if candidate.rescaler == TRANSCODE:
+            return try_once(self, self._attempt(self.bench.transcode(candidate)))
+        if candidate.residual is not None:
+            return self._split(candidate, candidate.residual)
+        if candidate.qualities is None:
+            return try_once(self, self._attempt(self.bench.encode(candidate)))
+        codec = candidate.codec
 
-    def _split(self, candidate: Candidate, plan: ResidualPlan) -> None:
+        def make(quality: int) -> Attempt:
+            of_quality = replace(candidate, codec=replace(codec, quality=quality))
+            return self._attempt(self.bench.encode(of_quality))
+
+        # A network takes far longer than the codec of its small image.
+        frugal = self.best is not None and candidate.rescaler != FULL_SIZE
+        search = climb_below if frugal else climb
+        return search(self, make, *candidate.qualities, start=codec.quality)
+
+    def _attempt(self, encoded: Encoded) -> Attempt:
+        return Attempt(encoded, lambda: self.bench.restore(encoded))
+
+    def _split(self, candidate: Candidate, plan: ResidualPlan) -> Cost:
         """Restore the LR image once, then search the quality of what that misses."""
         base = self.bench.encode(candidate)
-        if self._is_too_large(base):
-            return
+        if self.is_too_large(base):
+            return Cost(len(base.data), at_least=True)
         restored = self.bench.restore(base)
 
-        def slack(quality: int) -> float:
+        def make(quality: int) -> Attempt:
             spec = replace(plan.codec, quality=quality)
             encoded, total = self.bench.add_residual(base, restored, spec)
-            return inf if self._is_too_large(encoded) else self._judge(encoded, total)
+            return Attempt(encoded, lambda: total)
 
-        lowest_enough(*plan.qualities, slack, start=plan.codec.quality)
+        return climb(self, make, *plan.qualities, start=plan.codec.quality)
 
-    def _is_too_large(self, encoded: Encoded) -> bool:
+    def is_too_large(self, encoded: Encoded) -> bool:
         """Whether it could not win even if it reached the floor; then it is not restored."""
         size = len(encoded.data)
         if size < self.limit:
@@ -136,10 +142,7 @@ class _Ladder:
             self.smallest_refused = min(size, self.smallest_refused or size)
         return True
 
-    def _offer(self, encoded: Encoded) -> float:
-        return self._judge(encoded, self.bench.restore(encoded))
-
-    def _judge(self, encoded: Encoded, restored: U8Array) -> float:
+    def judge(self, encoded: Encoded, restored: U8Array) -> float:
         """Measure a trial and remember it if it is the best or the nearest; give its slack."""
         trial = self.bench.measure(encoded, restored)
         self.tried += 1
@@ -155,7 +158,8 @@ class _Ladder:
         target = self.bench.target
         if self.best is not None:
             final = self.bench.measured(self.best, self.tried)
-            return finish(target, self.best.encoded, final)
+            finished = finish(target, self.best.encoded, final)
+            return replace(finished, rivals=self.rivals.all())
         best = None if self.nearest is None else self.bench.measured(self.nearest, self.tried)
         return Kept(target=target, reason=self._why_kept(), best=best, tried=self.tried)
 

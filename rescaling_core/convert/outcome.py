@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rescaling_core.zoo import LoadedRescaler
 
 if TYPE_CHECKING:
+    from rescaling_core.convert.rivals import Rival
     from rescaling_core.metadata import RestorationMetadata
     from rescaling_core.plan import Target
 
@@ -37,6 +38,8 @@ class Rendition:
     extension: str
     """With its dot."""
     metadata: RestorationMetadata
+    rivals: tuple[Rival, ...] = ()
+    """What each strategy of the plan would have stored, the one that won among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

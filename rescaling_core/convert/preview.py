@@ -12,7 +12,7 @@ from rescaling_core import codecs, metadata
 from rescaling_core.convert.draft import draft_metadata
 from rescaling_core.convert.finish import finish
 from rescaling_core.convert.outcome import Kept, Rendition
-from rescaling_core.convert.workbench import Encoded
+from rescaling_core.convert.trial import Encoded
 from rescaling_core.errors import CodecError
 
 if TYPE_CHECKING:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from rescaling_core import attachment, codecs, metadata, metrics, residual, transcode
-from rescaling_core.convert.draft import draft_metadata
+from rescaling_core import attachment, codecs, metadata, metrics, perceptual, residual, transcode
+from rescaling_core.convert.draft import LATENT_SEED, draft_metadata
+from rescaling_core.convert.trial import Encoded, Trial
 from rescaling_core.errors import CodecError
+from rescaling_core.grey import as_colour, as_grey
 from rescaling_core.plan import FULL_SIZE, TRANSCODE
+from rescaling_core.refine import Refinement, refine_pixels
 from rescaling_core.rescale import Tiling, downscale_pixels, restore_pixels
 
 if TYPE_CHECKING:
@@ -20,52 +23,9 @@ if TYPE_CHECKING:
     from rescaling_core.plan import Candidate, Floor, Target
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Encoded:
-    """A candidate's LR file, its measures still to come."""
-
-    data: bytes
-    """Already as long as it will be in the end."""
-    pixels: U8Array
-    """Decoded from it."""
-    draft: RestorationMetadata
-    candidate: Candidate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """A candidate that was encoded, decoded and restored."""
-
-    encoded: Encoded
-    restored: U8Array
-    psnr_y: float
-    ssim_y: float | None
-    """None where the floor does not ask for it; likewise below."""
-    max_abs_error: int | None
-
-    def missed(self, floor: Floor) -> str | None:
-        """Which measure falls short, or None."""
-        return floor.misses(
-            psnr_y=self.psnr_y,
-            ssim_y=1.0 if self.ssim_y is None else self.ssim_y,
-            max_abs_error=0 if self.max_abs_error is None else self.max_abs_error,
-        )
-
-    def slack(self, floor: Floor) -> float:
-        """How far above the floor, in dB or about; below 0 exactly where it is missed."""
-        slacks = [float("inf")]
-        if floor.psnr_y is not None:
-            slacks.append(self.psnr_y - (floor.psnr_y + floor.margin_db))
-        if floor.ssim_y is not None and self.ssim_y is not None:
-            slacks.append(50 * (self.ssim_y - floor.ssim_y))
-        if floor.max_abs_error is not None and self.max_abs_error is not None:
-            slacks.append(0.5 * (floor.max_abs_error - self.max_abs_error))
-        return min(slacks)
-
-
 @dataclass(slots=True, kw_only=True)
 class Workbench:
-    """Makes candidates of one photo for one target. Each rescaler downscales once."""
+    """Makes candidates of one photo for one target. Each rescaler downscales and refines once."""
 
     photo: Photo
     source: SourceRef
@@ -76,7 +36,8 @@ class Workbench:
     tiling: Tiling
     data: bytes | None
     """The source's bytes, for transcoding them."""
-    _lr: dict[str, U8Array] = field(default_factory=dict)
+    _lr: dict[tuple[str, str, int], U8Array] = field(default_factory=dict)
+    """By rescaler, mode and steps of refinement."""
 
     def encode(self, candidate: Candidate) -> Encoded:
         """Encode the LR image, or at full size the image itself, and decode it.
@@ -84,9 +45,12 @@ class Workbench:
         Raises:
             CodecError: The codec cannot hold the image or what travels with it.
         """
-        lr = self._downscaled(candidate.rescaler)
+        lr = self._lr_image(candidate)
         draft = self._draft(candidate, lr)
-        data = metadata.encode_with_packet(lr, candidate.codec, self.photo, draft)
+        photo = self.photo
+        if draft.lr_channels is not None:  # a profile of grey would not fit the colour file
+            photo = replace(photo, icc=None)
+        data = metadata.encode_with_packet(lr, candidate.codec, photo, draft)
         decoded = codecs.decode(data, channels=int(lr.shape[2]))
         if decoded.shape != lr.shape:
             raise CodecError(f"codec {candidate.codec}: {lr.shape} came back as {decoded.shape}")
@@ -97,7 +61,7 @@ class Workbench:
         draft = encoded.draft
         if draft.rescaler in (FULL_SIZE, TRANSCODE):
             return encoded.pixels
-        return restore_pixels(
+        restored = restore_pixels(
             self.models(draft.rescaler).rescaler,
             encoded.pixels,
             (self.photo.height, self.photo.width),
@@ -105,6 +69,7 @@ class Workbench:
             seed=draft.latent_seed,
             tiling=self.tiling,
         )
+        return as_grey(restored) if draft.channels == 1 else restored
 
     def add_residual(
         self, base: Encoded, restored: U8Array, spec: CodecSpec
@@ -134,13 +99,14 @@ class Workbench:
     def measure(self, encoded: Encoded, restored: U8Array) -> Trial:
         """Measure what the floor asks for, and PSNR-Y in any case."""
         pixels, floor = self.photo.pixels, self.floor
-        wants_ssim, wants_worst = floor.ssim_y is not None, floor.max_abs_error is not None
+        seen, worst = floor.ssimulacra2, floor.max_abs_error
         return Trial(
             encoded=encoded,
             restored=restored,
             psnr_y=metrics.psnr_y(restored, pixels),
-            ssim_y=metrics.ssim_y(restored, pixels) if wants_ssim else None,
-            max_abs_error=metrics.max_abs_error(restored, pixels) if wants_worst else None,
+            ssim_y=None if floor.ssim_y is None else metrics.ssim_y(restored, pixels),
+            ssimulacra2=None if seen is None else perceptual.ssimulacra2(restored, pixels),
+            max_abs_error=None if worst is None else metrics.max_abs_error(restored, pixels),
         )
 
     def measured(self, trial: Trial, tried: int) -> RestorationMetadata:
@@ -148,24 +114,37 @@ class Workbench:
         final = metadata.measured(
             trial.encoded.draft, trial.encoded.pixels, trial.restored, self.photo.pixels
         )
-        return replace(final, tried=tried)
+        return replace(final, tried=tried, ssimulacra2=trial.ssimulacra2)
 
-    def _downscaled(self, rescaler: str) -> U8Array:
-        if rescaler == FULL_SIZE:
+    def _lr_image(self, candidate: Candidate) -> U8Array:
+        """What is to be encoded; made once for all qualities."""
+        if candidate.rescaler == FULL_SIZE:
             return self.photo.pixels
-        if self.target.scale is None:
+        key = (candidate.rescaler, candidate.lr_mode, candidate.refinement)
+        if key not in self._lr:
+            self._lr[key] = self._rescaled(candidate)
+        return self._lr[key]
+
+    def _rescaled(self, candidate: Candidate) -> U8Array:
+        scale = self.target.scale
+        if scale is None:
             raise ValueError(f"{self.target.name}: a preview has no candidates to try")
-        if rescaler not in self._lr:
-            model = self.models(rescaler).rescaler
-            self._lr[rescaler] = downscale_pixels(
-                model, self.photo.pixels, self.target.scale, tiling=self.tiling
-            )
-        return self._lr[rescaler]
+        pixels = self.photo.pixels
+        if candidate.lr_mode == "colour":
+            pixels = as_colour(pixels)
+        rescaler = self.models(candidate.rescaler).rescaler
+        if not candidate.refinement:
+            return downscale_pixels(rescaler, pixels, scale, tiling=self.tiling)
+        plain = self._lr_image(replace(candidate, refinement=0))
+        how = Refinement(steps=candidate.refinement)
+        return refine_pixels(rescaler, plain, pixels, scale, refinement=how, seed=LATENT_SEED)
 
     def _draft(self, candidate: Candidate, lr: U8Array) -> RestorationMetadata:
         draft = draft_metadata(self.photo, self.source, self.target, candidate, lr, self.software)
         if candidate.residual is not None:
             draft = replace(draft, residual=residual.placeholder(candidate.residual.codec))
+        if self.floor.ssimulacra2 is not None:
+            draft = replace(draft, ssimulacra2=100.0)  # room for it
         if lr is self.photo.pixels:
             return replace(draft, scale=1.0)
         model = self.models(candidate.rescaler)

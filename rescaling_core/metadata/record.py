@@ -11,6 +11,7 @@ from rescaling_core.errors import MetadataError
 from rescaling_core.metadata.carried import Carried
 from rescaling_core.networks.latent import LatentPolicy
 from rescaling_core.photo.record import MODES
+from rescaling_core.strategy import strategy_name
 
 SCHEMA_VERSION: Final = 1
 """Raised when a reader of the version before would restore wrongly. Fields may be added within a
@@ -80,18 +81,40 @@ class RestorationMetadata:
     ssim_y: float | None = None
     max_abs_error: int | None = None
     """Levels, the worst sample of any channel."""
+    ssimulacra2: float | None = None
+    """Points; None where no floor asked for it."""
     fingerprint: str | None = None
     """Of the restored pixels; see `fingerprint`."""
     residual: ResidualRecord | None = None
     """What is added to the restoration; None if nothing is."""
     tried: int | None = None
     """Candidates that were encoded, restored and measured before this one was chosen."""
+    refinement: int | None = None
+    """Steps by which the LR image was refined for this photo; None for none."""
+    lr_channels: int | None = None
+    """Planes of the LR image, where they are not the source's: 3 under a grey source."""
     schema_version: Literal[1] = SCHEMA_VERSION
 
     @property
     def channels(self) -> int:
         """Planes of colour: 1 (grey) or 3."""
         return MODES[self.mode][0]
+
+    @property
+    def lr_planes(self) -> int:
+        """Planes of the LR image: 1 (grey) or 3."""
+        return self.lr_channels or self.channels
+
+    @property
+    def strategy(self) -> str:
+        """What the kind of candidate that it was is called."""
+        return strategy_name(
+            self.rescaler,
+            self.codec,
+            residual=self.residual is not None,
+            refined=self.refinement is not None,
+            colour=self.lr_channels is not None,
+        )
 
     def to_json(self) -> str:
         """One line of ASCII."""
@@ -133,11 +156,12 @@ _TYPES_V1: Final[dict[str, tuple[type, ...]]] = {
     **dict.fromkeys(("source_size", "width", "height", "lr_width", "lr_height"), (int,)),
     **dict.fromkeys(("latent_seed", "tile", "overlap"), (int,)),
     **dict.fromkeys(("quality", "max_abs_error", "tried"), (int, type(None))),
+    **dict.fromkeys(("refinement", "lr_channels"), (int, type(None))),
     **dict.fromkeys(("source_key", "source_etag", "source_sha256", "mode", "format"), (str,)),
     **dict.fromkeys(("target", "rescaler", "codec", "padding", "software"), (str,)),
     **dict.fromkeys(("weights_sha256",), (str,)),
     **dict.fromkeys(("lr_pixels_sha256", "fingerprint"), (str, type(None))),
-    **dict.fromkeys(("psnr_y", "ssim_y"), (float, int, type(None))),
+    **dict.fromkeys(("psnr_y", "ssim_y", "ssimulacra2"), (float, int, type(None))),
     **dict.fromkeys(("scale",), (float, int)),
 }
 
@@ -163,6 +187,8 @@ def _read_v1(document: dict[str, Any]) -> RestorationMetadata:
         raise MetadataError(f"restoration metadata: mode {values['mode']!r} is not known")
     if values["padding"] != "replicate":
         raise MetadataError(f"restoration metadata: padding {values['padding']!r} is not known")
+    if values["lr_channels"] not in (None, 1, 3):
+        raise MetadataError(f"restoration metadata: lr_channels is {values['lr_channels']}")
     sizes = [values[name] for name in ("width", "height", "lr_width", "lr_height")]
     if min(sizes) < 1 or not 0 < values["scale"] < inf:
         raise MetadataError(f"restoration metadata: impossible sizes {sizes} or scale")

@@ -107,6 +107,7 @@ def _widest(metadata: RestorationMetadata) -> RestorationMetadata:
         psnr_y=-1.2345678901234567e-300,
         ssim_y=-1.2345678901234567e-300,
         max_abs_error=255,
+        ssimulacra2=None if metadata.ssimulacra2 is None else -1.2345678901234567e-300,
         tried=9999,
         fingerprint="0" * (4 * -(-16 * metadata.channels // 3)),
     )

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
 
-from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import (
     CommitFailedError,
     DeltaError,
@@ -119,6 +119,12 @@ class CatalogTable:
                 self._refreshes += 1
             return self._table
 
+    def select_list(self) -> str:
+        """All columns for a SELECT; those an earlier release had not are null."""
+        known = _names(self.current())
+        names = self._schema.names
+        return ", ".join(name if name in known else f"NULL AS {name}" for name in names)
+
     def commit(self, attempt: Callable[[DeltaTable, CommitProperties], bool], app_id: str) -> bool:
         """Run `attempt` on the newest version until it commits on just that version.
 
@@ -142,6 +148,7 @@ class CatalogTable:
                     ],
                 )
                 try:
+                    self._add_columns(table)
                     written = attempt(table, properties)
                 except CommitFailedError:
                     if time.monotonic() > deadline:
@@ -152,6 +159,17 @@ class CatalogTable:
                     return written
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads rivals apart
             pause = min(2.0, pause * 2)
+
+    def _add_columns(self, table: DeltaTable) -> None:
+        """Give a table of an earlier release the columns it lacks."""
+        known = _names(table)
+        lacking = [
+            field for field in Schema.from_arrow(self._schema).fields if field.name not in known
+        ]
+        if lacking:
+            table.alter.add_columns(
+                lacking, commit_properties=CommitProperties(max_commit_retries=0)
+            )
 
     def compact(self) -> bool:
         """Join small files into larger ones; rows and their order are kept.
@@ -181,6 +199,10 @@ class CatalogTable:
             transient = not isinstance(error, lasting)
             message = f"{self.uri}: cannot {what} the table: {_first_line(error)}"
             raise StorageError(message, retryable=transient) from error
+
+
+def _names(table: DeltaTable) -> set[str]:
+    return {field.name for field in table.schema().fields}
 
 
 def _first_line(error: Any) -> str:

@@ -67,6 +67,13 @@ class CatalogRow:
     run_id: str
     committed_at: datetime | None = None
     """Set by the commit."""
+    ssimulacra2: float | None = None
+    """Points, where the floor asked for it."""
+    refinement: int | None = None
+    """Steps by which the LR image was refined; None for none."""
+    strategies_json: str | None = None
+    """What each strategy of the plan would have stored; see `tasks.strategies`. Not in LR files,
+    so that rows of a rebuilt catalog lack it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +132,9 @@ RENDITIONS: Final = pa.schema(
         _field("shard_id", pa.string(), null=False),
         _field("run_id", pa.string(), null=False),
         _field("committed_at", TIME, null=False),
+        _field("ssimulacra2", pa.float64()),
+        _field("refinement", pa.int32()),
+        _field("strategies_json", pa.string()),
     ]
 )
 """Columns of `renditions`, in the order and with the meaning of `CatalogRow`'s fields."""

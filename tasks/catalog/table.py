@@ -209,7 +209,7 @@ class Catalog:
             low, high = map(sql.literal, between)
             conditions.append(f"source_key >= {low} AND source_key <= {high}")
         text = (
-            f"SELECT {', '.join(RENDITIONS.names)} FROM {sql.TABLE}"  # noqa: S608
+            f"SELECT {self._renditions.select_list()} FROM {sql.TABLE}"  # noqa: S608
             f" WHERE {' AND '.join(conditions)} ORDER BY source_key, target"
         )
         for batch in sql.query(table, text, RENDITIONS):
@@ -254,7 +254,7 @@ class Catalog:
 
     def runs(self) -> list[RunRecord]:
         """All runs, the earliest first."""
-        text = f"SELECT {', '.join(RUNS.names)} FROM {sql.TABLE} ORDER BY started_at, run_id"  # noqa: S608
+        text = f"SELECT {self._runs.select_list()} FROM {sql.TABLE} ORDER BY started_at, run_id"  # noqa: S608
         batches = sql.query(self._runs.current(), text, RUNS)
         return [RunRecord(**values) for batch in batches for values in batch.to_pylist()]
 

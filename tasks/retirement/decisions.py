@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from rescaling_core.plan import Floor, Target
@@ -137,6 +137,6 @@ def floors_of(runs: Iterable[RunRecord]) -> Mapping[tuple[str, str], Floor]:
         plan: dict[str, Any] = json.loads(run.parameters_json).get("plan") or {}
         for target in plan.get("targets", ()):
             # The margin was for another device's rounding, which is what is measured now.
-            floor = replace(Floor(**target["floor"]), margin_db=0)
+            floor = Floor(**target["floor"]).without_margins()
             floors[run.run_id, Target(**target["target"]).name] = floor
     return floors

@@ -95,9 +95,11 @@ class Verifier:
             recorded = RestorationMetadata.from_json(row.metadata_json or "")
             if photo is None:
                 photo = decode_photo(data, max_pixels=recorded.width * recorded.height)
-            compared = self._compare(row, recorded, data, photo)
-            _require(row, compared, [floor for name, floor in claim.floors if name == row.target])
-            _require(row, compared, [floor_like(recorded)])
+            floors = [floor for name, floor in claim.floors if name == row.target]
+            floors.append(floor_like(recorded))
+            seen = any(floor.ssimulacra2 is not None for floor in (*floors, claim.floor))
+            compared = self._compare(row, recorded, data, photo, seen=seen)
+            _require(row, compared, floors)
             proofs.append(_proof(row, compared))
             missed += filter(None, [compared.misses(claim.floor)])
         if len(missed) == len(proofs):
@@ -105,17 +107,23 @@ class Verifier:
         return tuple(proofs)
 
     def _compare(
-        self, row: CatalogRow, recorded: RestorationMetadata, data: bytes, photo: Photo
+        self,
+        row: CatalogRow,
+        recorded: RestorationMetadata,
+        data: bytes,
+        photo: Photo,
+        *,
+        seen: bool,
     ) -> Comparison:
         lr_data = self._archive.get(row.lr_key or "")
         if hashlib.sha256(lr_data).hexdigest() != row.lr_sha256:
             raise RefoldError(f"{row.lr_key}: its bytes are not those that were archived")
         file = restore_source_file(lr_data, recorded=recorded)
         if file is None:
-            return compare(restore(lr_data, load_model, recorded=recorded), photo)
+            return compare(restore(lr_data, load_model, recorded=recorded), photo, seen=seen)
         if file != data:
             raise RefoldError(f"{row.lr_key}: the file that comes back is not the source")
-        return compare(photo, photo)
+        return compare(photo, photo, seen=seen)
 
 
 def _require(row: CatalogRow, compared: Comparison, floors: list[Floor]) -> None:

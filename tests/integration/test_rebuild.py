@@ -31,7 +31,7 @@ def _rebuild(archive: Store) -> RebuildTally:
 def _known(rows: list[CatalogRow]) -> list[CatalogRow]:
     """Rows without what only the run that made them knew."""
     return [
-        replace(row, seconds=None, shard_id="", run_id="", committed_at=None)
+        replace(row, seconds=None, shard_id="", run_id="", committed_at=None, strategies_json=None)
         for row in rows
         if row.state == "archived"
     ]

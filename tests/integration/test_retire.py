@@ -268,7 +268,7 @@ def test_a_source_is_not_deleted_if_its_restoration_misses_the_floor_of_its_run_
     outcome = verifier.verify(claim)
     assert isinstance(outcome, Unproven)
     assert "misses the floor" in outcome.reason
-    assert site.floors["run-1", "x2"] == Floor(margin_db=0)
+    assert site.floors["run-1", "x2"] == Floor().without_margins()
 
 
 def test_a_restoration_that_lost_what_the_source_carried_proves_nothing(

@@ -297,3 +297,20 @@ def test_a_table_that_lost_a_file_is_reported_not_read_around(catalog, tmp_path)
         file.unlink()
     with pytest.raises(StorageError, match="cannot read the table"):
         list(catalog.rows())
+
+
+def test_a_catalog_of_an_earlier_release_is_read_and_added_to(tmp_path, monkeypatch):
+    later = ("ssimulacra2", "refinement", "strategies_json")
+    earlier = pa.schema([field for field in RENDITIONS if field.name not in later])
+    monkeypatch.setattr("tasks.catalog.table.RENDITIONS", earlier)
+    store = open_store(str(tmp_path / "archive"))
+    open_catalog(store).commit_shard("s1", [_row("a", psnr_y=31.5)])
+    monkeypatch.undo()
+
+    catalog = open_catalog(store, create=False)
+    (row,) = catalog.rows()
+    assert (row.psnr_y, row.ssimulacra2, row.strategies_json) == (31.5, None, None)
+    assert catalog.commit_shard("s2", [_row("b", ssimulacra2=71.5, refinement=4)])
+    first, second = open_catalog(store).rows(keys=["a", "b"])
+    assert (first.source_key, first.ssimulacra2) == ("a", None)
+    assert (second.ssimulacra2, second.refinement) == (71.5, 4)

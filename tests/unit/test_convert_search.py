@@ -19,7 +19,8 @@ from rescaling_core import metrics, zoo
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.convert import Kept, Rendition, SourceRef, convert
 from rescaling_core.convert.search import lowest_enough
-from rescaling_core.convert.workbench import Encoded, Trial, Workbench
+from rescaling_core.convert.trial import Encoded, Trial
+from rescaling_core.convert.workbench import Workbench
 from rescaling_core.errors import RestorationMismatchError, UsageError
 from rescaling_core.photo import decode_photo
 from rescaling_core.plan import FULL_SIZE, TRANSCODE, Candidate, Floor, Target, TargetPlan

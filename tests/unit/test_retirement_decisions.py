@@ -182,4 +182,4 @@ def test_floors_are_those_of_the_runs_plans_without_their_margin() -> None:
         )
 
     found = floors_of([run("a", plan), run("b", '{"targets": ["x2"]}')])
-    assert found == {("a", "x2"): Floor(psnr_y=34.0, margin_db=0)}
+    assert found == {("a", "x2"): Floor(psnr_y=34.0).without_margins()}

@@ -1,0 +1,107 @@
+"""One candidate, at as many qualities as it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, log
+from typing import TYPE_CHECKING, Final, Protocol
+
+from rescaling_core.convert.rivals import NOTHING, Cost
+from rescaling_core.convert.search import lowest_enough
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rescaling_core.arrays import U8Array
+    from rescaling_core.convert.trial import Encoded
+
+_STEEPNESS: Final = 5.0
+"""Files grow by about 4 % for a step of quality: times this, like the search's usual slope."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A file, and how to restore from it, which may take far longer than to make it."""
+
+    encoded: Encoded
+    restore: Callable[[], U8Array]
+
+    @property
+    def nbytes(self) -> int:
+        """Of the file."""
+        return len(self.encoded.data)
+
+
+class Judge(Protocol):
+    """Knows what has been found so far."""
+
+    limit: int
+    """Bytes: a file of as many or more cannot win."""
+
+    def is_too_large(self, encoded: Encoded) -> bool:
+        """Whether a file cannot win; it is noted."""
+
+    def judge(self, encoded: Encoded, restored: U8Array) -> float:
+        """Measure a restoration; its slack, below 0 where it misses the floor."""
+
+
+def try_once(judge: Judge, attempt: Attempt) -> Cost:
+    """Try a candidate of one quality."""
+    if judge.is_too_large(attempt.encoded):
+        return Cost(attempt.nbytes, at_least=True)
+    slack = judge.judge(attempt.encoded, attempt.restore())
+    return Cost(attempt.nbytes) if slack >= 0 else NOTHING
+
+
+def climb(
+    judge: Judge, make: Callable[[int], Attempt], low: int, high: int, *, start: int | None
+) -> Cost:
+    """Search the lowest quality that reaches the floor.
+
+    Args:
+        judge: What is known, and where tries are handed in.
+        make: Makes the file of a quality.
+        low: The lowest quality that may be tried.
+        high: The highest.
+        start: The first to try.
+    """
+    costs: dict[int, Cost] = {}
+
+    def slack(quality: int) -> float:
+        attempt = make(quality)
+        if judge.is_too_large(attempt.encoded):
+            costs[quality] = Cost(attempt.nbytes, at_least=True)
+            return inf
+        costs[quality] = Cost(attempt.nbytes)
+        return judge.judge(attempt.encoded, attempt.restore())
+
+    found = lowest_enough(low, high, slack, start=start)
+    return NOTHING if found is None else costs[found]
+
+
+def climb_below(
+    judge: Judge, make: Callable[[int], Attempt], low: int, high: int, *, start: int | None
+) -> Cost:
+    """As `climb`, where restoring takes far longer than encoding and there is a limit to beat.
+
+    The highest quality whose file is small enough is found by encoding alone. If that one misses
+    the floor, nothing else need be restored.
+    """
+    made: dict[int, Attempt] = {}
+
+    def make_once(quality: int) -> Attempt:
+        if quality not in made:
+            made[quality] = make(quality)
+        return made[quality]
+
+    limit = judge.limit
+    over = lowest_enough(
+        low, high, lambda q: _STEEPNESS * log(make_once(q).nbytes / limit), start=start
+    )
+    top = high if over is None else over - 1
+    if top >= low:
+        attempt = make_once(top)
+        if judge.judge(attempt.encoded, attempt.restore()) >= 0:
+            lower = climb(judge, make_once, low, top - 1, start=None) if top > low else NOTHING
+            return Cost(attempt.nbytes) if lower.nbytes is None else lower
+    return NOTHING if over is None else Cost(made[over].nbytes, at_least=True)

@@ -1,0 +1,53 @@
+"""What every strategy of a plan would have stored, as far as the search has shown it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a candidate takes."""
+
+    nbytes: int | None
+    """Of its smallest file that reaches the floor; None if none does."""
+    at_least: bool = False
+    """It was given up when it could not win any more: supposing that files grow with quality, it
+    would take so many bytes or more."""
+
+
+NOTHING: Final = Cost(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A strategy, and what would be stored if the plan held no other."""
+
+    strategy: str
+    nbytes: int
+    """Of its rendition; of the source, which stays, if there would be none."""
+    at_least: bool = False
+    """As of a cost."""
+
+
+@dataclass(slots=True)
+class Rivals:
+    """Collects the costs of candidates, by strategy."""
+
+    source_bytes: int
+    _best: dict[str, Rival] = field(default_factory=dict)
+
+    def add(self, strategy: str, cost: Cost) -> None:
+        """Take a candidate into account."""
+        if cost.nbytes is None or cost.nbytes >= self.source_bytes:
+            rival = Rival(strategy, self.source_bytes)
+        else:
+            rival = Rival(strategy, cost.nbytes, cost.at_least)
+        best = self._best.get(strategy)
+        if best is None or rival.nbytes < best.nbytes:
+            self._best[strategy] = rival
+
+    def all(self) -> tuple[Rival, ...]:
+        """One for each strategy, in the plan's order."""
+        return tuple(self._best.values())

@@ -1,0 +1,38 @@
+"""What kinds of candidates are called, in reports and in comparisons."""
+
+from __future__ import annotations
+
+FULL_SIZE = "none"
+"""In a rescaler's place: no network and no LR image, the file at full size is the restoration."""
+
+TRANSCODE = "jpeg-transcode"
+"""In a rescaler's place: a JPEG source as JPEG XL, from which it comes back bit for bit."""
+
+
+def strategy_name(
+    rescaler: str,
+    codec: str,
+    *,
+    residual: bool = False,
+    refined: bool = False,
+    colour: bool = False,
+) -> str:
+    """Candidates that differ in qualities or in the number of steps only have the same name.
+
+    Args:
+        rescaler: An id of the zoo, `FULL_SIZE` or `TRANSCODE`.
+        codec: As `CodecSpec.parse` reads it.
+        residual: Whether what the restoration misses is stored as well.
+        refined: Whether the LR image is refined.
+        colour: Whether the LR image of a grey source is in colour.
+    """
+    if rescaler == FULL_SIZE:
+        return f"{codec} at full size"
+    if rescaler == TRANSCODE:
+        return "JPEG XL of the JPEG"
+    traits = [
+        codec,
+        *(["refined"] if refined else []),
+        *(["in colour"] if colour else []),
+    ]
+    return f"{rescaler}, {' '.join(traits)}{' + residual' if residual else ''}"
