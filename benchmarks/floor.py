@@ -1,11 +1,15 @@
 """The planner against every single strategy, at the same floor, in stored bytes.
 
-    python benchmarks/floor.py --sets Set5 --out results.jsonl
-    python benchmarks/floor.py --table results.jsonl
+    python -m benchmarks.floor --sets Set5 --out results.jsonl --jobs 2
+    python -m benchmarks.floor --table results.jsonl
 
 Each strategy is tuned per image to just reach the floor, and each stored file holds its
-restoration metadata. Every archived file is restored and measured again in a fresh process. A set
-that was begun is taken up where it stopped. The sets are read from `../shared/bench` by default.
+restoration metadata. Every archived file is restored and measured again by a process that only
+checks. A run that was stopped is taken up where it stopped. The sets are read from
+`../shared/bench` by default.
+
+Strategies share work: a file, an LR image or a restoration that another strategy has made of the
+same image is not made again. So the run is short, and says nothing of how long a strategy takes.
 """
 
 from __future__ import annotations
@@ -13,96 +17,175 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import subprocess
-import sys
-import time
-from collections import defaultdict
+from collections import Counter, defaultdict
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from functools import lru_cache
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import torch
 
-from rescaling_core import metrics, zoo
-from rescaling_core.convert import Rendition, SourceRef, convert
+from benchmarks.remembered import remembered
+from rescaling_core import codecs, metrics, zoo
+from rescaling_core.codecs import CodecSpec
+from rescaling_core.convert import Rendition, SourceRef, convert, workbench
 from rescaling_core.photo import decode_photo
-from rescaling_core.plan import Candidate, TargetPlan
+from rescaling_core.plan import FULL_SIZE, Candidate, Floor, ResidualPlan, Target, TargetPlan
 from rescaling_core.restore import restore
-from tasks.plan_file import read_plan
-from tasks.presets import BALANCED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 REPO = Path(__file__).resolve().parent.parent
 BENCH = REPO.parent / "shared" / "bench"
-JPEG = '{ rescaler = "none", codec = "jpeg-420", quality = { min = 5, max = 98 } },'
+SETS = ("Set5", "Set14", "BSD100", "Urban100", "Kodak")
+PLANNER, RESTRICTED = "planner", "planner, LR images only"
 
 load = lru_cache(zoo.load)
 
 
-def strategies(floor: float) -> dict[str, TargetPlan]:
-    """The preset `balanced` and JPEG, taken apart: each single strategy, and all of them."""
-    text = BALANCED.replace("psnr_y = 34", f"psnr_y = {floor:g}")
-    text = text.replace("candidates = [", f"candidates = [\n{JPEG}", 1)
-    whole = read_plan(text, name="benchmark").targets[0]
+def strategies(floor: float, rescalers: list[str]) -> dict[str, TargetPlan]:
+    """The single strategies, all of them together, and all of those with an LR image.
 
-    def only(*names: str) -> TargetPlan:
-        chosen = tuple(one for one in whole.candidates if _strategy(one) in names)
-        return TargetPlan(target=whole.target, candidates=chosen, floor=whole.floor)
+    Args:
+        floor: PSNR-Y, dB.
+        rescalers: `ID`, `ID:codec` or `ID:codec:steps`, for x2.
+    """
 
-    names = list(dict.fromkeys(_strategy(one) for one in whole.candidates))
-    single = {name: only(name) for name in names if name != "transcode"}
-    return single | {"planner": whole}
+    def full(codec: str, low: int, high: int) -> Candidate:
+        spec = CodecSpec.parse(codec, (low + high) // 2)
+        return Candidate(FULL_SIZE, spec, qualities=(low, high))
+
+    residual = ResidualPlan(CodecSpec.parse("avif-420", 50), (10, 95))
+    single = {
+        "jpeg": [full("jpeg-420", 5, 98)],
+        "webp": [full("webp", 10, 98)],
+        "avif": [full("avif-420", 10, 95), full("avif", 10, 95)],
+        "jxl": [full("jxl", 20, 97)],
+    }
+    small = {
+        "LR + residual": [
+            Candidate("lanczos", CodecSpec.parse("avif-420", quality), residual=residual)
+            for quality in (15, 30)
+        ]
+    }
+    for text in rescalers:
+        name, _, rest = text.partition(":")
+        codec, _, steps = rest.partition(":")
+        spec, refinement = CodecSpec.parse(codec or "avif", 65), int(steps or 0)
+        one = Candidate(name, spec, qualities=(20, 98), refinement=refinement)
+        small[one.strategy] = [one]
+    plans = single | small
+    plans[RESTRICTED] = [one for ones in small.values() for one in ones]
+    # What is likely to win comes first: the search of what follows is then short.
+    plans[PLANNER] = [
+        *single["avif"],
+        *single["webp"],
+        *plans[RESTRICTED],
+        *single["jxl"],
+        *single["jpeg"],
+    ]
+    return {
+        name: TargetPlan(
+            target=Target(scale=2.0), candidates=tuple(ones), floor=Floor(psnr_y=floor)
+        )
+        for name, ones in plans.items()
+    }
 
 
-def _strategy(candidate: Candidate) -> str:
-    if candidate.residual is not None:
-        return "LR + residual"
-    return {"none": str(candidate.codec), "jpeg-transcode": "transcode"}.get(
-        candidate.rescaler, f"{candidate.rescaler}, {candidate.codec}"
-    )
+@contextmanager
+def shared_work() -> Iterator[None]:
+    """Within it, what was made once of the same pixels in the same way is not made again."""
+    with (
+        mock.patch.object(codecs, "encode", remembered(codecs.encode)),
+        mock.patch.object(workbench, "downscale_pixels", remembered(workbench.downscale_pixels)),
+        mock.patch.object(workbench, "refine_pixels", remembered(workbench.refine_pixels)),
+        mock.patch.object(workbench, "restore_pixels", remembered(workbench.restore_pixels)),
+    ):
+        yield
 
 
-def measure_image(path: Path, key: str, plans: dict[str, TargetPlan]) -> dict[str, Any]:
-    """Convert one image by every strategy, and check what was stored in a fresh process."""
+def measure_image(
+    path: Path, key: str, floor: float, rescalers: list[str], folder: Path
+) -> dict[str, Any]:
+    """Convert one image by every strategy; the files lie in `folder`, named by their digests."""
+    torch.set_num_threads(1)
     data = path.read_bytes()
     photo = decode_photo(data)
     # A lossless benchmark file says nothing of what a source would weigh; do not let it limit.
     limit = photo.width * photo.height * 3
     ref = SourceRef(key=key, etag="", size=limit, sha256=hashlib.sha256(data).hexdigest())
     cells: dict[str, Any] = {}
-    with TemporaryDirectory() as folder:
-        stored = {}
-        for name, plan in plans.items():
-            started = time.perf_counter()
+    with shared_work():
+        for name, plan in strategies(floor, rescalers).items():
             outcome = convert(photo, ref, plan, load, software="refold benchmark", data=data)
-            cell: dict[str, Any] = {"seconds": round(time.perf_counter() - started, 2)}
             if isinstance(outcome, Rendition):
+                digest = hashlib.sha256(outcome.lr_data).hexdigest()
+                (folder / digest).write_bytes(outcome.lr_data)
                 found = outcome.metadata
-                cell |= {"bytes": len(outcome.lr_data), "psnr_y": found.psnr_y}
-                cell |= {"tried": found.tried, "codec": found.codec, "quality": found.quality}
-                cell |= {"rescaler": found.rescaler, "residual": found.residual is not None}
-                stored[name] = Path(folder, f"{len(stored)}{outcome.extension}")
-                stored[name].write_bytes(outcome.lr_data)
+                cells[name] = {"bytes": len(outcome.lr_data), "file": digest}
+                cells[name] |= {"tried": found.tried, "psnr_y": found.psnr_y}
+                cells[name] |= {"strategy": found.strategy, "quality": found.quality}
             else:
-                cell |= {"kept": outcome.reason, "tried": outcome.tried}
-            cells[name] = cell
-        for name, psnr_y in zip(stored, restored_again(path, list(stored.values())), strict=True):
-            cells[name]["psnr_y_restored"] = psnr_y
-    return {"key": key, "pixels": photo.width * photo.height, "source": len(data), "cells": cells}
+                cells[name] = {"kept": outcome.reason, "tried": outcome.tried}
+    pixels = photo.width * photo.height
+    return {"key": key, "floor": floor, "pixels": pixels, "source": len(data), "cells": cells}
 
 
-def restored_again(source: Path, files: list[Path]) -> list[float]:
-    """PSNR-Y (dB) of files restored from storage by a process that knows nothing else."""
-    command = [sys.executable, __file__, "--check", str(source), *map(str, files)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return [float(line) for line in done.stdout.split()]
+def check(path: Path, row: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Restore what was stored, knowing nothing but the files, and measure it."""
+    torch.set_num_threads(1)
+    reference = decode_photo(path.read_bytes()).pixels
+    measured: dict[str, float] = {}
+    for cell in row["cells"].values():
+        if (digest := cell.get("file")) is None:
+            continue
+        if digest not in measured:
+            restored = restore((folder / digest).read_bytes(), load).pixels
+            measured[digest] = metrics.psnr_y(restored, reference)
+        cell["psnr_y_restored"] = measured[digest]
+    return row
 
 
-def check(source: Path, files: list[Path]) -> None:
-    """What the fresh process does."""
-    reference = decode_photo(source.read_bytes()).pixels
-    for path in files:
-        print(metrics.psnr_y(restore(path.read_bytes(), load).pixels, reference))
+def run(given: argparse.Namespace) -> None:
+    """Measure what is not yet in the file of results."""
+    lines = given.out.read_text("utf-8").splitlines() if given.out.exists() else []
+    done = {json.loads(line)["key"] for line in lines}
+    paths = {
+        f"{name}/{path.stem}": path
+        for name in given.sets
+        for path in sorted((given.bench / name).iterdir())[: given.limit]
+    }
+    spawn = get_context("spawn")
+    with (
+        TemporaryDirectory() as temporary,
+        ProcessPoolExecutor(given.jobs, mp_context=spawn) as converters,
+        ProcessPoolExecutor(1, mp_context=spawn) as checkers,
+    ):
+        folder = Path(temporary)
+        checks: list[Future[dict[str, Any]]] = []
+        conversions = {
+            converters.submit(measure_image, path, key, given.floor, given.rescalers, folder): path
+            for key, path in paths.items()
+            if key not in done
+        }
+        for converted in as_completed(conversions):
+            row, path = converted.result(), conversions[converted]
+            checks.append(checkers.submit(check, path, row, folder))
+            checks[-1].add_done_callback(lambda future: _write(given.out, future))
+            print(row["key"], {who: cell.get("bytes") for who, cell in row["cells"].items()})
+        for one in checks:
+            one.result()
+
+
+def _write(out: Path, checked: Future[dict[str, Any]]) -> None:
+    if checked.exception() is None:
+        with out.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(checked.result()) + "\n")
 
 
 def table(path: Path) -> str:
@@ -111,29 +194,29 @@ def table(path: Path) -> str:
     by_set: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         by_set[row["key"].split("/")[0]].append(row)
+    ordered = sorted(by_set, key=lambda name: SETS.index(name) if name in SETS else len(SETS))
     lines = []
-    for name, images in by_set.items():
+    for name in ordered:
+        images = by_set[name]
         floor, pixels = images[0]["floor"], sum(image["pixels"] for image in images)
         lines += [
             f"**{name}**, {len(images)} images, floor {floor:g} dB:",
             "",
             "| strategy | stored bytes | bits a pixel | against the planner | reached | kept "
-            "| lowest PSNR-Y, restored again | seconds |",
-            "|---|---:|---:|---:|---:|---:|---:|---:|",
+            "| lowest PSNR-Y, restored again |",
+            "|---|---:|---:|---:|---:|---:|---:|",
         ]
         lines += [_line(strategy, images, pixels) for strategy in images[0]["cells"]]
-        wins: dict[str, int] = defaultdict(int)
-        for image in images:
-            cell = image["cells"]["planner"]
-            wins[_winner(cell) if "bytes" in cell else "kept"] += 1
-        won = ", ".join(f"{who} {count}" for who, count in sorted(wins.items()))
-        lines += ["", f"The planner chose: {won}.", ""]
+        lines.append("")
+        for who in (PLANNER, RESTRICTED):
+            wins = Counter(image["cells"][who].get("strategy", "kept") for image in images)
+            won = ", ".join(f"{strategy} {count}" for strategy, count in wins.most_common())
+            lines += [f"The {who} chose: {won}.", ""]
     return "\n".join(lines)
 
 
 def _line(strategy: str, images: list[dict[str, Any]], pixels: int) -> str:
     cells = [image["cells"][strategy] for image in images]
-    seconds = sum(cell["seconds"] for cell in cells)
     reached = [cell for cell in cells if "bytes" in cell]
     kept = len(cells) - len(reached)
     lowest = min((cell["psnr_y_restored"] for cell in reached), default=float("nan"))
@@ -141,53 +224,29 @@ def _line(strategy: str, images: list[dict[str, Any]], pixels: int) -> str:
         total = ratio = bits = "–"
     else:
         count = sum(cell["bytes"] for cell in cells)
-        planner = sum(image["cells"]["planner"].get("bytes", 0) for image in images)
+        planner = sum(image["cells"][PLANNER].get("bytes", 0) for image in images)
         total, bits = f"{count:,}", f"{8 * count / pixels:.3f}"
         ratio = f"{100 * (count / planner - 1):+.1f} %" if planner else "–"
-    return (
-        f"| {strategy} | {total} | {bits} | {ratio} | {len(reached)} | {kept} | {lowest:.3f} "
-        f"| {seconds:.0f} |"
-    )
-
-
-def _winner(cell: dict[str, Any]) -> str:
-    if cell["rescaler"] == "none":
-        return str(cell["codec"])
-    return f"{cell['rescaler']} {cell['codec']}" + (" + residual" if cell["residual"] else "")
+    return f"| {strategy} | {total} | {bits} | {ratio} | {len(reached)} | {kept} | {lowest:.3f} |"
 
 
 def main() -> None:
     """Measure, or print the table of what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--sets", nargs="+", default=["Set5", "Set14", "BSD100", "Kodak"])
+    parser.add_argument("--sets", nargs="+", default=list(SETS))
     parser.add_argument("--bench", type=Path, default=BENCH, help="folder with a folder a set")
     parser.add_argument("--floor", type=float, default=34, help="PSNR-Y, dB")
+    parser.add_argument(
+        "--rescalers", nargs="*", default=["irn-x2-lite"], metavar="ID[:CODEC[:STEPS]]"
+    )
     parser.add_argument("--limit", type=int, help="the first so many images of each set")
+    parser.add_argument("--jobs", type=int, default=1, help="images at once, a core each")
     parser.add_argument("--out", type=Path, default=Path("floor.jsonl"))
     parser.add_argument("--table", type=Path, metavar="RESULTS", help="only print the table")
-    parser.add_argument("--check", type=Path, nargs="+", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    if given.check:
-        check(given.check[0], given.check[1:])
-        return
-    if given.table:
-        print(table(given.table))
-        return
-    plans = strategies(given.floor)
-    lines = given.out.read_text("utf-8").splitlines() if given.out.exists() else []
-    done = {json.loads(line)["key"] for line in lines}
-    for name in given.sets:
-        for path in sorted((given.bench / name).iterdir())[: given.limit]:
-            key = f"{name}/{path.stem}"
-            if key in done:
-                continue
-            row = measure_image(path, key, plans) | {"floor": given.floor}
-            with given.out.open("a", encoding="utf-8") as out:
-                out.write(json.dumps(row) + "\n")
-            cells = row["cells"].items()
-            print(key, {strategy: cell.get("bytes") for strategy, cell in cells}, flush=True)
-    print(table(given.out))
+    if given.table is None:
+        run(given)
+    print(table(given.table or given.out))
 
 
 if __name__ == "__main__":
