@@ -1,0 +1,103 @@
+"""What the benchmarks measure with: time, peak memory, peak arithmetic, and the machine."""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MIN_SECONDS = 1.0
+MIN_RUNS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """The best of several runs, which other work on the machine disturbs least."""
+
+    seconds: float
+    median: float
+    runs: int
+    peak_bytes: int
+    """Of device memory allocated, or on a CPU of the process's resident memory."""
+
+
+def best_of(action: Callable[[], Any], device: torch.device, *, warm_up: int = 2) -> Timed:
+    """Run `action` at least three times and a second long."""
+    for _ in range(warm_up):
+        action()
+    _synchronise(device)
+    _reset_peak(device)
+    seconds: list[float] = []
+    while len(seconds) < MIN_RUNS or sum(seconds) < MIN_SECONDS:
+        started = time.perf_counter()
+        action()
+        _synchronise(device)
+        seconds.append(time.perf_counter() - started)
+    median = sorted(seconds)[len(seconds) // 2]
+    return Timed(min(seconds), median, len(seconds), _peak(device))
+
+
+def peak_flops(device: torch.device, dtype: torch.dtype, *, tf32: bool = False) -> float:
+    """FLOP/s that the hardware was seen to give in `dtype`.
+
+    The better of a large matrix product and a wide convolution, since libraries are not equally
+    good at both on every machine.
+    """
+    side, channels, pixels = (8192, 512, 256) if device.type == "cuda" else (2048, 256, 64)
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    try:
+        a = torch.randn(side, side, device=device).to(dtype)
+        product = 2 * side**3 / best_of(lambda: a @ a, device).seconds
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
+    x = torch.randn(1, channels, pixels, pixels, device=device).to(dtype)
+    weight = torch.randn(channels, channels, 3, 3, device=device).to(dtype)
+    x, weight = (t.contiguous(memory_format=torch.channels_last) for t in (x, weight))
+    timed = best_of(lambda: F.conv2d(x, weight, padding=1), device)
+    return max(product, 2 * 9 * channels**2 * pixels**2 / timed.seconds)
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What the figures depend on; no name of the machine."""
+    facts: dict[str, Any] = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
+    if device.type == "cuda":
+        facts["gpu"] = torch.cuda.get_device_name(device)
+        facts["cuda"] = torch.version.cuda
+    return facts
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _reset_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        Path("/proc/self/clear_refs").write_text("5", "ascii")
+
+
+def _peak(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    status = Path("/proc/self/status").read_text("ascii")
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
