@@ -25,7 +25,7 @@ from tasks.conversion import ConversionJob, ShardResult, killer_rows
 from tasks.inventory import EVERYTHING, Selection, scan
 from tasks.progress import Progress
 from tasks.runs import Counts, JobRun, write_run
-from tasks.shards import Shard, plan_shards
+from tasks.shards import Shard, ShardPlan, plan_shards
 from tasks.storage import StorageError, Store, open_store
 
 MAX_QUARANTINE_LISTED = 500
@@ -139,17 +139,16 @@ def find_pending(
     return Pending(batches=tuple(pending), listed=listed)
 
 
-def shards_of(pending: Pending, plan: ArchivePlan, workers: int) -> tuple[Shard, ...]:
+def shards_of(pending: Pending, plan: ArchivePlan, workers: int) -> ShardPlan:
     """Cut what is pending so that every worker has several shards to do, if there is enough."""
     share = ceil(pending.count / (workers * SHARDS_PER_WORKER))
-    shards = plan_shards(
+    return plan_shards(
         pending.batches,
         max_images=min(MAX_SHARD_IMAGES, max(1, share)),
         max_bytes=MAX_SHARD_BYTES,
         targets=plan.target_names,
         plan_digest=plan.digest,
     )
-    return tuple(shards)
 
 
 def waves_of(shards: Sequence[Shard], workers: int) -> Iterator[Sequence[Shard]]:
@@ -176,7 +175,7 @@ def convert_wave(
 ) -> None:
     """Convert shards and commit each as it comes back; a second try does what is left."""
     logger = get_run_logger()
-    left = [shard for shard in shards if shard.shard_id not in tally.shards]
+    left = (shard for shard in shards if shard.shard_id not in tally.shards)
     for result in pool.run(left):
         done = _isolate(result, pool, job) if isinstance(result, Lost) else result
         shard_id = done.shard.shard_id

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final, overload
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from rescaling_core.errors import UsageError
+from tasks.inventory import SCHEMA
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    import pyarrow as pa
+IntArray = npt.NDArray[np.int64]
 
 ID_DIGITS: Final = 16
 
@@ -65,6 +68,57 @@ class Shard:
         )
 
 
+class ShardPlan(Sequence[Shard]):
+    """What is pending, cut into shards that are made when they are asked for.
+
+    Only where the cuts are is held, beside the Arrow batches: ten million keys as Python objects
+    would take as many gigabytes. Slices share both.
+    """
+
+    def __init__(
+        self, pending: pa.Table, starts: IntArray, *, targets: Sequence[str], plan_digest: str
+    ) -> None:
+        """Put together by `plan_shards`.
+
+        Args:
+            pending: With `key`, `size` and `etag`.
+            starts: Of each shard, and where the last one ends.
+            targets: Names, part of the ids.
+            plan_digest: Part of the ids.
+        """
+        self._pending = pending
+        self._starts = starts
+        self._targets = tuple(targets)
+        self._plan_digest = plan_digest
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> Shard: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> ShardPlan: ...
+
+    def __getitem__(self, index: int | slice) -> Shard | ShardPlan:
+        if isinstance(index, slice):
+            low, high, step = index.indices(len(self))
+            if step != 1:
+                raise ValueError("shards are sliced in their order, without steps")
+            starts = self._starts[low : max(low, high) + 1]
+            return ShardPlan(
+                self._pending, starts, targets=self._targets, plan_digest=self._plan_digest
+            )
+        position = range(len(self))[index]
+        start, end = (int(at) for at in self._starts[position : position + 2])
+        rows = self._pending.slice(start, end - start).to_pylist()
+        return Shard.of(
+            (SourceObject(row["key"], row["size"], row["etag"]) for row in rows),
+            targets=self._targets,
+            plan_digest=self._plan_digest,
+        )
+
+
 def plan_shards(
     pending: Iterable[pa.RecordBatch],
     *,
@@ -72,11 +126,11 @@ def plan_shards(
     max_bytes: int,
     targets: Sequence[str],
     plan_digest: str,
-) -> Iterator[Shard]:
+) -> ShardPlan:
     """Cut what is pending into shards, in order of keys.
 
     Args:
-        pending: Batches with `key`, `size` and `etag`, as `inventory.scan` orders them.
+        pending: Batches of `inventory.SCHEMA`, as `inventory.scan` orders them.
         max_images: Sources in a shard, at most.
         max_bytes: Bytes of sources in a shard, at most; a larger source is a shard by itself.
         targets: Names, part of the ids.
@@ -87,20 +141,24 @@ def plan_shards(
     """
     if max_images < 1 or max_bytes < 1:
         raise UsageError(f"shards: bounds are positive, not {max_images} images, {max_bytes} bytes")
-    members: list[SourceObject] = []
-    nbytes = 0
-    for source in _sources(pending):
-        if members and (len(members) == max_images or nbytes + source.size > max_bytes):
-            yield Shard.of(members, targets=targets, plan_digest=plan_digest)
-            members, nbytes = [], 0
-        members.append(source)
-        nbytes += source.size
-    if members:
-        yield Shard.of(members, targets=targets, plan_digest=plan_digest)
+    table = pa.Table.from_batches(pending, schema=SCHEMA)
+    sizes = [np.asarray(chunk, dtype=np.int64) for chunk in table.column("size").chunks]
+    totals = np.cumsum(np.concatenate([np.zeros(1, np.int64), *sizes]))
+    starts = np.asarray(list(_starts(totals, max_images, max_bytes)), dtype=np.int64)
+    return ShardPlan(table, starts, targets=targets, plan_digest=plan_digest)
 
 
-def _sources(pending: Iterable[pa.RecordBatch]) -> Iterator[SourceObject]:
-    for batch in pending:
-        columns = (batch.column(name).to_pylist() for name in ("key", "size", "etag"))
-        for key, size, etag in zip(*columns, strict=True):
-            yield SourceObject(key=key, size=size, etag=etag)
+def _starts(totals: IntArray, max_images: int, max_bytes: int) -> Iterator[int]:
+    """Where shards start, and where the last one ends.
+
+    Args:
+        totals: Bytes of the first 0, 1, 2, ... sources together.
+        max_images: As for `plan_shards`.
+        max_bytes: As for `plan_shards`.
+    """
+    at, count = 0, len(totals) - 1
+    yield at
+    while at < count:
+        within = int(np.searchsorted(totals, totals[at] + max_bytes, side="right")) - 1
+        at = min(max(at + 1, min(within, at + max_images)), count)
+        yield at

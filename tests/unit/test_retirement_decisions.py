@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rescaling_core.plan import Floor
@@ -140,6 +140,7 @@ entries = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(rows_of_a_source, st.lists(entries, max_size=4))
 def test_nothing_is_deleted_but_what_was_marked_as_it_is_long_ago(
     rows: list[CatalogRow], journal: list[Entry]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rescaling_core.errors import UsageError
@@ -30,6 +32,7 @@ def _plan(sources, *, max_images=4, max_bytes=1000, targets=("x2",), plan_digest
     return list(plan_shards(batches, **bounds, targets=targets, plan_digest=plan_digest))
 
 
+@settings(deadline=None)
 @given(SOURCES, st.integers(1, 6), st.integers(1, 900))
 def test_every_source_is_in_one_shard_in_order_and_bounds_are_kept(sources, max_images, max_bytes):
     shards = _plan(sources, max_images=max_images, max_bytes=max_bytes)
@@ -37,6 +40,35 @@ def test_every_source_is_in_one_shard_in_order_and_bounds_are_kept(sources, max_
     for shard in shards:
         assert 1 <= len(shard.sources) <= max_images
         assert shard.nbytes <= max_bytes or len(shard.sources) == 1
+
+
+@settings(deadline=None)
+@given(SOURCES, st.integers(1, 6), st.integers(1, 900), st.data())
+def test_slices_of_a_plan_are_made_of_the_same_shards(sources, max_images, max_bytes, data):
+    batches = [_batch(sources)]
+    bounds = {"max_images": max_images, "max_bytes": max_bytes}
+    plan = plan_shards(batches, **bounds, targets=("x2",), plan_digest="p")
+    shards = list(plan)
+    low, high = (data.draw(st.integers(-len(plan) - 1, len(plan) + 1)) for _ in range(2))
+    assert list(plan[low:high]) == shards[low:high]
+    assert len(plan[low:high]) == len(shards[low:high])
+    assert [plan[-1 - i] for i in range(len(plan))] == shards[::-1]
+    with pytest.raises(IndexError):
+        plan[len(plan)]
+
+
+def test_cutting_holds_no_source_as_a_python_object():
+    count = 100_000
+    sizes = pa.array([1000] * count, pa.int64())
+    keys = pa.array([f"collection/photo-{number:09}.jpg" for number in range(count)])
+    batch = pa.record_batch([keys, sizes, keys], schema=inventory.SCHEMA)
+    tracemalloc.start()
+    plan = plan_shards([batch], max_images=64, max_bytes=2**30, targets=("x2",), plan_digest="p")
+    made = sum(len(shard.sources) for shard in plan[:])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert made == count
+    assert peak < 60 * count  # a source alone, with its texts, takes over 300 bytes
 
 
 @given(SOURCES)
