@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,32 +10,9 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from rescaling_core.arrays import U8Array
-from rescaling_core.errors import UsageError
 from rescaling_core.training.recipe import Recipe
-from rescaling_core.training.trainer import Trainer
-from tasks.training import (
-    RunFolder,
-    check_request,
-    first_rescaler,
-    plot_run,
-    run_training,
-    write_weights,
-)
-from tasks.training_data import hold_out, list_images, read_images, validation_crops
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingResult:
-    """What a run came to."""
-
-    rescaler: str
-    steps: int
-    seconds: float
-    """Of training, earlier parts of a resumed run included."""
-    psnr_y: float
-    """dB, over the validation images, by the papers' protocol."""
-    weights: str
-    """Path of the weights file; its card lies beside it."""
+from tasks.training import TrainingResult, check_request, train_here
+from tasks.training_data import read_training_set
 
 
 @flow(name="train", log_prints=False, validate_parameters=True)
@@ -46,6 +23,7 @@ def train(
     validation: str | None = None,
     start: str | None = None,
     steps: int | None = None,
+    workers: int = 1,
     resume: bool = False,
 ) -> TrainingResult:
     """Train a rescaler.
@@ -57,16 +35,20 @@ def train(
         validation: Folder of images to measure on; by default every 20th of `data` is held out.
         start: Rescaler id or weights file to start from, instead of the recipe's.
         steps: Instead of the recipe's; the learning rate falls to its end over as many.
+        workers: Processes that train together, on one node or several; each takes a GPU where
+            the cluster has any, and its share of the batch. All of them see `out` and `data`.
         resume: Continue what `out` holds, if anything.
 
     Raises:
-        UsageError: A wrong recipe, folder or start.
+        UsageError: A wrong recipe, folder or start, or a batch that workers cannot share.
     """
     recipe = check_request(config, data, out, validation=validation, start=start, resume=resume)
     if start is not None:
         recipe = replace(recipe, start=start)
     if steps is not None:
         recipe = replace(recipe, optimisation=replace(recipe.optimisation, steps=steps))
+    if workers > 1:
+        return run_on_workers(recipe, data, validation, Path(out), workers=workers, resume=resume)
     images, held_out = read_training_images(data, validation)
     get_run_logger().info("recipe=%s images=%d held_out=%d", recipe.id, len(images), len(held_out))
     return run_recipe(recipe, images, held_out, Path(out), resume=resume)
@@ -75,13 +57,7 @@ def train(
 @task(name="read training images", cache_policy=NO_CACHE)
 def read_training_images(data: str, validation: str | None) -> tuple[list[U8Array], list[U8Array]]:
     """Decode all images: those to train on, and windows to measure on."""
-    paths = list_images(data)
-    if validation is None:
-        paths, held_out = hold_out(paths)
-        return read_images(data, paths), validation_crops(read_images(data, held_out))
-    return read_images(data, paths), validation_crops(
-        read_images(validation, list_images(validation))
-    )
+    return read_training_set(data, validation)
 
 
 @task(name="train", cache_policy=NO_CACHE)
@@ -93,30 +69,18 @@ def run_recipe(
     *,
     resume: bool,
 ) -> TrainingResult:
-    """Train to the end and write weights, card and curve into `out`."""
+    """Train in this process."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    folder = RunFolder(out)
-    on_gpu = device == "cuda"
-    rescaler = first_rescaler(recipe)
-    trainer = Trainer(recipe, rescaler, images, device=device, accelerated=on_gpu)
-    seconds = run_training(trainer, folder, held_out, resume=resume)
-    records = folder.records()
-    if not records:
-        raise UsageError(f"{out}: nothing was trained; the recipe has no step left")
-    plot_run(out / "curve.png", records)
-    quality = next(r["validation"] for r in reversed(records) if "validation" in r)
-    path = out / f"{recipe.id}.safetensors"
-    facts = {
-        "data": recipe.data or f"{len(images)} images",
-        "hardware": device,
-        "minutes": round(seconds / 60, 1),
-        "iterations": trainer.done,
-    }
-    write_weights(path, recipe, trainer.averaged(), facts)
-    return TrainingResult(
-        rescaler=recipe.id,
-        steps=trainer.done,
-        seconds=round(seconds, 1),
-        psnr_y=round(quality["psnr_y"], 3),
-        weights=str(path),
-    )
+    result = train_here(recipe, images, held_out, out, resume=resume, device=device)
+    assert result is not None
+    return result
+
+
+@task(name="train on workers", cache_policy=NO_CACHE)
+def run_on_workers(
+    recipe: Recipe, data: str, validation: str | None, out: Path, *, workers: int, resume: bool
+) -> TrainingResult:
+    """Train in several processes through Ray Train."""
+    from tasks.training_team import train_on_workers
+
+    return train_on_workers(recipe, data, validation, out, workers=workers, resume=resume)

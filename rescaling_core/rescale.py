@@ -70,9 +70,11 @@ def downscale_pixels(
         tiling: Where to cut large images. Rescalers that are no bijection run whole.
 
     Returns:
-        (h, w, C), rounded to 8 bits: what the codec gets.
+        (h, w, C), rounded to 8 bits: what the codec gets. C is 1 if the rescaler hides colours in
+        a grey image.
     """
     height, width, channels = pixels.shape
+    channels = min(channels, _lr_channels(rescaler))
     h, w = rescaler.lr_size((height, width), scale)
     lr = np.empty((h, w, channels), np.uint8)
     if not isinstance(rescaler, BijectiveRescaler):
@@ -106,7 +108,7 @@ def restore_pixels(
         tiling: The one the rendition was measured with.
 
     Returns:
-        (H, W, C), 8 bits.
+        (H, W, C), 8 bits; C as in `lr`, or 3 if that hides colours.
 
     Raises:
         ValueError: The policy is random and there is no seed, or the sizes do not belong together.
@@ -115,9 +117,16 @@ def restore_pixels(
         raise ValueError(f"an LR image of {lr.shape[:2]} does not restore to {size} at x{scale:g}")
     generator = None if seed is None else seeded_generator(seed)
     h, w, channels = lr.shape
+    if _lr_channels(rescaler) == 1:
+        channels = 3
     if not isinstance(rescaler, BijectiveRescaler):
         with torch.inference_mode():
-            hr = rescaler.upscale(_to_tensor(rescaler, lr), size, scale=scale, generator=generator)
+            hr = rescaler.upscale(
+                _to_tensor(rescaler, lr, _lr_channels(rescaler)),
+                size,
+                scale=scale,
+                generator=generator,
+            )
         return _from_tensor(hr, channels)
     s = rescaler.scale
     latent = None
@@ -125,7 +134,7 @@ def restore_pixels(
         latent = rescaler.draw_latent((1, rescaler.latent_channels, h, w), generator)
     restored = np.empty((h * s, w * s, channels), np.uint8)
     for ys, xs in _tiles(h, w, s, tiling):
-        seen_lr = _to_tensor(rescaler, lr[ys.seen(1), xs.seen(1)])
+        seen_lr = _to_tensor(rescaler, lr[ys.seen(1), xs.seen(1)], _lr_channels(rescaler))
         seen_latent = None if latent is None else latent[..., ys.seen(1), xs.seen(1)]
         seen_size = (seen_lr.shape[-2] * s, seen_lr.shape[-1] * s)
         with torch.inference_mode():
@@ -152,14 +161,18 @@ def _spans(length: int, step: int, overlap: int) -> Iterator[_Span]:
 
 def _run_down(rescaler: Rescaler, pixels: U8Array, scale: float) -> Tensor:
     with torch.inference_mode():
-        return rescaler.downscale(_to_tensor(rescaler, pixels), scale).lr
+        return rescaler.downscale(_to_tensor(rescaler, pixels, 3), scale).lr
 
 
-def _to_tensor(rescaler: Rescaler, pixels: U8Array) -> Tensor:
-    """(H, W, C) 0-255 → (1, 3, H, W) in [0, 1] where the rescaler lives; grey is repeated."""
+def _lr_channels(rescaler: Rescaler) -> int:
+    return rescaler.lr_channels if isinstance(rescaler, BijectiveRescaler) else 3
+
+
+def _to_tensor(rescaler: Rescaler, pixels: U8Array, channels: int) -> Tensor:
+    """(H, W, C) 0-255 → (1, channels, H, W) in [0, 1] where it lives; grey is repeated."""
     device = next((p.device for p in rescaler.parameters()), torch.device("cpu"))
     tensor = torch.tensor(pixels, device=device)
-    return tensor.permute(2, 0, 1)[None].expand(1, 3, -1, -1).float() / 255
+    return tensor.permute(2, 0, 1)[None].expand(1, channels, -1, -1).float() / 255
 
 
 def _from_tensor(tensor: Tensor, channels: int) -> U8Array:

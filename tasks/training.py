@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +13,7 @@ import torch
 
 from rescaling_core import zoo
 from rescaling_core.errors import CheckpointError, UsageError
-from rescaling_core.training.trainer import Trainer, new_rescaler
+from rescaling_core.training.trainer import ALONE, Team, Trainer, new_rescaler
 from rescaling_core.training.validation import Quality, measure_set
 from tasks import progress
 from tasks.progress import Progress
@@ -30,6 +30,20 @@ if TYPE_CHECKING:
 
 CHECKPOINT: Final = "checkpoint.pt"
 METRICS: Final = "metrics.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingResult:
+    """What a run came to."""
+
+    rescaler: str
+    steps: int
+    seconds: float
+    """Of training, earlier parts of a resumed run included."""
+    psnr_y: float
+    """dB, over the validation images, by the papers' protocol."""
+    weights: str
+    """Path of the weights file; its card lies beside it."""
 
 
 def check_request(
@@ -144,6 +158,7 @@ def run_training(
     validation: Sequence[U8Array],
     *,
     resume: bool,
+    writes: bool = True,
     listener: Callable[[StepReport, Quality | None], None] = lambda _report, _quality: None,
 ) -> float:
     """Train to the last step of the recipe.
@@ -153,6 +168,7 @@ def run_training(
         folder: Where to keep state; holds no run unless `resume`.
         validation: (H, W, 3) RGB images, never trained on.
         resume: Continue what the folder holds, if anything.
+        writes: Measure, record and save; off for all but one trainer of a team.
         listener: Called after every step, with the quality where it was measured.
 
     Returns:
@@ -172,6 +188,8 @@ def run_training(
     last = trainer.recipe.optimisation.steps
     while trainer.done < last:
         report = trainer.step()
+        if not writes:
+            continue
         quality = None
         if trainer.done % cadence.validation == 0 or trainer.done == last:
             quality = measure_set(trainer.averaged(), validation, trainer.recipe.scales[-1])
@@ -183,6 +201,55 @@ def run_training(
         progress.report(Progress(step="train", done=trainer.done, total=last))
         listener(report, quality)
     return before + time.monotonic() - started
+
+
+def train_here(
+    recipe: Recipe,
+    images: Sequence[U8Array],
+    held_out: Sequence[U8Array],
+    out: Path,
+    *,
+    resume: bool,
+    device: str,
+    team: Team = ALONE,
+) -> TrainingResult | None:
+    """Train to the end in this process; write weights, card and curve into `out`.
+
+    Returns:
+        What it came to; None if another trainer of the team reports.
+
+    Raises:
+        UsageError: The folder holds a run and `resume` is off, or no step is left.
+        CheckpointError: What it holds cannot be continued.
+    """
+    folder = RunFolder(out)
+    rescaler = first_rescaler(recipe)
+    on_gpu = device != "cpu"
+    trainer = Trainer(recipe, rescaler, images, device=device, accelerated=on_gpu, team=team)
+    first = team.rank == 0
+    seconds = run_training(trainer, folder, held_out, resume=resume, writes=first)
+    if not first:
+        return None
+    records = folder.records()
+    if not records:
+        raise UsageError(f"{out}: nothing was trained; the recipe has no step left")
+    plot_run(out / "curve.png", records)
+    quality = next(r["validation"] for r in reversed(records) if "validation" in r)
+    path = out / f"{recipe.id}.safetensors"
+    facts = {
+        "data": recipe.data or f"{len(images)} images",
+        "hardware": device if team.size == 1 else f"{team.size} x {device}",
+        "minutes": round(seconds / 60, 1),
+        "iterations": trainer.done,
+    }
+    write_weights(path, recipe, trainer.averaged(), facts)
+    return TrainingResult(
+        rescaler=recipe.id,
+        steps=trainer.done,
+        seconds=round(seconds, 1),
+        psnr_y=round(quality["psnr_y"], 3),
+        weights=str(path),
+    )
 
 
 def write_weights(

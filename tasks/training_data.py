@@ -103,6 +103,24 @@ def hold_out(paths: list[str]) -> tuple[list[str], list[str]]:
     return [p for i, p in enumerate(paths) if i % _HELD_OUT], paths[::_HELD_OUT]
 
 
+def read_training_set(data: str, validation: str | None) -> tuple[list[U8Array], list[U8Array]]:
+    """Decode all images: those to train on, and windows to measure on.
+
+    Args:
+        data: URL or path of a folder.
+        validation: A folder to measure on; None holds out some of `data`.
+
+    Raises:
+        UsageError: A folder is missing or empty, or an image damaged.
+    """
+    paths = list_images(data)
+    if validation is None:
+        paths, held_out = hold_out(paths)
+        return read_images(data, paths), validation_crops(read_images(data, held_out))
+    measured = read_images(validation, list_images(validation))
+    return read_images(data, paths), validation_crops(measured)
+
+
 def validation_crops(images: list[U8Array]) -> list[U8Array]:
     """The middle of each image, small enough to be measured often."""
     return [_middle(image) for image in images]

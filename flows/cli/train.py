@@ -24,6 +24,9 @@ def train(
         str | None, typer.Option(help="Rescaler id or weights file to fine-tune.")
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that train together, through Ray Train.")
+    ] = 1,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue what the folder holds, if anything.")
     ] = False,
@@ -48,6 +51,7 @@ def train(
             validation=validation,
             start=start,
             steps=steps,
+            workers=workers,
             resume=resume,
         )
     if json:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
+from torch import Tensor, nn
 
 from rescaling_core import networks
 from rescaling_core.errors import UsageError
@@ -18,14 +19,33 @@ from rescaling_core.training.objectives import OBJECTIVES
 from rescaling_core.training.schedule import Average, learning_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rescaling_core.arrays import U8Array
     from rescaling_core.networks import Rescaler
+    from rescaling_core.training.losses import Loss
     from rescaling_core.training.recipe import Recipe
 
 _STEPS_PER_SEED = 1_000_003
 """Step k of seed s draws from generator s · this + k: no state to save, none to lose."""
+_SEEDS_PER_RANK = 7_368_787
+"""Trainers of a team draw different patches: rank r adds r · this to the seed."""
+
+
+def _alone(module: nn.Module) -> nn.Module:
+    return module
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Team:
+    """Where a trainer stands among those that train the same network together."""
+
+    rank: int = 0
+    """From 0; the first writes and measures."""
+    size: int = 1
+    share: Callable[[nn.Module], nn.Module] = _alone
+    """Wraps a module so that its gradients become the means over the team, as torch's
+    `DistributedDataParallel` does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +80,20 @@ def new_rescaler(recipe: Recipe) -> Rescaler:
     return rescaler
 
 
+ALONE: Final = Team()
+
+
+class _StepModule(nn.Module):
+    """One step's loss as a module's output, which is what a team can share."""
+
+    def __init__(self, rescaler: Rescaler) -> None:
+        super().__init__()
+        self.rescaler = rescaler
+
+    def forward(self, hr: Tensor, scale: float, recipe: Recipe, generator: torch.Generator) -> Loss:
+        return OBJECTIVES[recipe.objective.name](self.rescaler, hr, scale, recipe, generator)
+
+
 class Trainer:
     """A rescaler, its optimiser, its averaged weights, and how far they are."""
 
@@ -71,6 +105,7 @@ class Trainer:
         *,
         device: str = "cpu",
         accelerated: bool = False,
+        team: Team = ALONE,
     ) -> None:
         """Get ready for the first step.
 
@@ -80,7 +115,14 @@ class Trainer:
             images: (H, W, 3) RGB each.
             device: As torch names it.
             accelerated: See `accelerate`: the same mathematics, rounded otherwise.
+            team: Each draws its share of the batch; all hold the same weights after each step.
+
+        Raises:
+            UsageError: The batch cannot be divided among the team.
         """
+        if recipe.optimisation.batch % team.size:
+            batch = recipe.optimisation.batch
+            raise UsageError(f"recipe {recipe.id}: a batch of {batch} is not for {team.size} alike")
         self.recipe = recipe
         self.done = 0
         self.rescaler = rescaler.to(device)
@@ -94,7 +136,8 @@ class Trainer:
         if accelerated:
             accelerate(self.rescaler)
         plan = recipe.optimisation
-        self._loss = OBJECTIVES[recipe.objective.name]
+        self._team = team
+        self._loss = team.share(_StepModule(self.rescaler))
         self._device = torch.device(device)
         self._patches = PatchSampler(images, patch=plan.patch, device=self._device)
         self._parameters = [p for p in self.rescaler.parameters() if p.requires_grad]
@@ -114,11 +157,14 @@ class Trainer:
         rate = learning_rate(self.done, plan)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        scale = self._draw_scale(generator)
-        hr = self._patches.draw(plan.batch, generator)
+        scale = self._draw_scale(generator)  # the same for the whole team
+        if self._team.rank:
+            seed = self.recipe.seed + self._team.rank * _SEEDS_PER_RANK
+            generator = seeded_generator(seed * _STEPS_PER_SEED + self.done)
+        hr = self._patches.draw(plan.batch // self._team.size, generator)
         hr = hr.to(memory_format=torch.channels_last)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_half(self.done)):
-            loss = self._loss(self.rescaler, hr, scale, self.recipe, generator)
+            loss: Loss = self._loss(hr, scale, self.recipe, generator)
         self._optimiser.zero_grad()
         loss.total.backward()  # type: ignore[no-untyped-call]
         norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, plan.clip))

@@ -7,6 +7,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from PIL import Image
 
 from rescaling_core import metrics
 from rescaling_core.networks.filters import FilterRescaler
@@ -80,9 +81,17 @@ def _measure(
         metrics.psnr_y(restored, hr, border=border),
         metrics.ssim_y(restored, hr, border=border),
         metrics.psnr(restored, hr, border=border),
-        metrics.psnr_y(lr, downscale_pixels(_BICUBIC, hr, scale)),
+        metrics.psnr_y(lr, _reference(hr, lr, scale)),
         8 * nbytes / (size[0] * size[1]),
     )
+
+
+def _reference(hr: U8Array, lr: U8Array, scale: float) -> U8Array:
+    """The bicubic LR image, grey if `lr` is."""
+    bicubic = downscale_pixels(_BICUBIC, hr, scale)
+    if lr.shape[2] == bicubic.shape[2]:
+        return bicubic
+    return np.asarray(Image.fromarray(bicubic).convert("L"))[..., None]
 
 
 def _mod_crop(image: U8Array, scale: float) -> U8Array:

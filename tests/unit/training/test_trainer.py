@@ -11,75 +11,20 @@ from rescaling_core import networks, zoo
 from rescaling_core.errors import UsageError
 from rescaling_core.networks import LatentPolicy
 from rescaling_core.training.acceleration import accelerate
-from rescaling_core.training.recipe import Compression, Objective, Optimisation, Recipe
-from rescaling_core.training.trainer import Trainer, new_rescaler
+from rescaling_core.training.recipe import Objective, Optimisation
+from rescaling_core.training.trainer import Team, Trainer, new_rescaler
 from rescaling_core.training.validation import measure_set
 from tasks.training_data import RECIPES_DIR
-
-STEPS = 20
-TINY = {
-    "irn": {"scale": 2, "blocks": (1,), "growth": 4, "depth": 3},
-    "irn-crm": {
-        "scale": 2, "blocks": (1,), "growth": 4, "depth": 3,
-        "crm_features": 4, "crm_blocks": 1, "crm_growth": 4,
-    },
-    "irn-color": {"blocks": 1, "growth": 4, "depth": 3},
-    "sain": {"scale": 2, "enhanced_blocks": 1, "blocks": 1, "growth": 4, "depth": 3},
-    "aidn": {"features": 8, "residual_blocks": 2, "adapt_every": 1,
-             "kernel_experts": 2, "sample_experts": 2},
-    "dlv-irn": {"scale": 4, "blocks": (1, 1), "growth": 4, "depth": 3},
-    "t-irn": {"scale": 2, "blocks": (1,), "growth": 4, "depth": 3},
-    "firn": {"scale": 4, "blocks": (1, 1)},
-}  # fmt: skip
-SCALES = {"irn-color": (1.0,), "dlv-irn": (4.0,), "firn": (4.0,), "aidn": (1.5, 2.0, 3.7)}
-OBJECTIVES = {"sain": "sain", "aidn": "aidn", "irn": "irn"}
-COMPRESSION = {"sain": Compression(codecs=("jpeg-420",), quality=(30, 90), gradient="simulated")}
+from tests.unit.training.families import STEPS, TINY, tiny_recipe, training_images
 
 
 @pytest.fixture(scope="module")
 def images():
-    rng = np.random.default_rng(0)
-    smooth = rng.integers(0, 256, (3, 9, 9, 3)).astype(np.uint8)
-    return [np.kron(image, np.ones((8, 8, 1), np.uint8)) for image in smooth]
-
-
-def tiny_recipe(family, **changes):
-    policy = networks.family(family).latent_policy
-    recipe = Recipe(
-        id=family,
-        title=family,
-        family=family,
-        network=TINY[family],
-        latent=policy,
-        scales=SCALES.get(family, (2.0,)),
-        optimisation=Optimisation(steps=STEPS, batch=2, patch=32, warmup=2, learning_rate=1e-3),
-        objective=Objective(name=OBJECTIVES.get(family, "plain")),
-        compression=COMPRESSION.get(family, Compression()),
-        seed=3,
-    )
-    return replace(recipe, **changes)
+    return training_images()
 
 
 def test_every_family_with_weights_is_tested_here():
     assert TINY.keys() == networks.FAMILIES.keys() - {"filter"}
-
-
-@pytest.mark.parametrize("family", TINY)
-def test_a_run_continued_from_a_saved_state_repeats_the_uninterrupted_one(family, images, tmp_path):
-    recipe = tiny_recipe(family)
-    whole = Trainer(recipe, new_rescaler(recipe), images)
-    losses = [whole.step().loss for _ in range(STEPS)]
-    assert np.isfinite(losses).all()
-
-    first = Trainer(recipe, new_rescaler(recipe), images)
-    for _ in range(7):
-        first.step()
-    torch.save(first.state_dict(), tmp_path / "state.pt")
-    second = Trainer(recipe, new_rescaler(replace(recipe, seed=99)), images)
-    second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert [second.step().loss for _ in range(STEPS - 7)] == losses[7:]
-    for name, tensor in whole.averaged().state_dict().items():
-        assert torch.equal(tensor, second.averaged().state_dict()[name]), name
 
 
 @pytest.mark.parametrize("family", ["irn", "t-irn", "sain", "aidn"])
@@ -197,3 +142,25 @@ def test_an_aidn_may_start_as_plain_resampling(scale, images):
 def test_only_an_aidn_can_start_as_resampling():
     with pytest.raises(UsageError, match="starts_as_resampling is for AIDN"):
         new_rescaler(tiny_recipe("irn", starts_as_resampling=True))
+
+
+def test_the_members_of_a_team_draw_different_patches_and_share_the_batch(images):
+    seen = []
+
+    class Watched(torch.nn.Module):
+        def __init__(self, module):
+            super().__init__()
+            self.module = module
+
+        def forward(self, hr, *others):
+            seen.append(hr)
+            return self.module(hr, *others)
+
+    recipe = tiny_recipe("irn")
+    for rank in range(2):
+        team = Team(rank=rank, size=2, share=Watched)
+        Trainer(recipe, new_rescaler(recipe), images, team=team).step()
+    assert [len(batch) for batch in seen] == [1, 1]
+    assert not torch.equal(*seen)
+    with pytest.raises(UsageError, match="a batch of 2 is not for 3 alike"):
+        Trainer(recipe, new_rescaler(recipe), images, team=Team(size=3))
