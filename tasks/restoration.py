@@ -14,6 +14,7 @@ from rescaling_core.plan import TRANSCODE
 from rescaling_core.restore import restore, restore_source_file
 from tasks.models import load_model, use_share_of_cpus
 from tasks.storage import Store, open_store
+from tasks.storage.local import MAX_PART_BYTES
 
 RESTORED_FORMAT = "PNG"
 RESTORED_EXTENSION = ".png"
@@ -121,7 +122,8 @@ def output_names(source_keys: Iterable[str], exact: Collection[str] = ()) -> Map
 
     Those in `exact` come back as the file they were, under their own key. Other restored files are
     PNG, since a restoration is to be kept as it was checked. Two sources never share a name:
-    `a.jpg` becomes `a.jpg.png`, or `a.jpg.restored.png` where that is a source too.
+    `a.jpg` becomes `a.jpg.png`, or `a.jpg.restored.png` where that is a source too. A name that
+    would be too long for a file is cut.
     """
     keys = sorted(source_keys)
     taken = {key for key in keys if key in exact or key.lower().endswith(RESTORED_EXTENSION)}
@@ -129,12 +131,23 @@ def output_names(source_keys: Iterable[str], exact: Collection[str] = ()) -> Map
     for key in keys:
         name = key
         if key not in taken:
-            name = key + RESTORED_EXTENSION
-            while name in taken:
-                name = f"{name.removesuffix(RESTORED_EXTENSION)}.restored{RESTORED_EXTENSION}"
+            extension = RESTORED_EXTENSION
+            while (name := _extended(key, extension)) in taken:
+                extension = f".restored{extension}"
             taken.add(name)
         names[key] = name
     return names
+
+
+def _extended(key: str, extension: str) -> str:
+    """The key and an extension; a last part too long for a file is cut, a digest tells it apart."""
+    part = key.rpartition("/")[2]
+    spare = MAX_PART_BYTES - len(extension)
+    if len(encoded := part.encode("utf-8", "replace")) <= spare:
+        return key + extension
+    digest = hashlib.sha256(encoded).hexdigest()[:8]
+    cut = encoded[: spare - len(digest) - 1].decode("utf-8", "ignore")
+    return f"{key.removesuffix(part)}{cut}~{digest}{extension}"
 
 
 def restore_lr_file(path: str, destination_url: str, *, overwrite: bool) -> Restored:

@@ -7,6 +7,7 @@ the private-use character U+EFNN, and back.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -110,15 +111,16 @@ class LocalStore(Store):
     def put_new(self, key: str, data: bytes) -> bool:
         """See `Store.put_new`: linking a finished file to its name cannot overwrite."""
         path = self._path(key)
-        if path.exists():  # saves the writing, decides nothing
-            return False
-        with _naming(f"write {key} to {self.url}"), _written_beside(path, data) as temporary:
-            try:
-                path.hardlink_to(temporary)
-            except FileExistsError:
+        with _naming(f"write {key} to {self.url}"):
+            if path.exists():  # saves the writing, decides nothing
                 return False
-            _sync_folder(path.parent)
-            return True
+            with _written_beside(path, data) as temporary:
+                try:
+                    path.hardlink_to(temporary)
+                except FileExistsError:
+                    return False
+                _sync_folder(path.parent)
+                return True
 
     def delete(self, key: str) -> None:
         """See `Store.delete`; folders that became empty go too."""
@@ -246,4 +248,6 @@ def _naming(what: str) -> Iterator[None]:
     except (NotADirectoryError, FileExistsError) as error:
         raise StorageError(f"cannot {what}: a file lies where a folder should be") from error
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UnstorableKeyError(f"cannot {what}: its path is too long for a file") from error
         raise StorageError(f"cannot {what}: {error.strerror or error}") from error

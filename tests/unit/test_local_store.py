@@ -176,6 +176,15 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path, monkeypatch
     assert list(tmp_path.rglob("*")) == []
 
 
+def test_a_path_that_is_too_long_is_refused_as_a_key(tmp_path):
+    store = open_store(str(tmp_path))
+    key = "/".join(["folder"] * 700)
+    for write in (store.put, store.put_new):
+        with pytest.raises(UnstorableKeyError, match="path is too long for a file"):
+            write(key, b"data")
+    assert list(store.list()) == []
+
+
 def test_deleting_the_last_object_removes_its_folders_but_not_the_root(tmp_path):
     store = open_store(str(tmp_path / "root"))
     store.put_new("a/b/c", b"")

@@ -24,6 +24,17 @@ def test_no_two_sources_are_restored_under_one_name(sources: set[str]) -> None:
     assert all(name.lower().endswith(".png") for name in names.values())
 
 
+def test_a_restored_name_that_is_too_long_for_a_file_is_cut() -> None:
+    long = ["n" * 255, "n" * 254 + "m", "é" * 125 + ".jpg", "é" * 125 + ".tif", "n" * 251 + ".png"]
+    names = output_names([*long, *(f"folder/{key}" for key in long)])
+    assert len(set(names.values())) == 2 * len(long)
+    for key, name in names.items():
+        folder, _, part = name.rpartition("/")
+        assert (folder, name[-4:]) == (key.rpartition("/")[0], ".png")
+        assert len(part.encode()) <= 255
+        assert part[:100] == key.rpartition("/")[2][:100]
+
+
 def _row(key: str, target: str, state: str) -> CatalogRow:
     return CatalogRow(
         source_key=key,
