@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from prefect import flow
 
@@ -36,6 +37,9 @@ class RunSummary:
     """Of the archived sources."""
     stored_bytes: int
     """Of their LR objects."""
+    strategies: dict[str, list[dict[str, Any]]]
+    """By target: how often each strategy of the plan was chosen, and what it alone would have
+    stored; see `tasks.strategies`."""
     seconds: float
 
 
@@ -126,5 +130,6 @@ def _summary(job: ConversionJob, pending: Pending, tally: RunTally, seconds: flo
         renditions=dict(tally.renditions),
         source_bytes=tally.source_bytes,
         stored_bytes=tally.stored_bytes,
+        strategies=tally.strategies.report(),
         seconds=round(seconds, 3),
     )

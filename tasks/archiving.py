@@ -20,13 +20,14 @@ from rescaling_core.plan import ArchivePlan
 from tasks import progress, waves
 from tasks.catalog import Catalog, CatalogRow, State
 from tasks.cluster import Lost, WorkerPool
-from tasks.collection import refuse_nested, require_collection
+from tasks.collection import refuse_nested, require_collection, sources_of
 from tasks.conversion import ConversionJob, ShardResult, killer_rows
-from tasks.inventory import EVERYTHING, Selection, scan
+from tasks.inventory import EVERYTHING, Selection
 from tasks.progress import Progress
 from tasks.runs import Counts, JobRun, write_run
 from tasks.shards import Shard, ShardPlan, plan_shards
 from tasks.storage import StorageError, Store, open_store
+from tasks.strategies import StrategyTallies
 
 MAX_QUARANTINE_LISTED = 500
 """Rows of the quarantine artifact; the catalog has them all."""
@@ -76,6 +77,8 @@ class RunTally:
     renditions: dict[str, int] = field(
         default_factory=lambda: {"archived": 0, "kept": 0, "quarantined": 0}
     )
+    strategies: StrategyTallies = field(default_factory=StrategyTallies)
+    """What won, and what each strategy of the plan would have stored alone."""
     shards: set[str] = field(default_factory=set)
     """Ids of those counted: a wave that is tried again passes over them."""
 
@@ -86,6 +89,7 @@ class RunTally:
         for row in rows:
             by_source.setdefault(row.source_key, []).append(row)
             self.renditions[row.state] += 1
+            self.strategies.add(row)
         for of_source in by_source.values():
             states = {row.state for row in of_source}
             if "quarantined" in states:
@@ -132,7 +136,7 @@ def find_pending(
     listed = 0
     pending: list[pa.RecordBatch] = []
     known = catalog.exists()
-    for batch in scan(source, include=selection.include, exclude=selection.exclude):
+    for batch in sources_of(source, selection):
         listed += batch.num_rows
         progress.report(Progress(step="scan", done=listed, total=None))
         pending.append(catalog.pending(batch, plan.target_names, retry=retry) if known else batch)
@@ -261,6 +265,7 @@ def publish_summary(run_id: str, tally: RunTally, pending: Pending, catalog: Cat
             f"| {pending.listed} | {tally.archived} | {tally.kept} | {tally.quarantined} "
             f"| {pending.unchanged} |\n\n"
             f"{tally.source_bytes} bytes of sources in {tally.stored_bytes} bytes of LR objects."
+            f"\n\n{tally.strategies.markdown()}"
         ),
     )
     if tally.quarantined:

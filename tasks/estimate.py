@@ -173,7 +173,7 @@ def _add(one: Estimate, source: SourceObject, data: bytes, plan: ArchivePlan) ->
     if restorable:
         one.archived += 1
         one.psnr_y.append(max(rendition.metadata.psnr_y or 0 for rendition in restorable))
-        one.chosen.update(describe(rendition) for rendition in restorable)
+        one.chosen.update(rendition.metadata.strategy for rendition in restorable)
     else:
         one.kept += 1
         one.stored_bytes += len(data)
@@ -188,15 +188,6 @@ def _renditions(source: SourceObject, data: bytes, plan: ArchivePlan) -> Iterabl
         outcome = convert(photo, ref, target, load_model, software=SOFTWARE, data=data)
         if not isinstance(outcome, Kept):
             yield outcome
-
-
-def describe(rendition: Rendition) -> str:
-    """The kind of candidate that won, in words."""
-    found = rendition.metadata
-    residual = " + residual" if found.residual is not None else ""
-    return {"none": f"{found.codec} at full size", "jpeg-transcode": "JPEG XL of the JPEG"}.get(
-        found.rescaler, f"{found.rescaler}, {found.codec}{residual}"
-    )
 
 
 def as_is(sample: Sample) -> Estimate:

@@ -50,6 +50,8 @@ class PlanOptions:
     """Of restorable renditions; previews are WebP."""
     quality: int | None = None
     """On the codec's own scale; None for its default."""
+    refinement: int = 0
+    """Steps by which LR images are refined for their photos."""
     floor: tuple[str, ...] = ()
     """Such as `psnr_y=34`."""
     max_pixels: int = DEFAULT_MAX_PIXELS
@@ -120,7 +122,12 @@ def _target_plan(target: Target, options: PlanOptions, spec: CodecSpec, floor: F
         preview = Candidate(PREVIEW_RESCALER, DEFAULT_PREVIEW_CODEC)
         return TargetPlan(target=target, candidates=(preview,))
     rescaler = _rescaler_for(target, options.rescalers or DEFAULT_RESCALERS)
-    return TargetPlan(target=target, candidates=(Candidate(rescaler, spec),), floor=floor)
+    candidate = Candidate(rescaler, spec, refinement=options.refinement)
+    if floor.is_open:
+        return TargetPlan(target=target, candidates=(candidate,))
+    # For grey sources: what a grey LR image cannot reach, one in colour may, at a higher price.
+    colour = replace(candidate, lr_mode="colour")
+    return TargetPlan(target=target, candidates=(candidate, colour), floor=floor)
 
 
 def _rescaler_for(target: Target, ids: tuple[str, ...]) -> str:

@@ -26,6 +26,8 @@ candidates = [
   { rescaler = "none", codec = "webp", quality = { min = 10, max = 98 } },
   { rescaler = "none", codec = "jxl", quality = { min = 20, max = 97 } },
   { rescaler = "irn-x2-lite", codec = "avif", quality = { min = 30, max = 95 } },
+  { rescaler = "irn-x2-lite", codec = "avif", quality = { min = 30, max = 95 }, \
+lr_mode = "colour" },
   { rescaler = "lanczos", codec = "avif-420", quality = [15, 30], \
 residual = { quality = { min = 10, max = 95 } } },
   { rescaler = "jpeg-transcode", codec = "jxl-lossless" },

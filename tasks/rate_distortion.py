@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import groupby, product
 from operator import attrgetter
 from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
-from rescaling_core import codecs, metrics
+from rescaling_core import codecs, metrics, perceptual
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.rate_distortion import bd_rate, rate_at
 from rescaling_core.rescale import downscale_pixels, restore_pixels
@@ -41,6 +41,11 @@ FULL_SIZE_LADDERS: Final = {
     "jxl": (15, 40, 60, 75, 90, 97),
 }
 
+MEASURES: Final = {"psnr_y": "PSNR-Y", "ssimulacra2": "SSIMULACRA 2"}
+"""What curves are compared by, and what tables call it."""
+
+_PANELS: Final = {"psnr_y": "PSNR-Y, dB", "ssim_y": "SSIM-Y", "ssimulacra2": "SSIMULACRA 2"}
+
 _LATENT_SEED: Final = 0
 
 
@@ -58,6 +63,8 @@ class RatePoint:
     psnr_y: float
     """dB."""
     ssim_y: float
+    ssimulacra2: float
+    """Points."""
 
 
 def full_size_points(url: str, benchmark: BenchmarkSet) -> list[RatePoint]:
@@ -114,8 +121,9 @@ def _measure(
     for hr in images:
         nbytes, restored = way(hr)
         bpp = 8 * nbytes / (hr.shape[0] * hr.shape[1])
-        rows.append((bpp, metrics.psnr_y(restored, hr), metrics.ssim_y(restored, hr)))
-    bpp, psnr_y, ssim_y = (fmean(column) for column in zip(*rows, strict=True))
+        seen = perceptual.ssimulacra2(restored, hr)
+        rows.append((bpp, metrics.psnr_y(restored, hr), metrics.ssim_y(restored, hr), seen))
+    bpp, psnr_y, ssim_y, ssimulacra2 = (fmean(column) for column in zip(*rows, strict=True))
     return RatePoint(
         set=set_name,
         method=method,
@@ -124,34 +132,38 @@ def _measure(
         bpp=bpp,
         psnr_y=psnr_y,
         ssim_y=ssim_y,
+        ssimulacra2=ssimulacra2,
     )
 
 
 def render_rates(points: Sequence[RatePoint]) -> str:
     """For each set, how many more bits each rescaled curve takes than each full-size one.
 
-    BD-rate where there are four points or more; else the mean over the points there are, each
-    against the full-size curve at its PSNR-Y. Of a codec's chroma samplings the better one counts,
-    that is the dearer to compare with.
+    At equal PSNR-Y and at equal SSIMULACRA 2. BD-rate where there are four points or more; else the
+    mean over the points there are, each against the full-size curve at its quality. Of a codec's
+    chroma samplings the better one counts, that is the dearer to compare with.
     """
     parts = []
     by_set = attrgetter("set")
-    for name, group in groupby(sorted(points, key=by_set), key=by_set):
-        of_set = list(group)
+    grouped = [list(group) for _, group in groupby(sorted(points, key=by_set), key=by_set)]
+    for of_set, (measure, title) in product(grouped, MEASURES.items()):
         references = sorted({p.method.partition("-")[0] for p in of_set if p.full_size})
         lines = [["method", *(f"against {r}" for r in references)]]
         lines.append(["---"] * len(lines[0]))
         for method in dict.fromkeys(p.method for p in of_set if not p.full_size):
-            own = _curve(of_set, method)
-            lines.append([method, *(_against(of_set, reference, own) for reference in references)])
+            own = _curve(of_set, method, measure)
+            cells = (_against(of_set, reference, own, measure) for reference in references)
+            lines.append([method, *cells])
         table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-        parts.append(f"### {name}: bits at equal PSNR-Y\n\n{table}")
+        parts.append(f"### {of_set[0].set}: bits at equal {title}\n\n{table}")
     return "\n\n".join(parts) + "\n"
 
 
-def _against(points: Sequence[RatePoint], reference: str, own: list[tuple[float, float]]) -> str:
+def _against(
+    points: Sequence[RatePoint], reference: str, own: list[tuple[float, float]], measure: str
+) -> str:
     variants = {p.method for p in points if p.full_size and p.method.partition("-")[0] == reference}
-    rates = [_difference(_curve(points, variant), own) for variant in sorted(variants)]
+    rates = [_difference(_curve(points, variant, measure), own) for variant in sorted(variants)]
     known = [rate for rate in rates if rate is not None]
     return f"{max(known):+.0f} %" if known else "no shared quality"
 
@@ -167,8 +179,9 @@ def _difference(
     return (fmean(shares) - 1) * 100 if shares else None
 
 
-def _curve(points: Sequence[RatePoint], method: str) -> list[tuple[float, float]]:
-    return [(point.bpp, point.psnr_y) for point in points if point.method == method]
+def _curve(points: Sequence[RatePoint], method: str, measure: str) -> list[tuple[float, float]]:
+    """(bits, quality) pairs."""
+    return [(point.bpp, getattr(point, measure)) for point in points if point.method == method]
 
 
 def plot_rates(path: Path, points: Sequence[RatePoint]) -> None:
@@ -177,9 +190,9 @@ def plot_rates(path: Path, points: Sequence[RatePoint]) -> None:
 
     sets = list(dict.fromkeys(point.set for point in points))
     figure = Figure(figsize=(12, 5 * len(sets)), layout="constrained")
-    panels = figure.subplots(len(sets), 2, squeeze=False)
+    panels = figure.subplots(len(sets), len(_PANELS), squeeze=False)
     for row, name in zip(panels, sets, strict=True):
-        for panel, measure in zip(row, ("psnr_y", "ssim_y"), strict=True):
+        for panel, measure in zip(row, _PANELS, strict=True):
             for method in dict.fromkeys(point.method for point in points):
                 own = sorted(
                     (p for p in points if (p.set, p.method) == (name, method)),
@@ -189,7 +202,6 @@ def plot_rates(path: Path, points: Sequence[RatePoint]) -> None:
                 values = [getattr(point, measure) for point in own]
                 bits = [point.bpp for point in own]
                 panel.plot(bits, values, style, marker=".", label=method)
-            unit = "PSNR-Y, dB" if measure == "psnr_y" else "SSIM-Y"
-            panel.set(title=name, xlabel="bits per HR pixel", ylabel=unit, xscale="log")
+            panel.set(title=name, xlabel="bits per HR pixel", ylabel=_PANELS[measure], xscale="log")
     panels[0][-1].legend(fontsize="small")
     figure.savefig(path)

@@ -32,11 +32,7 @@ def from_json(text: str | None) -> tuple[Rival, ...]:
 
 @dataclass(slots=True)
 class StrategyTally:
-    """Adds up what strategies would have stored, for each target of its own.
-
-    Renditions whose conversion left no such account are passed over: previews, which have no
-    choice, and those that a rebuilt catalog found.
-    """
+    """Adds up what strategies would have stored for one target."""
 
     won: Counter[str] = field(default_factory=Counter)
     """Renditions that each strategy made."""
@@ -64,12 +60,6 @@ class StrategyTally:
             if rival.at_least:
                 self.lower_bounds.add(rival.strategy)
 
-    def add_row(self, row: CatalogRow) -> None:
-        """Count a row of the catalog, if there is anything to count."""
-        if row.state == "archived" and row.strategies_json and row.metadata_json:
-            winner = RestorationMetadata.from_json(row.metadata_json).strategy
-            self.add(winner, row.lr_bytes or 0, from_json(row.strategies_json))
-
     def report(self) -> list[dict[str, Any]]:
         """A record for each strategy that was tried for all of them, the cheapest alone first."""
         return [
@@ -83,3 +73,43 @@ class StrategyTally:
             for name, nbytes in sorted(self.alone_bytes.items(), key=lambda item: item[1])
             if self.known_for[name] == self.renditions
         ]
+
+
+@dataclass(slots=True)
+class StrategyTallies:
+    """A tally for each target, from rows of the catalog.
+
+    Rows that leave no account are passed over: of previews, which have no choice, and of a catalog
+    that was rebuilt.
+    """
+
+    by_target: dict[str, StrategyTally] = field(default_factory=dict)
+
+    def add(self, row: CatalogRow) -> None:
+        """Count a row, if there is anything to count."""
+        if row.state == "archived" and row.strategies_json and row.metadata_json:
+            winner = RestorationMetadata.from_json(row.metadata_json).strategy
+            tally = self.by_target.setdefault(row.target, StrategyTally())
+            tally.add(winner, row.lr_bytes or 0, from_json(row.strategies_json))
+
+    def report(self) -> dict[str, list[dict[str, Any]]]:
+        """By target; targets without a choice are left out."""
+        reports = {name: tally.report() for name, tally in sorted(self.by_target.items())}
+        return {name: report for name, report in reports.items() if len(report) > 1}
+
+    def markdown(self) -> str:
+        """A table for each target; empty if there was no choice."""
+        parts = []
+        for target, report in self.report().items():
+            lines = [
+                f"| strategy for {target} | chosen | bytes alone | saved against it |",
+                "|---|---:|---:|---:|",
+            ]
+            for one in report:
+                bound = "≥ " if one["at_least"] else ""
+                lines.append(
+                    f"| {one['strategy']} | {one['won']} | {bound}{one['alone_bytes']} "
+                    f"| {bound}{one['saved_bytes']} |"
+                )
+            parts.append("\n".join(lines))
+        return "\n\n".join(parts)

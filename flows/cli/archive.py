@@ -27,8 +27,12 @@ def archive(
         str | None, typer.Option(help="Codec of the LR images; by default png.")
     ] = None,
     quality: Annotated[int | None, typer.Option(help="On the codec's own scale.")] = None,
+    refine: Annotated[
+        int | None, typer.Option(help="Steps by which LR images are refined; 4 is a good many.")
+    ] = None,
     floor: Annotated[
-        list[str] | None, typer.Option(help="psnr_y=34, ssim_y=0.95, max_abs_error=8.")
+        list[str] | None,
+        typer.Option(help="psnr_y=34, ssim_y=0.95, ssimulacra2=70, max_abs_error=8."),
     ] = None,
     plan: Annotated[
         Path | None, typer.Option(help="A plan file; see docs/plans.md.", dir_okay=False)
@@ -46,6 +50,10 @@ def archive(
     retry_quarantined: Annotated[
         bool, typer.Option("--retry-quarantined", help="Try those in quarantine again.")
     ] = False,
+    inventory: Annotated[
+        str | None,
+        typer.Option(help="manifest.json of an S3 Inventory report, rather than a listing."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
     json: Json = False,
     verbose: Verbose = False,
@@ -56,9 +64,10 @@ def archive(
     from tasks.planning import PlanOptions, build_plan  # imports torch
     from tasks.storage import open_store
 
-    if (plan or preset) and (target or rescaler or codec or quality is not None):
+    settings = (target, rescaler, codec, quality, refine)
+    if (plan or preset) and any(one is not None for one in settings):
         raise UsageError(
-            "a plan or preset states --target, --rescaler, --codec and --quality itself; "
+            "a plan or preset states --target, --rescaler, --codec, --quality and --refine itself; "
             "only --floor and --max-pixels go with it"
         )
     options = PlanOptions(
@@ -69,6 +78,7 @@ def archive(
         rescalers=tuple(rescaler or ()),
         codec=codec or "png",
         quality=quality,
+        refinement=refine or 0,
         floor=tuple(floor or ()),
         **({} if max_pixels is None else {"max_pixels": max_pixels}),
     )
@@ -76,6 +86,7 @@ def archive(
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),
         retry_quarantined=retry_quarantined,
+        inventory=inventory,
     )
     # The flow checks these as well; here they answer before Prefect and Ray are up.
     build_plan(options)
@@ -130,3 +141,23 @@ def _print_summary(record: dict[str, Any]) -> None:
         f"{record['seconds']:.1f}",
     )
     out.print(table)
+    for target, report in record["strategies"].items():
+        out.print(strategies_table(target, report))
+
+
+def strategies_table(target: str, report: list[dict[str, Any]]) -> Table:
+    """Which strategy of a plan was chosen how often, and what was saved against each alone."""
+    table = Table(title=f"strategies for {target}", title_justify="left")
+    table.add_column("strategy")
+    for name in ("chosen", "alone", "saved against it"):
+        table.add_column(name, justify="right")
+    for one in report:
+        bound = "≥ " if one["at_least"] else ""
+        share = one["saved_bytes"] / one["alone_bytes"] if one["alone_bytes"] else 0.0
+        table.add_row(
+            one["strategy"],
+            str(one["won"]),
+            f"{bound}{size_text(one['alone_bytes'])}",
+            f"{bound}{share:.1%}",
+        )
+    return table

@@ -30,6 +30,8 @@ LISTED: Final = (
     "quality",
     "psnr_y",
     "ssim_y",
+    "ssimulacra2",
+    "refinement",
     "width",
     "height",
     "seconds",
@@ -119,7 +121,12 @@ def _full_record(row: CatalogRow) -> dict[str, Any]:
 
 
 def _totals(rows: list[CatalogRow]) -> dict[str, Any]:
+    from tasks.strategies import StrategyTallies
+
     archived = [row for row in rows if row.state == "archived"]
+    tallies = StrategyTallies()
+    for row in archived:
+        tallies.add(row)
     return {
         "sources": len({row.source_key for row in rows}),
         "renditions": {
@@ -129,4 +136,5 @@ def _totals(rows: list[CatalogRow]) -> dict[str, Any]:
         "targets": sorted({row.target for row in rows}),
         "source_bytes": sum({row.source_key: row.source_size for row in archived}.values()),
         "stored_bytes": sum(row.lr_bytes or 0 for row in archived),
+        "strategies": tallies.report(),
     }

@@ -65,18 +65,23 @@ def climb(
         high: The highest.
         start: The first to try.
     """
-    costs: dict[int, Cost] = {}
+    sizes: dict[int, int] = {}
+    reaching: list[int] = []
 
     def slack(quality: int) -> float:
         attempt = make(quality)
+        sizes[quality] = attempt.nbytes
         if judge.is_too_large(attempt.encoded):
-            costs[quality] = Cost(attempt.nbytes, at_least=True)
             return inf
-        costs[quality] = Cost(attempt.nbytes)
-        return judge.judge(attempt.encoded, attempt.restore())
+        value = judge.judge(attempt.encoded, attempt.restore())
+        if value >= 0:
+            reaching.append(attempt.nbytes)
+        return value
 
     found = lowest_enough(low, high, slack, start=start)
-    return NOTHING if found is None else costs[found]
+    if reaching:
+        return Cost(min(reaching))
+    return NOTHING if found is None else Cost(sizes[found], at_least=True)
 
 
 def climb_below(
@@ -103,5 +108,5 @@ def climb_below(
         attempt = make_once(top)
         if judge.judge(attempt.encoded, attempt.restore()) >= 0:
             lower = climb(judge, make_once, low, top - 1, start=None) if top > low else NOTHING
-            return Cost(attempt.nbytes) if lower.nbytes is None else lower
+            return Cost(attempt.nbytes) if lower.nbytes is None or lower.at_least else lower
     return NOTHING if over is None else Cost(made[over].nbytes, at_least=True)

@@ -72,6 +72,13 @@ def test_what_a_plan_archives_reaches_its_floor(tmp_path: Path, refold: Refold) 
     assert ran.json["renditions"]["archived"] == 6
     rows = refold("ls", archive, "--json").json
     assert {row["scale"] for row in rows} == {1, 4}
+    (report,) = ran.json["strategies"].values()  # there is a choice for x2 only
+    stored = sum(row["lr_bytes"] for row in rows if row["target"] == "x2")
+    assert sum(one["won"] for one in report) == 3
+    assert {one["strategy"] for one in report} == {"avif-420 at full size", "webp at full size"}
+    assert all(one["alone_bytes"] - one["saved_bytes"] == stored for one in report)
+    shown = refold("show", archive, "--json").json
+    assert shown["strategies"] == ran.json["strategies"]
     for target in ("x2", "x4"):
         out = tmp_path / target
         restored = refold("restore", archive, str(out), "--all", "--target", target, "--json")
