@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+
 from rescaling_core.errors import UsageError
+from tasks.inventory import Selection, scan
 from tasks.retirement.journal import Journal
+from tasks.s3_inventory import read_report
 from tasks.storage import NothingStoredError, Store
 
 
@@ -24,6 +29,23 @@ def require_collection(source: Store, archive: Store) -> None:
     except NothingStoredError:
         if not Journal(archive).knows(comparable(source.url)):
             raise
+
+
+def sources_of(source: Store, selection: Selection) -> Iterator[pa.RecordBatch]:
+    """The sources a run is about, listed or read from an S3 Inventory report.
+
+    Yields:
+        Batches of `inventory.SCHEMA`.
+
+    Raises:
+        UsageError: A wrong glob or report.
+        StorageError: The listing could not be completed.
+    """
+    include, exclude, report = selection.include, selection.exclude, selection.inventory
+    if report is None:
+        yield from scan(source, include=include, exclude=exclude)
+    else:
+        yield from read_report(source, report, include=include, exclude=exclude)
 
 
 def refuse_nested(source_url: str, archive_url: str) -> None:

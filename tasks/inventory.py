@@ -35,6 +35,8 @@ class Selection:
     """Globs: a key that matches one is passed over."""
     retry_quarantined: bool = False
     """Whether sources in quarantine are tried again though they did not change."""
+    inventory: str | None = None
+    """URL of the manifest.json of an S3 Inventory report to read, rather than list the store."""
 
 
 EVERYTHING: Final = Selection()
@@ -65,11 +67,10 @@ def scan(
         UsageError: A glob is empty.
         StorageError: The listing could not be completed.
     """
-    if "" in (*include, *exclude):
-        raise UsageError("include and exclude: an empty glob matches nothing")
+    check_globs(include, exclude)
     waiting: list[ObjectInfo] = []
     for info in store.list():
-        if _is_wanted(info.key, include, exclude):
+        if is_wanted(info.key, include, exclude):
             waiting.append(info)
         if len(waiting) == batch_rows:
             yield _batch(waiting)
@@ -78,7 +79,19 @@ def scan(
         yield _batch(waiting)
 
 
-def _is_wanted(key: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
+def check_globs(include: Sequence[str], exclude: Sequence[str]) -> None:
+    """Refuse what matches nothing.
+
+    Raises:
+        UsageError: A glob is empty.
+    """
+    if "" in (*include, *exclude):
+        raise UsageError("include and exclude: an empty glob matches nothing")
+
+
+def is_wanted(key: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
+    """Whether a key is taken: it matches an `include`, or there is none, and no `exclude`."""
+
     def matches(globs: Iterable[str]) -> bool:
         return any(fnmatchcase(key, glob) for glob in globs)
 

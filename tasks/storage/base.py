@@ -84,6 +84,15 @@ class Store(ABC):
             ObjectNotFoundError: It is not there.
         """
 
+    def chunks(self, key: str) -> Iterator[bytes]:
+        """Read one object piece by piece, where the store can, for those too large for memory.
+
+        Raises:
+            ObjectNotFoundError: It is not there.
+            StorageError: It was replaced while it was read.
+        """
+        yield self.get(key)
+
     @abstractmethod
     def put(self, key: str, data: bytes) -> None:
         """Write one object whole, replacing what is there."""

@@ -35,6 +35,9 @@ MAX_ATTEMPTS: Final = 6
 
 CONNECTIONS: Final = 32
 
+CHUNK_BYTES: Final = 8 * 2**20
+"""Of an object that is read piece by piece."""
+
 CREATE_ATTEMPTS: Final = 5
 """AWS answers 409 to a conditional write that met another one in flight: ask again."""
 
@@ -59,6 +62,11 @@ class S3Store(Store):
                 "or AWS_PROFILE, or run where an instance role gives them"
             )
         self._fs = _connect(self._session)
+
+    @property
+    def prefix(self) -> str:
+        """What all keys begin with in the bucket: empty, or ending in a slash."""
+        return self._root
 
     def require_root(self) -> None:
         """See `Store.require_root`; an empty bucket will do, an empty prefix will not."""
@@ -103,9 +111,22 @@ class S3Store(Store):
         data: bytes = self._run("read", key, self._get, self._key(key))
         return data
 
-    async def _get(self, key: str) -> bytes:
+    def chunks(self, key: str) -> Iterator[bytes]:
+        """See `Store.chunks`: by ranges, each checked to be of the same version."""
+        whole = self.info(key)
+        for start in range(0, whole.size, CHUNK_BYTES):
+            end = min(start + CHUNK_BYTES, whole.size)
+            span = f"bytes={start}-{end - 1}"
+            data: bytes = self._run("read", key, self._get, self._key(key), Range=span)
+            if len(data) != end - start:
+                raise StorageError(f"{self.url}: {key} was replaced while it was read")
+            yield data
+        if self.info(key).etag != whole.etag:
+            raise StorageError(f"{self.url}: {key} was replaced while it was read", retryable=True)
+
+    async def _get(self, key: str, **options: str) -> bytes:
         for left in range(MAX_ATTEMPTS - 1, -1, -1):
-            answer = await self._fs._call_s3("get_object", Bucket=self.bucket, Key=key)
+            answer = await self._fs._call_s3("get_object", Bucket=self.bucket, Key=key, **options)
             try:
                 async with answer["Body"] as body:
                     data: bytes = await body.read()
