@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.backfilling import find_source
+from tasks.catalog import Catalog
 from tasks.cost_page import render_costs
-from tasks.estimate import as_is, draw_sample, estimate, read_prices
+from tasks.estimate import Estimate, as_archived, as_is, estimate, read_prices
 from tasks.planning import PlanOptions, build_plan, single_codec_plan
+from tasks.sample import ArchivedCollection, Collection, LiveCollection, draw_sample
 from tasks.storage import open_store
 
 SINGLE: tuple[str, ...] = ("avif-420", "jxl")
@@ -25,12 +28,15 @@ def plan_costs(
     prices: Path | None = None,
     html: Path | None = None,
 ) -> dict[str, Any]:
-    """Convert a random sample under several plans and extrapolate.
+    """Convert a random sample of a collection or an archive under several plans and extrapolate.
+
+    Of an archive, the sources are those of its catalog. They are read where they lie if they have
+    not changed, and are restored from the archive if they are gone.
 
     It writes nothing but the page: no archive, no Prefect, no Ray.
 
     Args:
-        source: URL or path of the collection, which is only read.
+        source: URL or path of the collection or archive, which is only read.
         options: The plans, by the names to show them under.
         sample: How many sources to draw.
         seed: Another one draws other sources.
@@ -48,10 +54,20 @@ def plan_costs(
                 plans[f"{codec} alone, as {name}"] = single
     store = open_store(source)
     store.require_root()
-    drawn = draw_sample(store, sample, seed=seed)
-    estimates = [as_is(drawn), *estimate(store, drawn, plans)]
+    catalog = Catalog(store)
+    archived: list[Estimate] = []
+    collection: Collection = LiveCollection(store)
+    if catalog.exists():
+        found = find_source.fn(catalog, None)
+        collection = ArchivedCollection(
+            store, catalog, None if found is None else open_store(found)
+        )
+        archived = [as_archived(collection.histories())]
+    drawn = draw_sample(collection, sample, name=source, seed=seed)
+    estimates = [as_is(drawn), *archived, *estimate(collection, drawn, plans)]
     result = {
         "source": source,
+        "archive": bool(archived),
         "listed": drawn.listed,
         "listed_bytes": drawn.listed_bytes,
         "sampled": len(drawn.sources),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import heapq
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -15,15 +14,16 @@ from typing import Final
 
 from rescaling_core.convert import Kept, Rendition, SourceRef, convert
 from rescaling_core.errors import PhotoError, UnsupportedImageError, UsageError
-from rescaling_core.photo import decode_photo
+from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.plan import ArchivePlan
 from tasks import progress
+from tasks.catalog import CatalogRow
 from tasks.conversion import SOFTWARE
-from tasks.inventory import scan
 from tasks.models import load_model
 from tasks.progress import Progress
+from tasks.sample import Collection, Original, Sample
 from tasks.shards import SourceObject
-from tasks.storage import Store
+from tasks.strategies import StrategyTallies
 
 GB: Final = 1e9
 
@@ -33,16 +33,6 @@ standard = 0.023
 infrequent = 0.0125
 archive = 0.004
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """Sources drawn at random, and what they stand for."""
-
-    sources: tuple[SourceObject, ...]
-    listed: int
-    """Sources of the collection."""
-    listed_bytes: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,6 +54,8 @@ class Estimate:
     """dB, of each archived source, ascending."""
     chosen: Counter[str] = field(default_factory=Counter)
     """How often which kind of candidate won."""
+    strategies: StrategyTallies = field(default_factory=StrategyTallies)
+    """What each kind of candidate alone would have stored of the sample."""
     seconds: float = 0.0
     """Of one worker, for the sample."""
 
@@ -88,6 +80,7 @@ class Estimate:
             "psnr_y_lowest": self.psnr_y[0] if self.psnr_y else None,
             "psnr_y_median": median(self.psnr_y) if self.psnr_y else None,
             "chosen": dict(self.chosen.most_common()),
+            "strategies": self.strategies.report(),
             "per_month": {name: round(stored / GB * price, 6) for name, price in prices.items()},
         }
 
@@ -113,77 +106,59 @@ def read_prices(path: Path | None) -> dict[str, float]:
     return {storage_class: float(price) for storage_class, price in table.items()}
 
 
-def draw_sample(store: Store, count: int, *, seed: int = 0) -> Sample:
-    """Draw sources at random, each with the same chance, the same ones for the same seed.
-
-    Raises:
-        UsageError: There is nothing to draw from.
-    """
-    listed = listed_bytes = 0
-
-    def sources() -> Iterator[tuple[str, SourceObject]]:
-        nonlocal listed, listed_bytes
-        for batch in scan(store):
-            for row in batch.to_pylist():
-                listed += 1
-                listed_bytes += row["size"]
-                source = SourceObject(key=row["key"], size=row["size"], etag=row["etag"])
-                yield hashlib.sha256(f"{seed}/{source.key}".encode()).hexdigest(), source
-
-    drawn = heapq.nsmallest(count, sources(), key=lambda pair: pair[0])
-    if not drawn:
-        raise UsageError(f"{store.url}: nothing to draw a sample from")
-    ordered = sorted((source for _, source in drawn), key=lambda source: source.key)
-    return Sample(sources=tuple(ordered), listed=listed, listed_bytes=listed_bytes)
-
-
-def estimate(store: Store, sample: Sample, plans: Mapping[str, ArchivePlan]) -> list[Estimate]:
+def estimate(
+    collection: Collection, sample: Sample, plans: Mapping[str, ArchivePlan]
+) -> list[Estimate]:
     """Convert the sample under every plan; nothing is written.
 
     Args:
-        store: The collection.
+        collection: Where it was drawn from.
         sample: What was drawn from it.
         plans: By the names to show them under.
     """
     estimates = [Estimate(plan=name) for name in plans]
     for number, source in enumerate(sample.sources, 1):
-        data = store.get(source.key)
+        original = collection.original(source)
         for one, plan in zip(estimates, plans.values(), strict=True):
-            _add(one, source, data, plan)
+            if original is not None:  # else it vanished: neither converted nor counted
+                _add(one, source, original, plan)
         progress.report(Progress(step="sample", done=number, total=len(sample.sources)))
     for one in estimates:
         one.psnr_y.sort()
     return estimates
 
 
-def _add(one: Estimate, source: SourceObject, data: bytes, plan: ArchivePlan) -> None:
+def _add(one: Estimate, source: SourceObject, original: Original, plan: ArchivePlan) -> None:
     started = time.monotonic()
     one.sampled += 1
-    one.source_bytes += len(data)
+    one.source_bytes += source.size
     try:
-        made = list(_renditions(source, data, plan))
+        made = list(_renditions(source, original, plan))
     except UnsupportedImageError:
         made = []
     except PhotoError:
         one.quarantined += 1
-        one.stored_bytes += len(data)
+        one.stored_bytes += source.size
         return
     one.stored_bytes += sum(len(rendition.lr_data) for rendition in made)
     restorable = [rendition for rendition in made if rendition.metadata.psnr_y is not None]
     if restorable:
         one.archived += 1
         one.psnr_y.append(max(rendition.metadata.psnr_y or 0 for rendition in restorable))
-        one.chosen.update(rendition.metadata.strategy for rendition in restorable)
+        for rendition in restorable:
+            strategy, nbytes = rendition.metadata.strategy, len(rendition.lr_data)
+            one.chosen[strategy] += 1
+            one.strategies.count(rendition.target.name, strategy, nbytes, rendition.rivals)
     else:
         one.kept += 1
-        one.stored_bytes += len(data)
+        one.stored_bytes += source.size
     one.seconds += time.monotonic() - started
 
 
-def _renditions(source: SourceObject, data: bytes, plan: ArchivePlan) -> Iterable[Rendition]:
-    photo = decode_photo(data, max_pixels=plan.max_pixels)
-    digest = hashlib.sha256(data).hexdigest()
-    ref = SourceRef(key=source.key, etag=source.etag, size=len(data), sha256=digest)
+def _renditions(source: SourceObject, original: Original, plan: ArchivePlan) -> Iterable[Rendition]:
+    photo, data = original.photo(plan.max_pixels), original.data
+    digest = hashlib.sha256(data or b"").hexdigest()
+    ref = SourceRef(key=source.key, etag=source.etag, size=source.size, sha256=digest)
     for target in plan.targets:
         outcome = convert(photo, ref, target, load_model, software=SOFTWARE, data=data)
         if not isinstance(outcome, Kept):
@@ -197,3 +172,35 @@ def as_is(sample: Sample) -> Estimate:
     return Estimate(
         plan="as it is", sampled=count, kept=count, source_bytes=size, stored_bytes=size
     )
+
+
+def as_archived(histories: Iterable[Sequence[CatalogRow]]) -> Estimate:
+    """What an archive stores, all of it counted: its LR objects, and the sources it cannot restore.
+
+    Args:
+        histories: The rows of each source.
+    """
+    one = Estimate(plan="as archived")
+    for rows in histories:
+        etag = max(rows, key=lambda row: str(row.committed_at)).source_etag
+        current = [row for row in rows if row.source_etag == etag]
+        archived = [row for row in current if row.state == "archived"]
+        restorable = [row for row in archived if row.psnr_y is not None]
+        one.sampled += 1
+        one.source_bytes += current[0].source_size
+        one.stored_bytes += sum(row.lr_bytes or 0 for row in archived)
+        for row in archived:
+            one.strategies.add(row)
+        one.seconds += sum(row.seconds or 0 for row in current)
+        if restorable:
+            one.archived += 1
+            one.psnr_y.append(max(row.psnr_y or 0 for row in restorable))
+        else:
+            one.stored_bytes += current[0].source_size
+            one.quarantined += any(row.state == "quarantined" for row in current)
+            one.kept += not any(row.state == "quarantined" for row in current)
+        one.chosen.update(
+            RestorationMetadata.from_json(row.metadata_json or "").strategy for row in restorable
+        )
+    one.psnr_y.sort()
+    return one

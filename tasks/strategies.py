@@ -89,8 +89,11 @@ class StrategyTallies:
         """Count a row, if there is anything to count."""
         if row.state == "archived" and row.strategies_json and row.metadata_json:
             winner = RestorationMetadata.from_json(row.metadata_json).strategy
-            tally = self.by_target.setdefault(row.target, StrategyTally())
-            tally.add(winner, row.lr_bytes or 0, from_json(row.strategies_json))
+            self.count(row.target, winner, row.lr_bytes or 0, from_json(row.strategies_json))
+
+    def count(self, target: str, winner: str, nbytes: int, rivals: Iterable[Rival]) -> None:
+        """Count a rendition."""
+        self.by_target.setdefault(target, StrategyTally()).add(winner, nbytes, rivals)
 
     def report(self) -> dict[str, list[dict[str, Any]]]:
         """By target; targets without a choice are left out."""

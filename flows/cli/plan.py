@@ -18,7 +18,7 @@ COMPARED = ("balanced", "faithful", "lossless")
 
 def plan(
     source: Annotated[
-        str | None, typer.Argument(help="URL or path of the collection (only read).")
+        str | None, typer.Argument(help="URL or path of a collection or an archive (only read).")
     ] = None,
     sample: Annotated[int, typer.Option(help="Sources to draw at random.", min=1)] = 200,
     preset: Annotated[
@@ -41,12 +41,17 @@ def plan(
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Say what SOURCE would cost under several plans, from a random sample; nothing is archived."""
+    """Say what SOURCE would cost under several plans, from a random sample; nothing is archived.
+
+    SOURCE is a collection, or an archive whose sources could be converted in other ways.
+    """
     if show is not None:
         typer.echo(_text_of(show), nl=False)
         return
     if source is None:
-        raise UsageError("plan: give a collection, or --show with the name of a preset")
+        raise UsageError(
+            "plan: give a collection or an archive, or --show with the name of a preset"
+        )
     from flows.plan import plan_costs  # imports torch
     from tasks.planning import PlanOptions
 

@@ -13,9 +13,11 @@ from PIL import Image
 
 from flows.plan import plan_costs
 from rescaling_core.errors import UsageError
-from tasks.estimate import draw_sample, read_prices
+from tasks.estimate import read_prices
 from tasks.planning import PlanOptions, build_plan, single_codec_plan
+from tasks.sample import LiveCollection, draw_sample
 from tasks.storage import open_store
+from tests.small_archive import small_archive
 
 PLAN = """
 [[targets]]
@@ -48,12 +50,13 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_a_sample_is_random_and_the_same_for_the_same_seed(photos: Path) -> None:
-    store = open_store(str(photos))
-    first = draw_sample(store, 3, seed=1)
-    assert first == draw_sample(store, 3, seed=1)
+    store = LiveCollection(open_store(str(photos)))
+    first = draw_sample(store, 3, name="photos", seed=1)
+    assert first == draw_sample(store, 3, name="photos", seed=1)
     assert (first.listed, len(first.sources)) == (7, 3)
     assert first.listed_bytes == sum(path.stat().st_size for path in photos.iterdir())
-    assert len({draw_sample(store, 3, seed=seed).sources for seed in range(9)}) > 1
+    drawn = {draw_sample(store, 3, name="photos", seed=seed).sources for seed in range(9)}
+    assert len(drawn) > 1
 
 
 def test_the_whole_collection_as_a_sample_gives_its_true_cost(photos: Path, tmp_path: Path) -> None:
@@ -76,7 +79,12 @@ def test_the_whole_collection_as_a_sample_gives_its_true_cost(photos: Path, tmp_
     assert mine["per_month"]["standard"] == pytest.approx(
         mine["stored_bytes"] / 1e9 * 0.023, abs=1e-6
     )
+    (webp, jpeg), others = mine["strategies"]["x1"], as_is["strategies"]
+    assert (webp["strategy"], webp["won"], webp["saved_bytes"]) == ("webp at full size", 6, 0)
+    assert (jpeg["won"], jpeg["saved_bytes"] > webp["alone_bytes"]) == (0, True)
+    assert others == {}
     text = page.read_text("utf-8")
+    assert "<td>JPEG XL of the JPEG</td>" in text
     assert "avif-420 alone, as mine" in text
     assert text.count("<circle") == 6 * 3
 
@@ -114,3 +122,39 @@ def test_jpegs_are_estimated_with_their_own_bytes(tmp_path: Path) -> None:
     row = result["plans"][1]
     assert row["chosen"] == {"JPEG XL of the JPEG": 1}
     assert 0.5 < row["ratio"] < 1
+
+
+def test_an_archive_is_estimated_from_its_sources_and_from_restorations(tmp_path: Path) -> None:
+    made = small_archive(str(tmp_path), tmp_path, 3)
+    options = {"mine": PlanOptions(plan_toml=PLAN)}
+    rows = made.rows()
+    page = tmp_path / "costs.html"
+    live = plan_costs(made.source_url, options, sample=9)
+    whole = plan_costs(made.archive_url, options, sample=9, html=page)
+    assert (live["archive"], whole["archive"]) == (False, True)
+    assert (whole["listed"], whole["listed_bytes"]) == (3, live["listed_bytes"])
+    as_is, archived, mine, *_ = whole["plans"]
+    assert as_is["stored_bytes"] == live["listed_bytes"]
+    stored = sum(row.lr_bytes or row.source_size for row in rows)
+    assert (archived["plan"], archived["stored_bytes"]) == ("as archived", stored)
+    assert archived["archived"] == sum(row.state == "archived" for row in rows)
+    assert mine["stored_bytes"] == live["plans"][1]["stored_bytes"]
+    assert "as archived" in page.read_text("utf-8")
+
+    gone = next(row.source_key for row in rows if row.state == "archived")
+    changed = next(row.source_key for row in rows if row.source_key != gone)
+    made.source.delete(gone)
+    made.source.put(changed, b"another")
+    again = plan_costs(made.archive_url, options, sample=9)["plans"][2]
+    # The one is restored from the archive, and so is the other, whose archived version is meant.
+    assert again["sampled"] == mine["sampled"] == 3
+    assert again["archived"] == mine["archived"]
+
+
+def test_what_is_neither_there_nor_restorable_is_not_counted(tmp_path: Path) -> None:
+    made = small_archive(str(tmp_path), tmp_path, 2, targets=("long-edge=16",))
+    gone = made.rows()[0].source_key
+    made.source.delete(gone)
+    result = plan_costs(made.archive_url, {"mine": PlanOptions(plan_toml=PLAN)}, sample=9)
+    assert (result["sampled"], result["plans"][2]["sampled"]) == (2, 1)
+    assert result["plans"][1]["kept"] == 2  # a preview restores nothing
