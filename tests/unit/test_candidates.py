@@ -21,6 +21,7 @@ from rescaling_core.convert.workbench import Workbench
 from rescaling_core.photo import decode_photo
 from rescaling_core.plan import FULL_SIZE, TRANSCODE, Candidate, Floor, Target, TargetPlan
 from rescaling_core.restore import restore
+from tasks.repair import floor_like, plan_like
 
 models = lru_cache(zoo.load)
 
@@ -120,6 +121,16 @@ def test_of_a_grey_and_a_colour_lr_image_the_cheaper_that_holds_is_kept() -> Non
         both = _rendition(data, grey, colour, floor=floor)
         assert abs(len(both.lr_data) - min(sizes)) <= SPREAD
     assert both.metadata.lr_channels == 3  # so much is in reach of the colour one only
+
+
+@pytest.mark.parametrize("wanted", [{"refinement": 3}, {"lr_mode": "colour"}])
+def test_what_was_refined_or_coloured_is_repaired_alike(wanted: dict[str, object]) -> None:
+    data = _file(GREY)
+    floor = Floor(psnr_y=25, ssimulacra2=20)
+    codec = CodecSpec("avif", 80)
+    made = _rendition(data, Candidate("irn-x2-lite", codec, **wanted), floor=floor)  # type: ignore[arg-type]
+    (again,) = plan_like(made.metadata).candidates
+    assert _rendition(data, again, floor=floor_like(made.metadata)).lr_data == made.lr_data
 
 
 def test_a_colour_lr_image_is_not_tried_for_colour_sources() -> None:

@@ -65,6 +65,18 @@ def test_a_plan_file_becomes_the_plan_it_says() -> None:
     assert preview.candidates == (Candidate("lanczos", CodecSpec("jpeg", 70)),)
 
 
+def test_lists_of_qualities_and_steps_are_a_candidate_each() -> None:
+    text = PLAN.replace('"other"', '"other"\nrefinement = [0, 4]\nlr_mode = "colour"')
+    candidates = read_plan(text, name="p").targets[0].candidates[1:-1]
+    assert [(one.codec.quality, one.refinement) for one in candidates] == [
+        (50, 0),
+        (50, 4),
+        (70, 0),
+        (70, 4),
+    ]
+    assert {one.lr_mode for one in candidates} == {"colour"}
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_a_valid_plan(name: str) -> None:
     plan = build_plan(PlanOptions(preset=name))
@@ -83,6 +95,17 @@ def test_a_floor_of_ones_own_replaces_the_presets() -> None:
     [
         ("max_pixels", "maximum", "p: maximum: unknown field; one of targets, max_pixels"),
         ("psnr_y", "psnr", "targets[0].floor.psnr: unknown field; one of psnr_y, ssim_y"),
+        ("psnr_y = 34", "ssimulacra2 = 170", "targets[0]: floor.ssimulacra2 = 170: a value above"),
+        ("margin_db = 0.1", "margin_levels = 0.5", "targets[0].floor.margin_levels: 0.5"),
+        (
+            '"other"',
+            '"other"\nrefinement = 101',
+            "candidates[1]: candidate irn-x2-lite webp: refine",
+        ),
+        ('"other"', '"other"\nrefinement = "much"', "candidates[1].refinement: 'much': Value"),
+        ('"other"', '"other"\nlr_mode = "grey"', "lr_mode: 'grey'; one of source, colour"),
+        ("effort = 4", "refinement = 4", "candidate none avif-420: refinement and lr_mode need a"),
+        ("quality = 70", "quality = 70, refinement = 4", "nothing is refined or coloured for a"),
         ("psnr_y = 34", "psnr_y = 340", "targets[0]: floor.psnr_y = 340"),
         ("psnr_y = 34", "psnr_y = 'high'", "targets[0].floor.psnr_y: 'high'"),
         ("psnr_y = 34", "", "targets[0]: target x2: a quality is to be searched, but no floor"),
