@@ -59,5 +59,7 @@ class Codec:
     left out, as viewers assume it, and any other is refused."""
     holds_grey: bool = True
     """Whether one plane comes back as one plane, not as three equal ones."""
+    turned_by_browsers: bool = True
+    """Whether browsers heed the orientation that is embedded."""
     options: Callable[[CodecSpec, FileExtras], dict[str, Any]]
     """Arguments of Pillow's `save`."""

@@ -38,5 +38,6 @@ WEBP: Final = Codec(
     efforts=range(7),
     max_side=16_383,
     holds_grey=False,
+    turned_by_browsers=False,  # not by Chromium 150
     options=_options,
 )

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from rescaling_core import codecs, metadata
+from rescaling_core.codecs import CodecSpec
 from rescaling_core.convert.draft import draft_metadata
 from rescaling_core.convert.finish import finish
 from rescaling_core.convert.outcome import Kept, Rendition
@@ -24,8 +25,14 @@ if TYPE_CHECKING:
 def make_preview(
     photo: Photo, source: SourceRef, plan: TargetPlan, software: str
 ) -> Rendition | Kept:
-    """Downscale with a plain filter, by the first candidate's codec."""
+    """Downscale with a plain filter, by the first candidate's codec.
+
+    A turned photo is written as JPEG (or PNG) where browsers would not turn it: a preview is there
+    to be looked at.
+    """
     target, candidate = plan.target, plan.candidates[0]
+    if photo.orientation != 1:
+        candidate = replace(candidate, codec=_seen_turned(candidate.codec))
     size = target.preview_size(photo.width, photo.height)
     samples = photo.pixels[..., 0] if photo.pixels.shape[2] == 1 else photo.pixels
     resized = Image.fromarray(samples).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
@@ -41,3 +48,11 @@ def make_preview(
     final = replace(draft, lr_pixels_sha256=metadata.pixels_digest(pixels))
     encoded = Encoded(data=data, pixels=pixels, draft=draft, candidate=candidate)
     return finish(target, encoded, final)
+
+
+def _seen_turned(spec: CodecSpec) -> CodecSpec:
+    if spec.codec.turned_by_browsers:
+        return spec
+    if spec.quality is None:
+        return CodecSpec("png")
+    return CodecSpec("jpeg", max(1, spec.quality), "4:2:0")

@@ -25,6 +25,7 @@ SIZE = (240, 180)
 """Width and height as stored; turned by a quarter they are seen the other way about."""
 CODECS = ("png", "jpeg", "avif")
 """Browsers show no JPEG XL, and no orientation of WebP."""
+PREVIEW_CODECS = ("webp", "webp-lossless", "avif")
 
 
 def _source(format: str) -> bytes:
@@ -40,10 +41,10 @@ def _source(format: str) -> bytes:
     )
 
 
-def _rendition(data: bytes, codec: str) -> Rendition:
+def _rendition(data: bytes, codec: str, target: str = "x2") -> Rendition:
     source = SourceRef(key="photo", etag="", size=10**7, sha256=hashlib.sha256(data).hexdigest())
-    candidate = Candidate("irn-x2-lite", CodecSpec.parse(codec, None))
-    plan = TargetPlan(target=Target.parse("x2"), candidates=(candidate,))
+    candidate = Candidate("irn-x2-lite" if target == "x2" else "lanczos", CodecSpec.parse(codec))
+    plan = TargetPlan(target=Target.parse(target), candidates=(candidate,))
     outcome = convert(decode_photo(data), source, plan, zoo.load, software="test")
     assert isinstance(outcome, Rendition), outcome
     return outcome
@@ -77,6 +78,9 @@ def test_a_turned_photo_of_a_wide_gamut_looks_as_it_did(
         recorded[codec] = made.metadata.psnr_y
         files[codec] = file(f"restored-{codec}.png", encode_photo(restored))
         files[f"lr {codec}"] = file(f"lr-{codec}{made.extension}", made.lr_data)
+    for codec in PREVIEW_CODECS:
+        made = _rendition(source, codec, "long-edge=120")
+        files[f"preview {codec}"] = file(f"preview-{codec}{made.extension}", made.lr_data)
     files["no profile"] = file("a.png", encode_photo(replace(restored, icc=None)))
     files["not turned"] = file("b.png", encode_photo(replace(restored, exif=None)))
     views = dict(zip(files, chromium.views(list(files.values()), (256, 256)), strict=True))
@@ -89,6 +93,9 @@ def test_a_turned_photo_of_a_wide_gamut_looks_as_it_did(
         assert metrics.psnr_y(views[codec], seen) == pytest.approx(recorded[codec], abs=0.5)
         assert views[f"lr {codec}"].shape == (SIZE[0] // 2, SIZE[1] // 2, 3)
         assert _apart(views[f"lr {codec}"], seen) < 4
+    for codec in PREVIEW_CODECS:
+        assert views[f"preview {codec}"].shape == (SIZE[0] // 2, SIZE[1] // 2, 3)
+        assert _apart(views[f"preview {codec}"], seen) < 4
     # What would be seen, had something been lost: these comparisons do tell.
     assert _apart(views["no profile"], seen) > 10
     assert views["not turned"].shape == (SIZE[1], SIZE[0], 3)

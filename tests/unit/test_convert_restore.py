@@ -23,6 +23,7 @@ from rescaling_core.metadata import RestorationMetadata, finalise
 from rescaling_core.photo import Photo, decode_photo, encode_photo
 from rescaling_core.plan import Candidate, Floor, Target, TargetPlan
 from rescaling_core.restore import restore
+from tests.unit.photo_samples import exif
 
 models = lru_cache(zoo.load)
 
@@ -141,6 +142,26 @@ def test_a_preview_may_be_larger_than_its_source_and_does_not_restore() -> None:
         assert image.size == (60, 41)
     with pytest.raises(RestorationMismatchError, match="preview"):
         restore(preview.lr_data, models)
+
+
+@pytest.mark.parametrize(
+    ("codec", "orientation", "format"),
+    [
+        (CodecSpec("webp", 80), 1, "WEBP"),
+        (CodecSpec("webp", 0), 6, "JPEG"),
+        (CodecSpec("webp"), 6, "PNG"),
+        (CodecSpec("avif", 60), 6, "AVIF"),
+    ],
+)
+def test_a_preview_of_a_turned_photo_is_of_a_format_that_browsers_turn(
+    codec: CodecSpec, orientation: int, format: str
+) -> None:
+    photo = replace(PHOTO, exif=exif(orientation).removeprefix(b"Exif\0\0"))
+    preview = _rendition(Candidate("lanczos", codec), target="long-edge=60", photo=photo)
+    with Image.open(io.BytesIO(preview.lr_data)) as image:
+        assert image.format == format
+        assert preview.extension in (f".{format.lower()}", ".jpg")
+        assert image.getexif().get(0x0112, 1) == orientation
 
 
 def test_other_lr_pixels_are_refused() -> None:
