@@ -16,6 +16,7 @@ from rescaling_core.engine.fused import fuse
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rescaling_core.engine.fused import FusedDown, FusedUp
     from rescaling_core.networks.base import BijectiveRescaler
 
     Pass = Callable[[Tensor], Tensor]
@@ -57,8 +58,7 @@ def variants(device: torch.device) -> list[Variant]:
             Variant(name="fused, bf16", fusion="separate", channels_last=True,
                     dtype=torch.bfloat16),
             Variant(name="fused, compiled", fusion="separate", compiled=True),
-            Variant(name="OpenVINO", openvino=True),
-            Variant(name="fused, OpenVINO", fusion="separate", openvino=True),
+            Variant(name="fused, OpenVINO", openvino=True),
         ]  # fmt: skip
     return [plain, Variant(name="eager, TF32 off", tf32=False), *_cuda()]
 
@@ -122,11 +122,12 @@ def make_passes(
         hr: (B, 3, H, W), of the shape that the first is to be called with.
         lr: (B, 3, h, w), likewise for the second.
     """
-    modules = _modules(variant, rescaler)
     if variant.openvino:
-        from benchmarks.openvino_pass import openvino_pass
+        from rescaling_core.engine.openvino_engine import OpenVinoEngine
 
-        return openvino_pass(modules[0], hr), openvino_pass(modules[1], lr)
+        engine = OpenVinoEngine(*_fused(rescaler, None), threads=torch.get_num_threads())
+        return engine.downscale, lambda x: engine.upscale(x, None)
+    modules = _modules(variant, rescaler)
     passes = [_tuned(variant, module) for module in modules]
     if variant.graph:
         passes = [_Graph(run, given) for run, given in zip(passes, (hr, lr), strict=True)]
@@ -146,12 +147,19 @@ def _modules(variant: Variant, rescaler: BijectiveRescaler) -> tuple[nn.Module, 
         )
     else:
         join = partial(DenseBranches, fusion=variant.fusion)
-    fused = fuse(rescaler, join)
-    if fused is None:
-        raise ValueError(f"{rescaler.family} is not made of blocks that can be fused")
+    fused = _fused(rescaler, join)
     device = next(rescaler.parameters()).device
     dtype = torch.float32 if variant.fusion == "triton" else variant.dtype
     return cast("Any", tuple(module.to(device=device, dtype=dtype) for module in fused))
+
+
+def _fused(
+    rescaler: BijectiveRescaler, join: Callable[..., nn.Module] | None
+) -> tuple[FusedDown, FusedUp]:
+    fused = fuse(rescaler, join)
+    if fused is None:
+        raise ValueError(f"{rescaler.family} is not made of blocks that can be fused")
+    return fused
 
 
 def _tuned(variant: Variant, module: nn.Module) -> Pass:

@@ -1,1 +1,53 @@
-"""Networks as they are run: the same function as in `networks`, rearranged for speed."""
+"""Networks as they are run: the same function as in `networks`, rearranged for speed.
+
+`engine_for` picks the fastest that was measured to give equal output; docs/performance.md has the
+figures. An engine is made once for a network and kept with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import torch
+
+from rescaling_core.engine.base import Engine, FusedEngine, PlainEngine
+from rescaling_core.engine.fused import fuse
+
+if TYPE_CHECKING:
+    from rescaling_core.networks.base import BijectiveRescaler
+
+__all__ = ["Engine", "engine_for"]
+
+_ENGINES: WeakKeyDictionary[BijectiveRescaler, tuple[object, Engine]] = WeakKeyDictionary()
+
+
+def engine_for(rescaler: BijectiveRescaler) -> Engine:
+    """The engine that runs `rescaler` where it lives.
+
+    A network whose weights may still be trained is run as it is. Otherwise its weights are taken
+    as final; an engine is made anew only if the network moves or torch's threads change.
+    """
+    parameters = list(rescaler.parameters())
+    device = parameters[0].device if parameters else torch.device("cpu")
+    if any(parameter.requires_grad for parameter in parameters):
+        return PlainEngine(rescaler)
+    place = (device, torch.get_num_threads())
+    known = _ENGINES.get(rescaler)
+    if known is None or known[0] != place:
+        known = (place, _make(rescaler, device))
+        _ENGINES[rescaler] = known
+    return known[1]
+
+
+def _make(rescaler: BijectiveRescaler, device: torch.device) -> Engine:
+    fused = fuse(rescaler)
+    if fused is None:
+        return PlainEngine(rescaler)
+    if device.type == "cpu":
+        try:
+            from rescaling_core.engine.openvino_engine import OpenVinoEngine
+        except ImportError:  # an optional extra
+            return FusedEngine(*fused)
+        return OpenVinoEngine(*fused, threads=torch.get_num_threads())
+    return FusedEngine(*fused)

@@ -49,16 +49,17 @@ class DenseBranches(nn.Module):
         given = x.to(cast("Tensor", self.weight1).dtype)
         return tuple(out.to(x.dtype) for out in run[self.fusion](given))
 
-    def _parameters_of(self, k: int) -> tuple[Tensor, Tensor]:
+    def parameters_of(self, k: int) -> tuple[Tensor, Tensor]:
+        """Weights and biases of convolution k, from 1, of all blocks."""
         return getattr(self, f"weight{k}"), getattr(self, f"bias{k}")
 
     def _first(self, x: Tensor) -> Tensor:
-        return F.leaky_relu(F.conv2d(x, *self._parameters_of(1), padding=1), 0.2)
+        return F.leaky_relu(F.conv2d(x, *self.parameters_of(1), padding=1), 0.2)
 
     def _separate(self, x: Tensor) -> tuple[Tensor, ...]:
         features = [[x, first] for first in self._first(x).chunk(self.branches, dim=1)]
         for k in range(2, self.depth + 1):
-            weights, biases = (p.chunk(self.branches) for p in self._parameters_of(k))
+            weights, biases = (p.chunk(self.branches) for p in self.parameters_of(k))
             for branch, weight, bias in zip(features, weights, biases, strict=True):
                 out = F.conv2d(torch.cat(branch, dim=1), weight, bias, padding=1)
                 branch.append(F.leaky_relu(out, 0.2) if k < self.depth else out)
@@ -68,7 +69,7 @@ class DenseBranches(nn.Module):
         features = [[x, first] for first in self._first(x).chunk(self.branches, dim=1)]
         for k in range(2, self.depth + 1):
             seen = torch.cat([one for branch in features for one in branch], dim=1)
-            out = F.conv2d(seen, *self._parameters_of(k), padding=1, groups=self.branches)
+            out = F.conv2d(seen, *self.parameters_of(k), padding=1, groups=self.branches)
             if k < self.depth:
                 out = F.leaky_relu(out, 0.2)
             for branch, one in zip(features, out.chunk(self.branches, dim=1), strict=True):
@@ -78,7 +79,7 @@ class DenseBranches(nn.Module):
     def _diagonal(self, x: Tensor) -> tuple[Tensor, ...]:
         features = [x, self._first(x)]
         for k in range(2, self.depth + 1):
-            out = F.conv2d(torch.cat(features, dim=1), *self._parameters_of(k), padding=1)
+            out = F.conv2d(torch.cat(features, dim=1), *self.parameters_of(k), padding=1)
             features.append(F.leaky_relu(out, 0.2) if k < self.depth else out)
         return tuple(features[-1].chunk(self.branches, dim=1))
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil, log2
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import torch
 from torch import Tensor, nn
 
 from rescaling_core.errors import CheckpointError
 from rescaling_core.networks.aidn_layers import MeanShift, Resampling, ResidualBlock, ScaleAdapter
-from rescaling_core.networks.base import Downscaled, Rescaler, ScaleRange, pad_to_multiple
+from rescaling_core.networks.base import (
+    Downscaled,
+    ResamplingRescaler,
+    ScaleRange,
+    Window,
+    pad_to_multiple,
+)
 from rescaling_core.networks.diffjpeg import CHROMA_TABLE, LUMA_TABLE, jpeg
 from rescaling_core.networks.family import Family
 from rescaling_core.networks.latent import LatentKind, LatentPolicy
@@ -23,7 +30,7 @@ if TYPE_CHECKING:
 _ANY_SCALE: Final = ScaleRange(1.0, 4.0)
 
 
-class AIDN(Rescaler):
+class AIDN(ResamplingRescaler):
     """One network down, one up; no bijection, no latent. With a codec simulator it is AIDN+.
 
     Args:
@@ -111,6 +118,40 @@ class AIDN(Rescaler):
         hr: Tensor = self.up_net(lr, float(scale), size)
         return hr[..., : size[0], : size[1]]
 
+    def downscale_part(self, hr: Tensor, scale: float, part: tuple[Window, Window]) -> Tensor:
+        """See `ResamplingRescaler.downscale_part`."""
+        self.check_scale(scale)
+        if self.fixed_scale is not None:
+            hr = pad_to_multiple(hr, self.fixed_scale)
+        return self._part(self.down_net, hr, 1.0 / scale, part)
+
+    def upscale_part(self, lr: Tensor, scale: float, part: tuple[Window, Window]) -> Tensor:
+        """See `ResamplingRescaler.upscale_part`."""
+        self.check_scale(scale)
+        return self._part(self.up_net, lr, float(scale), part)
+
+    def _part(
+        self, network: _Network, x: Tensor, sigma: float, part: tuple[Window, Window]
+    ) -> Tensor:
+        rows, columns = part
+        if self.fixed_scale is None:
+            # The last convolution sees one pixel more on each side, where there is one.
+            wide = tuple(
+                replace(axis, asked=slice(max(0, axis.asked.start - 1),
+                                          min(axis.result, axis.asked.stop + 1)))
+                for axis in part
+            )  # fmt: skip
+            origin = wide[0].asked.start, wide[1].asked.start
+            size = wide[0].asked.stop - origin[0], wide[1].asked.stop - origin[1]
+            y = network(x, sigma, size, (wide[0], wide[1]))
+        else:
+            # Without a grid, what is given is mapped as a whole.
+            origin = round(rows.given.start * sigma), round(columns.given.start * sigma)
+            y = network(x, sigma, (0, 0))
+        top, left = rows.asked.start - origin[0], columns.asked.start - origin[1]
+        bottom, right = rows.asked.stop - origin[0], columns.asked.stop - origin[1]
+        return cast("Tensor", y[..., top:bottom, left:right])
+
     def simulate_codec(self, lr: Tensor) -> Tensor:
         """AIDN+: what training and the official benchmark put between the two networks.
 
@@ -192,8 +233,14 @@ class _Network(nn.Module):
         for parameter in (head.bias, tail.bias, self.sa_sample.weight_expand, *silent):
             nn.init.zeros_(parameter)
 
-    def forward(self, x: Tensor, sigma: float, size: tuple[int, int]) -> Tensor:
-        """(B, 3, H, W) → (B, 3, *size), `sigma` times as large."""
+    def forward(
+        self,
+        x: Tensor,
+        sigma: float,
+        size: tuple[int, int],
+        part: tuple[Window, Window] | None = None,
+    ) -> Tensor:
+        """(B, 3, H, W) → (B, 3, *size), `sigma` times as large; both only a part if so asked."""
         x = self.head(self.sub_mean(x))
         r = x
         *blocks, last = self.body
@@ -202,7 +249,7 @@ class _Network(nn.Module):
             if "0" not in self.tail and count % self.adapt_every == 0:
                 r = self.sa_adapt[count // self.adapt_every - 1](r, sigma)
         x = x + last(r)
-        x = self.tail["0"](x) if "0" in self.tail else self.sa_sample(x, sigma, size)
+        x = self.tail["0"](x) if "0" in self.tail else self.sa_sample(x, sigma, size, part)
         out: Tensor = self.add_mean(self.tail["1"](x))
         return out
 

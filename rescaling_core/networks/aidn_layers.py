@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from rescaling_core.networks.base import Window
 
 _MEAN: Final = (0.4488, 0.4371, 0.4040)
 """Of DIV2K, RGB."""
@@ -114,18 +117,27 @@ class Resampling(nn.Module):
         self.routing = nn.Sequential(nn.Conv2d(features, experts, 1), nn.Sigmoid())
         self.offset = nn.Conv2d(features, 2, 1)
 
-    def forward(self, x: Tensor, sigma: float, size: tuple[int, int]) -> Tensor:
-        """(B, C, h, w) → (B, C, *size), positions as if exactly `sigma` times as large."""
+    def forward(
+        self,
+        x: Tensor,
+        sigma: float,
+        size: tuple[int, int],
+        part: tuple[Window, Window] | None = None,
+    ) -> Tensor:
+        """(B, C, h, w) → (B, C, *size), positions as if exactly `sigma` times as large.
+
+        Where `part` says so, `x` is only that part of the features, and so is what is returned.
+        """
         b, _, h, w = x.shape
-        rows, row_phases = self._positions(x, size[0], sigma, h)
-        columns, column_phases = self._positions(x, size[1], sigma, w)
+        rows, row_phases, row_step = self._positions(x, size[0], sigma, part and part[0], h)
+        columns, column_phases, step = self._positions(x, size[1], sigma, part and part[1], w)
         grid = torch.stack((columns.expand(size), rows[:, None].expand(size)), dim=-1)[None]
         sampled = self._sample(x, grid.expand(b, -1, -1, -1), "bilinear")
         inverse = x.new_full(size, 1.0 / sigma)
         phases = (row_phases[:, None].expand(size), column_phases.expand(size))
         condition = torch.stack((inverse, inverse, *phases))[None].expand(b, -1, -1, -1)
         e = self.body(torch.cat((condition, sampled), dim=1))
-        steps = x.new_tensor([2 / max(w - 1, 1), 2 / max(h - 1, 1)])
+        steps = x.new_tensor([step, row_step])
         kind = "bicubic" if self.aligned else "bilinear"
         f = self._sample(x, grid + self.offset(e).permute(0, 2, 3, 1) * steps, kind)
         return f + self._mix(f, self.routing(e))
@@ -141,17 +153,31 @@ class Resampling(nn.Module):
         return F.conv2d(gated.flatten(1, 2), expand)
 
     def _positions(
-        self, like: Tensor, count: int, sigma: float, length: int
-    ) -> tuple[Tensor, Tensor]:
-        """Grid coordinates of output pixels on an axis of `length`, their places in a pixel."""
-        c = (torch.arange(count, device=like.device, dtype=like.dtype) + 0.5) / sigma
+        self, like: Tensor, count: int, sigma: float, window: Window | None, given: int
+    ) -> tuple[Tensor, Tensor, float]:
+        """Where output pixels of an axis lie on the grid and in a pixel, and the grid's step.
+
+        The step is from one pixel to the next, as the learned offsets count them.
+        """
+        length = given if window is None else window.length
+        # Of a part, pixels are counted from the start of the whole: that takes more digits.
+        dtype = like.dtype if window is None else torch.float64
+        first = 0 if window is None else window.asked.start
+        c = torch.arange(first, first + count, device=like.device, dtype=dtype) + 0.5
+        c = c / sigma
         phases = c - torch.floor(c + 1e-3) - 0.5
         if self.aligned:
-            return 2 * c / length - 1, phases
-        if length == 1:
+            grid = 2 * c / length - 1
+        elif length == 1:
             # The official grid divides by zero here; there is one place to sample at.
-            return torch.zeros_like(c), phases
-        return (c - 0.5) * 2 / (length - 1) - 1, phases
+            grid = torch.zeros_like(c)
+        else:
+            grid = (c - 0.5) * 2 / (length - 1) - 1
+        step = 2 / max(length - 1, 1)
+        if window is not None:
+            grid = ((grid + 1) * length - 2 * window.given.start) / given - 1
+            step *= length / given
+        return grid.to(like.dtype), phases.to(like.dtype), step
 
     def _sample(self, x: Tensor, grid: Tensor, kind: str) -> Tensor:
         beyond = "border" if self.aligned else "zeros"

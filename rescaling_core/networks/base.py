@@ -170,6 +170,44 @@ class Rescaler(nn.Module, ABC):
         return generator
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of one axis: what of the input is given, and what of the output is asked for."""
+
+    given: slice
+    """Input pixels."""
+    asked: slice
+    """Output pixels."""
+    length: int
+    """Input pixels of the whole axis."""
+    result: int
+    """Output pixels of the whole axis."""
+
+
+class ResamplingRescaler(Rescaler):
+    """A rescaler without a bijection, which can make a part of an image out of a part.
+
+    What a part lacks is context: the more is given around it, the nearer it is to the whole.
+    """
+
+    @abstractmethod
+    def downscale_part(self, hr: Tensor, scale: float, part: tuple[Window, Window]) -> Tensor:
+        """The pixels `part` asks for of the LR image, from those it gives of the HR image.
+
+        Args:
+            hr: (B, 3, rows given, columns given).
+            scale: HR side / LR side.
+            part: Of rows and of columns.
+
+        Returns:
+            (B, 3, rows asked for, columns asked for).
+        """
+
+    @abstractmethod
+    def upscale_part(self, lr: Tensor, scale: float, part: tuple[Window, Window]) -> Tensor:
+        """The pixels `part` asks for of the HR image, from those it gives of the LR image."""
+
+
 class BijectiveRescaler(Rescaler):
     """A rescaler made of one bijection x ↔ (LR, z) between HR pixels and 3·s² LR channels.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rescaling_core.networks.base import Downscaled, Rescaler, ScaleRange
+from rescaling_core.networks.base import Downscaled, ResamplingRescaler, ScaleRange, Window
 from rescaling_core.networks.family import Family
 from rescaling_core.networks.latent import LatentKind, LatentPolicy
-from rescaling_core.networks.resampling import Kernel, resize
+from rescaling_core.networks.resampling import Kernel, resize, resize_part
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rescaling_core.networks.family import StateDict
 
 
-class FilterRescaler(Rescaler):
+class FilterRescaler(ResamplingRescaler):
     """Bicubic or Lanczos, both ways. No weights, no latent, any scale."""
 
     family: ClassVar[str] = "filter"
@@ -52,6 +52,18 @@ class FilterRescaler(Rescaler):
         """See `Rescaler.upscale`; `latent` and `generator` have no effect."""
         self.check_scale(scale)
         return resize(lr, size, scale=float(scale), kernel=self.kernel)
+
+    def downscale_part(self, hr: Tensor, scale: float, part: tuple[Window, Window]) -> Tensor:
+        """See `ResamplingRescaler.downscale_part`."""
+        return self._part(hr, 1.0 / scale, part)
+
+    def upscale_part(self, lr: Tensor, scale: float, part: tuple[Window, Window]) -> Tensor:
+        """See `ResamplingRescaler.upscale_part`."""
+        return self._part(lr, float(scale), part)
+
+    def _part(self, image: Tensor, ratio: float, part: tuple[Window, Window]) -> Tensor:
+        rows, columns = ((axis.given, axis.asked, axis.length) for axis in part)
+        return resize_part(image, (rows, columns), ratio, kernel=self.kernel)
 
 
 def _deduce(state_dict: StateDict) -> dict[str, Any]:

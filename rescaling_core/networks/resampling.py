@@ -46,6 +46,38 @@ def resize(
     return image
 
 
+def resize_part(
+    image: Tensor,
+    spans: tuple[tuple[slice, slice, int], tuple[slice, slice, int]],
+    ratio: float,
+    *,
+    kernel: Kernel = "bicubic",
+) -> Tensor:
+    """As `resize`, for a part of the result out of a part of the image.
+
+    Args:
+        image: (B, C, rows given, columns given).
+        spans: Of rows and of columns: the input pixels given, the output pixels asked for, the
+            input pixels of the whole axis. Given has to be all that the kernel reaches.
+        ratio: Output side / input side.
+        kernel: As for `resize`.
+
+    Returns:
+        (B, C, rows asked for, columns asked for).
+    """
+    for axis, (given, asked, length) in enumerate(spans, start=-2):
+        if ratio == 1:
+            start = asked.start - given.start
+            image = image.narrow(axis, start, asked.stop - asked.start)
+            continue
+        positions, weights = _taps(length, asked.stop, ratio, kernel)
+        positions = positions[:, asked] - given.start
+        # At the border a tap of weight 0 may be mirrored from beyond what is given.
+        positions = positions.clamp(0, image.shape[axis] - 1)
+        image = _weighted_sum(image, axis, positions, weights[:, asked])
+    return image
+
+
 def resize_to_scale(image: Tensor, scale: float, *, kernel: Kernel = "bicubic") -> Tensor:
     """Resample so that both sides shrink `scale` times; partial pixels count as whole ones.
 
@@ -71,10 +103,13 @@ def _resize_axis(
     ratio = length / old if ratio is None else ratio
     if length == old and ratio == 1:
         return image
-    positions, weights = _taps(old, length, ratio, name)
+    return _weighted_sum(image, axis, *_taps(old, length, ratio, name))
+
+
+def _weighted_sum(image: Tensor, axis: int, positions: Tensor, weights: Tensor) -> Tensor:
     positions, weights = positions.to(image.device), weights.to(image)
     shape = [1] * image.dim()
-    shape[axis] = length
+    shape[axis] = positions.shape[1]
     result = image.index_select(axis, positions[0]) * weights[0].view(shape)
     for position, weight in zip(positions[1:], weights[1:], strict=True):
         result = result + image.index_select(axis, position) * weight.view(shape)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 
 import pytest
 import torch
 
+from rescaling_core import zoo
+from rescaling_core.engine import engine_for
+from rescaling_core.engine.base import FusedEngine, PlainEngine
 from rescaling_core.engine.dense import DenseBranches, Fusion
 from rescaling_core.engine.fused import fuse
 from rescaling_core.networks import LatentPolicy, build
 from rescaling_core.networks.base import BijectiveRescaler
+from rescaling_core.networks.quantise import quantise
 from tests.unit.networks.examples import NETWORKS, example, photo, scale_of
 
 FUSED = ("irn-x2", "irn-x4", "irn-x4-down-first", "irn-x8", "sain-x2", "sain-x4")
@@ -43,6 +48,62 @@ def test_a_network_that_ends_in_a_transform_is_left_alone() -> None:
     assert fuse(build("irn", config, LatentPolicy("zeros"))) is None
 
 
+@pytest.mark.parametrize("name", FUSED)
+def test_openvino_computes_the_same(name: str) -> None:
+    engines = pytest.importorskip("rescaling_core.engine.openvino_engine")
+    network, scale = example(name), int(scale_of(name))
+    assert isinstance(network, BijectiveRescaler)
+    fused = fuse(network)
+    assert fused is not None
+    engine = engines.OpenVinoEngine(*fused, threads=1)
+    for height, width in ((24, 32), (40, 16)):  # one model takes any size
+        hr = torch.cat((photo(height, width, 1), photo(height, width, 2)))
+        lr = network.downscale(hr, scale).lr
+        assert torch.allclose(engine.downscale(hr), lr, atol=1e-5)
+        latent = torch.randn(2, network.latent_channels, *lr.shape[-2:])
+        for given in (latent, None):
+            used = torch.zeros_like(latent) if given is None else given
+            expected = network.upscale(lr, (height, width), scale=scale, latent=used)
+            assert torch.allclose(engine.upscale(lr, given), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_engines_agree_on_a_trained_network_and_with_themselves() -> None:
+    """What is archived on one machine restores on another, with or without the extra."""
+    network = zoo.load("irn-x2-lite").rescaler
+    assert isinstance(network, BijectiveRescaler)
+    hr = quantise(photo(120, 200))
+    lr = quantise(network.downscale(hr, 2).lr)
+    fused = fuse(network)
+    assert fused is not None
+    chosen, again = engine_for(network), engine_for(zoo.load("irn-x2-lite").rescaler)  # type: ignore[arg-type]
+    assert torch.equal(chosen.downscale(hr), again.downscale(hr))
+    assert torch.equal(chosen.upscale(lr, None), again.upscale(lr, None))
+    plain = PlainEngine(network)
+    for engine in (chosen, FusedEngine(*fused)):
+        assert (engine.downscale(hr) - plain.downscale(hr)).abs().max() < 1e-4
+        assert (engine.upscale(lr, None) - plain.upscale(lr, None)).abs().max() < 1e-4
+
+
+def test_a_network_in_training_is_run_as_it_is() -> None:
+    network = zoo.load("irn-x2-lite").rescaler
+    assert isinstance(network, BijectiveRescaler)
+    assert engine_for(network) is engine_for(network)
+    assert not isinstance(engine_for(network), PlainEngine)
+    network.requires_grad_()
+    before = engine_for(network).downscale(photo(16, 16))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 0.01
+    assert not torch.equal(before, engine_for(network).downscale(photo(16, 16)))
+
+
+def test_without_the_extra_fused_torch_takes_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rescaling_core.engine.openvino_engine", None)
+    network = zoo.load("irn-x2-lite").rescaler
+    assert isinstance(network, BijectiveRescaler)
+    assert isinstance(engine_for(network), FusedEngine)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -62,3 +123,15 @@ def test_triton_kernels_compute_the_same_up_to_their_precision(dtype: torch.dtyp
     latent = torch.zeros(2, 9, *lr.shape[-2:], device="cuda")
     expected = network.upscale(lr, (38, 50), scale=2, latent=latent)
     assert torch.allclose(passes[1].cuda()(lr), expected, atol=0.02)
+
+
+def test_a_fused_network_shares_nothing_with_its_source() -> None:
+    network = example("irn-x2")
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    for half in fuse(network) or ():
+        half.to(torch.bfloat16)
+        for tensor in half.buffers():
+            tensor.zero_()
+    for name, tensor in network.state_dict().items():
+        assert tensor.dtype == before[name].dtype
+        assert torch.equal(tensor, before[name])

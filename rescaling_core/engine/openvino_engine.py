@@ -1,0 +1,72 @@
+"""Fused networks run by OpenVINO on the CPU, in float32."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import openvino
+import torch
+
+from rescaling_core.engine.openvino_graph import down_graph, up_graph
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from rescaling_core.engine.fused import FusedDown, FusedUp
+
+
+class OpenVinoEngine:
+    """Both directions as OpenVINO models of any size, each compiled when it is first needed.
+
+    Args:
+        down: The downscaling half.
+        up: The restoring half.
+        threads: Of the CPU.
+    """
+
+    batch = 1
+
+    def __init__(self, down: FusedDown, up: FusedUp, *, threads: int) -> None:
+        self._lock = Lock()
+        self._threads = threads
+        graphs: dict[str, Callable[[], openvino.Model]] = {
+            "down": partial(down_graph, down),
+            "up": partial(up_graph, up, with_latent=False),
+            "up with latent": partial(up_graph, up, with_latent=True),
+        }
+        self._request = cache(lambda name: self._compiled(graphs[name]()))
+
+    def downscale(self, hr: Tensor) -> Tensor:
+        """See `Engine.downscale`."""
+        return self._run("down", hr)
+
+    def upscale(self, lr: Tensor, latent: Tensor | None) -> Tensor:
+        """See `Engine.upscale`; None is z = 0."""
+        if latent is None:
+            return self._run("up", lr)
+        return self._run("up with latent", lr, latent)
+
+    def _run(self, name: str, *given: Tensor) -> Tensor:
+        with self._lock:  # a request holds one pass at a time
+            request = self._request(name)
+            request.infer([one.contiguous().numpy() for one in given], share_inputs=True)
+            return torch.from_numpy(request.get_output_tensor(0).data.copy())
+
+    def _compiled(self, graph: openvino.Model) -> Any:
+        settings = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": self._threads,
+            # Several workers on a machine would all be pinned to its first cores.
+            "ENABLE_CPU_PINNING": False,
+        }
+        return _core().compile_model(graph, "CPU", settings).create_infer_request()
+
+
+@cache
+def _core() -> openvino.Core:
+    return openvino.Core()
