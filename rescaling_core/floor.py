@@ -110,18 +110,15 @@ class Floor:
             ssimulacra2: Points.
             exact: The file gives back every sample, so that no margin is needed.
         """
+        values = (psnr_y, ssim_y, ssimulacra2, max_abs_error)
         bare = self.without_margins()
         floor = bare if exact else self
-        for name, slack in floor._slacks(psnr_y, ssim_y, ssimulacra2, max_abs_error):
-            if slack >= 0:
+        for name, value in zip(_KINDS, values, strict=True):
+            if floor._slack(name, value) >= 0:
                 continue
-            value = {"psnr_y": psnr_y, "ssim_y": ssim_y, "ssimulacra2": ssimulacra2}.get(
-                name, max_abs_error
-            )
             if value is None:
                 return f"{name} was not measured, and there is a floor under it"
-            slack_without = dict(bare._slacks(psnr_y, ssim_y, ssimulacra2, max_abs_error))[name]
-            return self._shortfall(name, value, within_margin=slack_without >= 0)
+            return self._shortfall(name, value, within_margin=bare._slack(name, value) >= 0)
         return None
 
     def slack(
@@ -134,33 +131,25 @@ class Floor:
         exact: bool = False,
     ) -> float:
         """How far above the floor, in dB or about; below 0 exactly where `misses` says so."""
+        values = (psnr_y, ssim_y, ssimulacra2, max_abs_error)
         floor = self.without_margins() if exact else self
-        slacks = floor._slacks(psnr_y, ssim_y, ssimulacra2, max_abs_error)
-        return min((slack for _, slack in slacks), default=inf)
+        return min(floor._slack(name, value) for name, value in zip(_KINDS, values, strict=True))
 
-    def _slacks(
-        self,
-        psnr_y: float,
-        ssim_y: float | None,
-        ssimulacra2: float | None,
-        max_abs_error: int | None,
-    ) -> list[tuple[str, float]]:
-        """Every measure that is asked for with its slack in dB or so, margins taken off."""
-        found = []
-        if self.psnr_y is not None:
-            found.append(("psnr_y", psnr_y - (self.psnr_y + self.margin_db)))
-        if self.ssim_y is not None:
-            over = -inf if ssim_y is None else ssim_y - (self.ssim_y + self.margin_ssim)
-            found.append(("ssim_y", _DB_PER_SSIM * over))
-        if self.ssimulacra2 is not None:
-            least = self.ssimulacra2 + self.margin_ssimulacra2
-            over = -inf if ssimulacra2 is None else ssimulacra2 - least
-            found.append(("ssimulacra2", _DB_PER_POINT * over))
-        if self.max_abs_error is not None:
-            most = self.max_abs_error - self.margin_levels
-            over = -inf if max_abs_error is None else most - max_abs_error
-            found.append(("max_abs_error", _DB_PER_LEVEL * over))
-        return found
+    def _slack(self, name: str, value: float | None) -> float:
+        """Of one measure, in dB or so; infinite if nothing is asked of it."""
+        wanted: float | None = getattr(self, name)
+        if wanted is None:
+            return inf
+        if value is None:
+            return -inf
+        if name == "max_abs_error":
+            return _DB_PER_LEVEL * (wanted - self.margin_levels - value)
+        margin, worth = {
+            "psnr_y": (self.margin_db, 1.0),
+            "ssim_y": (self.margin_ssim, _DB_PER_SSIM),
+            "ssimulacra2": (self.margin_ssimulacra2, _DB_PER_POINT),
+        }[name]
+        return worth * (value - (wanted + margin))
 
     def _shortfall(self, name: str, value: float, *, within_margin: bool) -> str:
         def over(unit: str) -> str:

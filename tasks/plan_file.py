@@ -6,16 +6,14 @@ import tomllib
 from collections.abc import Callable
 from functools import partial
 from itertools import product
-from typing import Annotated, Any, Final, TypeVar, get_args
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from rescaling_core import codecs
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.errors import UsageError
-from rescaling_core.floor import NO_FLOOR
 from rescaling_core.plan import (
-    DEFAULT_MAX_PIXELS,
     DEFAULT_PREVIEW_CODEC,
     FULL_SIZE,
     PREVIEW_RESCALER,
@@ -23,107 +21,21 @@ from rescaling_core.plan import (
     ArchivePlan,
     Candidate,
     Floor,
-    LrMode,
     ResidualPlan,
-    Sources,
     Target,
     TargetPlan,
+)
+from tasks.plan_sections import (
+    CandidateSection,
+    FloorSection,
+    PlanSection,
+    ResidualSection,
+    TargetSection,
+    explained,
 )
 from tasks.weights import load_rescaler
 
 T = TypeVar("T")
-_BY_NAME: Final = "quality: a number, a list of numbers, or { min = 20, max = 95 }"
-
-
-def _quality(value: Any) -> Any:
-    """A number, a list of them, or a table of min and max; each told apart by its type."""
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    if isinstance(value, list) and value and all(type(item) is int for item in value):
-        return tuple(value)
-    is_table = isinstance(value, dict) and set(value) == {"min", "max"}
-    if is_table and all(type(item) is int for item in value.values()):
-        return range(value["min"], value["max"] + 1)
-    raise ValueError(_BY_NAME.partition(": ")[2])
-
-
-Quality = Annotated[Any, BeforeValidator(_quality)]
-
-
-def _steps(value: Any) -> Any:
-    """A number of steps, or a list of them."""
-    steps = value if isinstance(value, list) else [value]
-    if steps and all(type(item) is int for item in steps):
-        return tuple(steps)
-    raise ValueError("a number of steps, or a list of numbers")
-
-
-Steps = Annotated[Any, BeforeValidator(_steps)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class FloorSection(_Section):
-    """`[targets.floor]`."""
-
-    psnr_y: int | float | None = None
-    ssim_y: int | float | None = None
-    ssimulacra2: int | float | None = None
-    max_abs_error: int | None = None
-    margin_db: int | float = NO_FLOOR.margin_db
-    margin_ssim: int | float = NO_FLOOR.margin_ssim
-    margin_ssimulacra2: int | float = NO_FLOOR.margin_ssimulacra2
-    margin_levels: int = NO_FLOOR.margin_levels
-
-
-class ResidualSection(_Section):
-    """`residual` of a candidate."""
-
-    codec: str = "avif-420"
-    quality: Quality = None
-    effort: int | None = None
-
-
-class CandidateSection(_Section):
-    """`[[targets.candidates]]`."""
-
-    rescaler: str
-    codec: str
-    quality: Quality = None
-    effort: int | None = None
-    residual: ResidualSection | None = None
-    sources: Sources = "any"
-    refinement: Steps = (0,)
-    lr_mode: LrMode = "source"
-
-
-class TargetSection(_Section):
-    """`[[targets]]`."""
-
-    target: str
-    floor: FloorSection | None = None
-    candidates: list[CandidateSection] = Field(default_factory=list)
-
-
-class PlanSection(_Section):
-    """The whole file."""
-
-    targets: list[TargetSection]
-    max_pixels: int = DEFAULT_MAX_PIXELS
-
-
-_SECTIONS: Final[dict[str, type[_Section]]] = {
-    "": PlanSection,
-    "targets": TargetSection,
-    "floor": FloorSection,
-    "candidates": CandidateSection,
-    "residual": ResidualSection,
-}
-
-
-_WORDS: Final = {"sources": get_args(Sources), "lr_mode": get_args(LrMode)}
 
 
 def read_plan(text: str, *, name: str, floor: Floor | None = None) -> ArchivePlan:
@@ -143,7 +55,7 @@ def read_plan(text: str, *, name: str, floor: Floor | None = None) -> ArchivePla
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{name}: no TOML: {error}") from error
     except ValidationError as error:
-        raise UsageError(f"{name}: {_explained(error)}") from error
+        raise UsageError(f"{name}: {explained(error)}") from error
     targets = tuple(
         _target_plan(target, f"{name}: targets[{number}]", floor)
         for number, target in enumerate(section.targets)
@@ -250,28 +162,3 @@ def _at(path: str, make: Callable[[], T]) -> T:
         return make()
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
-
-
-def _explained(error: ValidationError) -> str:
-    """The first complaint of pydantic: the field's path, what is wrong, what is allowed."""
-    first = error.errors(include_url=False)[0]
-    *parents, last = first["loc"]
-    path = _path(first["loc"])
-    section = next((part for part in reversed(parents) if isinstance(part, str)), "")
-    if first["type"] == "extra_forbidden":
-        return f"{path}: unknown field; one of {', '.join(_SECTIONS[section].model_fields)}"
-    if first["type"] == "missing":
-        return f"{path}: missing"
-    if last in _WORDS:
-        return f"{path}: {first['input']!r}; one of {', '.join(_WORDS[last])}"
-    return f"{path}: {first['input']!r}: {first['msg']}"
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    text = ""
-    for part in location:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        elif part not in ("int", "float"):  # which branch of a union it was
-            text += f".{part}" if text else part
-    return text

@@ -176,4 +176,7 @@ class _Ladder:
             )
         if self.refusals:
             return "; ".join(dict.fromkeys(self.refusals))
-        return f"no candidate of the plan serves a source of format {self.bench.photo.format}"
+        photo = self.bench.photo
+        return (
+            f"no candidate of the plan serves a source of format {photo.format}, mode {photo.mode}"
+        )

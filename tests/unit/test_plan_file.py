@@ -10,13 +10,13 @@ import pytest
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import FULL_SIZE, TRANSCODE, Candidate, Floor, ResidualPlan
-from tasks.plan_file import (
+from tasks.plan_file import read_plan
+from tasks.plan_sections import (
     CandidateSection,
     FloorSection,
     PlanSection,
     ResidualSection,
     TargetSection,
-    read_plan,
 )
 from tasks.planning import PlanOptions, build_plan
 from tasks.presets import PRESETS
