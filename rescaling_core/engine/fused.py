@@ -142,7 +142,8 @@ def fuse(rescaler: Rescaler, join: Join | None = None) -> tuple[FusedDown, Fused
     if not all(map(_is_known, operations)) or isinstance(needed[-1], Haar):
         return None
     fused = [
-        op if isinstance(op, Haar) else _fused(cast("InvBlock", op), join) for op in operations
+        deepcopy(op) if isinstance(op, Haar) else _fused(cast("InvBlock", op), join)
+        for op in operations
     ]
     split = rescaler.lr_channels
     return (
