@@ -20,6 +20,7 @@ import json
 from collections import Counter, defaultdict
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -53,7 +54,8 @@ def strategies(floor: float, rescalers: list[str]) -> dict[str, TargetPlan]:
 
     Args:
         floor: PSNR-Y, dB.
-        rescalers: `ID`, `ID:codec` or `ID:codec:steps`, for x2.
+        rescalers: `ID`, `ID:codec`, `ID:codec:steps` of refinement, or
+            `ID:codec:steps:quality+quality` of LR images that get a residual; for x2.
     """
 
     def full(codec: str, low: int, high: int) -> Candidate:
@@ -74,11 +76,15 @@ def strategies(floor: float, rescalers: list[str]) -> dict[str, TargetPlan]:
         ]
     }
     for text in rescalers:
-        name, _, rest = text.partition(":")
-        codec, _, steps = rest.partition(":")
+        name, codec, steps, bases = (*text.split(":"), *[""] * 3)[:4]
         spec, refinement = CodecSpec.parse(codec or "avif", 65), int(steps or 0)
-        one = Candidate(name, spec, qualities=(20, 98), refinement=refinement)
-        small[one.strategy] = [one]
+        one = Candidate(name, spec, qualities=(5, 98), refinement=refinement)
+        ones = [
+            replace(one, codec=replace(spec, quality=int(base)), qualities=None, residual=residual)
+            for base in bases.split("+")
+            if base
+        ] or [one]
+        small[ones[0].strategy] = ones
     plans = single | small
     plans[RESTRICTED] = [one for ones in small.values() for one in ones]
     # What is likely to win comes first: the search of what follows is then short.
@@ -237,7 +243,7 @@ def main() -> None:
     parser.add_argument("--bench", type=Path, default=BENCH, help="folder with a folder a set")
     parser.add_argument("--floor", type=float, default=34, help="PSNR-Y, dB")
     parser.add_argument(
-        "--rescalers", nargs="*", default=["irn-x2-lite"], metavar="ID[:CODEC[:STEPS]]"
+        "--rescalers", nargs="*", default=["irn-x2-lite"], metavar="ID[:CODEC[:STEPS[:BASES]]]"
     )
     parser.add_argument("--limit", type=int, help="the first so many images of each set")
     parser.add_argument("--jobs", type=int, default=1, help="images at once, a core each")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,15 @@ def test_every_preset_is_a_valid_plan(name: str) -> None:
     assert plan.digest == build_plan(PlanOptions(plan_toml=PRESETS[name])).digest
     for target in plan.targets:
         assert target.target.preview_only or not target.floor.is_open
+
+
+def test_without_a_plan_a_floor_lets_grey_sources_have_a_colour_lr_image() -> None:
+    wished = PlanOptions(codec="avif", refinement=4, floor=("psnr_y=30",))
+    (target,) = build_plan(wished).targets
+    plain = Candidate("irn-x2-lite", CodecSpec.parse("avif"), refinement=4)
+    assert target.candidates == (plain, replace(plain, lr_mode="colour"))
+    (target,) = build_plan(replace(wished, floor=())).targets
+    assert target.candidates == (plain,)
 
 
 def test_a_floor_of_ones_own_replaces_the_presets() -> None:
