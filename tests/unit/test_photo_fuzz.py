@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import resource
 from contextlib import suppress
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rescaling_core import codecs, metadata
+from rescaling_core import codecs, metadata, zoo
+from rescaling_core.codecs import CodecSpec
+from rescaling_core.convert import Kept, SourceRef, convert
 from rescaling_core.errors import PhotoError, RefoldError
 from rescaling_core.photo import decode_photo, encode_photo, png
+from rescaling_core.plan import Candidate, Target, TargetPlan
+from rescaling_core.restore import restore
 from tests.unit.photo_cases import KEPT, READ
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+
+models = lru_cache(zoo.load)
 
 CORPUS = [make() for _, make in (READ | KEPT).values()]
 RENDITIONS = [
@@ -32,11 +40,11 @@ EDGES = st.sampled_from((0, 1, 0x7F, 0x80, 0xFE, 0xFF))
 
 
 @st.composite
-def damaged(draw: st.DrawFn, files: list[bytes]) -> bytes:
-    """A file with up to six changes, most of them near its start, where the headers are."""
+def damaged(draw: st.DrawFn, files: list[bytes], most: int = 6) -> bytes:
+    """A file with at most so many changes, often near its start, where the headers are."""
     data = bytearray(draw(st.sampled_from(files)))
     is_png = data.startswith(png.SIGNATURE)
-    for _ in range(draw(st.integers(1, 6))):
+    for _ in range(draw(st.integers(1, most))):
         if not data:
             break
         reach = min(len(data), draw(st.sampled_from((32, 200, 1000, 10**9))))
@@ -97,6 +105,29 @@ def test_a_damaged_source_is_a_photo_or_one_of_our_errors(little_memory, data: b
     assert photo.width * photo.height <= MAX_PIXELS
     again = decode_photo(encode_photo(photo))
     assert (again.pixels == photo.pixels).all()
+
+
+@settings(max_examples=1200, **FUZZ)
+@given(data=damaged(CORPUS, most=1), codec=st.sampled_from(("png", "jpeg", "webp", "avif", "jxl")))
+def test_what_survives_its_damage_is_archived_and_restored_or_kept(
+    little_memory, data: bytes, codec: str
+) -> None:
+    """Profiles, tags and trailers that make no sense, through the encoders and back."""
+    try:
+        photo = decode_photo(data, max_pixels=MAX_PIXELS)
+    except PhotoError:
+        return
+    source = SourceRef(key="k", etag="e", size=10**7, sha256=hashlib.sha256(data).hexdigest())
+    plan = TargetPlan(
+        target=Target(scale=2), candidates=(Candidate("bicubic", CodecSpec.parse(codec)),)
+    )
+    outcome = convert(photo, source, plan, models, software="test", data=data)
+    if isinstance(outcome, Kept):
+        assert "jxl" in outcome.reason
+        return
+    back = decode_photo(encode_photo(restore(outcome.lr_data, models)))
+    for field in ("mode", "icc", "exif", "xmp", "orientation", "width", "height"):
+        assert getattr(back, field) == getattr(photo, field), field
 
 
 @settings(max_examples=500, **FUZZ)
