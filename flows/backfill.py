@@ -42,8 +42,8 @@ def backfill(
 ) -> BackfillSummary:
     """Make the targets that archived sources lack.
 
-    Each is made from the source if that is still what was archived; a preview else from the
-    restored image.
+    Each is made from the source if that is still what was archived, else from the restored image,
+    which its row and its LR file say.
 
     Args:
         archive: URL or path of the archive.

@@ -49,6 +49,8 @@ def maintain(archive: str, grace: str = "7d", dry_run: bool = False) -> Maintain
     if not dry_run:
         record_job(catalog, run, Counts(listed=removed.objects, stored_bytes=removed.nbytes))
     tables = maintenance.keep_tables_up(catalog, period, dry_run=dry_run)
+    if not dry_run:
+        maintenance.note_digests(store, run.run_id)
     return MaintainSummary(
         run_id=None if dry_run else run.run_id,
         removed_objects=removed.objects,

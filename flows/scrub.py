@@ -20,7 +20,8 @@ from tasks.scrubbing import Scope, ScrubTally
 class ScrubSummary:
     """What a run looked at and found."""
 
-    run_id: str
+    run_id: str | None
+    """None where the catalog itself is damaged: nothing else is looked at then, nor written."""
     checked: int
     """Renditions read and held against the catalog."""
     restored: int
@@ -51,9 +52,18 @@ def scrub(
 
     Raises:
         UsageError: No archive there, or a wrong fraction.
-        StorageError: A store cannot be reached.
+        StorageError: A store cannot be reached, or the catalog cannot be read.
     """
     scope = Scope(sample=sample, parts=parts)
+    if damaged := scrubbing.check_catalog_files(archive):
+        return ScrubSummary(
+            run_id=None,
+            checked=0,
+            restored=0,
+            findings=tuple(damaged),
+            repaired=0,
+            not_repaired=(),
+        )
     catalog = scrubbing.open_existing(archive)
     parameters = {"sample": sample, "parts": parts, "repair_from": repair_from}
     run = JobRun(job="scrub", run_id=new_run_id(), parameters=parameters)

@@ -19,9 +19,6 @@ from tasks.rows import RowWriter
 from tasks.shards import Shard, SourceObject
 from tasks.storage import ObjectNotFoundError, StorageError, open_store
 
-FROM_RESTORED = "made from the restored image"
-"""`reason` of an archived row whose rendition was not made from the source itself."""
-
 
 @dataclass(frozen=True, slots=True)
 class Gap:
@@ -88,29 +85,22 @@ class Backfiller:
         failures: list[NotFilled] = []
         for gap in gaps:
             try:
-                rows += self._fill(gap, shard_id, failures)
+                rows += self._fill(gap, shard_id)
             except RefoldError as error:
                 if isinstance(error, StorageError) and not isinstance(error, FileNotFoundError):
                     raise
                 failures.append(NotFilled(gap.row.source_key, gap.targets, str(error)))
         return Filled(len(gaps), shard_id, tuple(rows), tuple(failures))
 
-    def _fill(self, gap: Gap, shard_id: str, failures: list[NotFilled]) -> list[CatalogRow]:
-        source = _source_of(gap)
-        record = RowWriter(self._job.run_id, shard_id, source, gap.targets, None)
+    def _fill(self, gap: Gap, shard_id: str) -> list[CatalogRow]:
+        record = RowWriter(self._job.run_id, shard_id, _source_of(gap), gap.targets, None)
         record.data = data = self._source_bytes(gap.row)
         plans = [self._plans[name] for name in gap.targets]
         if data is not None:
             photo = decode_photo(data, max_pixels=self._job.plan.max_pixels)
             return [self._convert(photo, plan, record, gap.row) for plan in plans]
-        if others := tuple(plan.target.name for plan in plans if not plan.target.preview_only):
-            reason = "the unchanged source is gone, and only previews are made from restored images"
-            failures.append(NotFilled(source.key, others, reason))
-        previews = [plan for plan in plans if plan.target.preview_only]
-        if not previews:
-            return []
         photo = self._restored(gap)
-        return [self._convert(photo, plan, record, gap.row) for plan in previews]
+        return [self._convert(photo, plan, record, gap.row) for plan in plans]
 
     def _source_bytes(self, row: CatalogRow) -> bytes | None:
         """The source as it was archived; None if it is gone or has changed."""
@@ -142,6 +132,7 @@ class Backfiller:
             etag=known.source_etag,
             size=known.source_size,
             sha256=known.source_sha256 or "",
+            restored=record.data is None,
         )
         outcome = convert(photo, source, plan, load_model, software=SOFTWARE, data=record.data)
         if isinstance(outcome, Kept):
@@ -152,8 +143,6 @@ class Backfiller:
             if not self._archive.put_new(key, outcome.lr_data):
                 self._archive.put(key, outcome.lr_data)  # young again: `maintain` lets it be
             row = record.archived(outcome, key, digest)
-            if record.data is None:
-                row = replace(row, reason=FROM_RESTORED)
         return replace(row, source_sha256=known.source_sha256)
 
 

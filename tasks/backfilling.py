@@ -17,6 +17,7 @@ from tasks.backfill import Filled, Gap, NotFilled
 from tasks.catalog import Catalog, CatalogRow, open_catalog
 from tasks.cluster import Lost, WorkerPool
 from tasks.progress import Progress
+from tasks.rows import trust
 from tasks.storage import open_store
 
 BATCH = 32
@@ -39,7 +40,7 @@ class BackfillTally:
     def add(self, filled: Filled) -> None:
         """Count what became of some gaps."""
         archived = [row for row in filled.rows if row.state == "archived"]
-        restored = sum(row.reason is not None for row in archived)
+        restored = sum(row.origin == "restored image" for row in archived)
         self.from_restored += restored
         self.from_sources += len(archived) - restored
         self.kept += len(filled.rows) - len(archived)
@@ -109,7 +110,7 @@ def gap_of(rows: Sequence[CatalogRow], targets: Sequence[str]) -> Gap | None:
         return None
     of_etag = [row for row in archived if row.source_etag == etag]
     restorable = [row for row in of_etag if row.psnr_y is not None]
-    best = max(restorable, key=lambda row: row.psnr_y or 0, default=None)
+    best = max(restorable, key=trust, default=None)
     return Gap(of_etag[0], missing, best)
 
 

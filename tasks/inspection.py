@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from rescaling_core.errors import MetadataError, RefoldError
 from rescaling_core.metadata import RestorationMetadata, read_metadata
@@ -19,7 +19,10 @@ from tasks.storage import ObjectNotFoundError, Store, open_store
 READERS = 8
 """LR objects a worker reads at once."""
 
-Problem = Literal["missing", "size", "digest", "metadata", "restoration"]
+_LATER: Final = ("ssimulacra2", "refinement", "origin")
+"""Columns that the first catalogs lack."""
+
+Problem = Literal["missing", "size", "digest", "metadata", "restoration", "catalog"]
 """In the order they are looked for; the first that is found is reported."""
 
 
@@ -108,7 +111,11 @@ def inspect_stored(archive: Store, row: CatalogRow) -> Finding | None:
         "source_sha256": embedded.source_sha256,
         "target": embedded.target,
     }
-    wrong = [name for name, value in columns.items() if getattr(row, name) != value]
+    # A row of before a column was says nothing about it.
+    old = [name for name in _LATER if getattr(row, name) is None]
+    wrong = [
+        name for name, value in columns.items() if name not in old and getattr(row, name) != value
+    ]
     if embedded != recorded:
         wrong.append("metadata_json")
     if wrong:

@@ -16,6 +16,7 @@ from rescaling_core.errors import UsageError
 from tasks import progress
 from tasks.catalog import Catalog
 from tasks.catalog.upkeep import Upkeep, keep_up
+from tasks.fixity import join_notes, note
 from tasks.lr_objects import UNKNOWN, list_lr_objects
 from tasks.progress import Progress
 from tasks.storage import ObjectNotFoundError, Store
@@ -114,6 +115,13 @@ def remove_garbage(
 def keep_tables_up(catalog: Catalog, grace: timedelta, *, dry_run: bool = False) -> Upkeep:
     """See `keep_up`."""
     return keep_up(catalog, grace, dry_run=dry_run)
+
+
+@task(name="note digests", cache_policy=NO_CACHE)
+def note_digests(archive: Store, run_id: str) -> None:
+    """Note the digests of the files compaction made, and put all notes into one."""
+    note(archive, run_id)
+    join_notes(archive, run_id)
 
 
 def cutoff(grace: timedelta) -> datetime:

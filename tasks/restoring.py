@@ -15,6 +15,7 @@ from tasks.catalog import CatalogRow, open_catalog
 from tasks.cluster import Lost, WorkerPool
 from tasks.progress import Progress
 from tasks.restoration import NotRestored, Restored, RestoreRequest, output_names
+from tasks.rows import trust
 from tasks.storage import open_store
 
 REQUESTS_PER_WAVE = 16
@@ -46,7 +47,7 @@ def select_renditions(
         if row.psnr_y is None or row.state != "archived" or target not in (None, row.target):
             continue
         known = best.get(row.source_key)
-        if known is None or (known.psnr_y or 0) < row.psnr_y:
+        if known is None or trust(known) < trust(row):
             best[row.source_key] = row
     names = output_names(best, {key for key, row in best.items() if row.rescaler == TRANSCODE})
     requests = [

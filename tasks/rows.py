@@ -80,6 +80,15 @@ class RowWriter:
         )
 
 
+def trust(row: CatalogRow) -> tuple[bool, float]:
+    """How well a source is restored from a rendition, to compare with others of the source.
+
+    What was made from a restored image was measured against that, which says nothing of how far
+    that was from the source: any rendition made from the source itself goes before it.
+    """
+    return row.origin != "restored image", row.psnr_y or 0.0
+
+
 def described(metadata: RestorationMetadata) -> dict[str, Any]:
     """The columns that repeat what the restoration metadata hold."""
     return {
@@ -95,4 +104,5 @@ def described(metadata: RestorationMetadata) -> dict[str, Any]:
         "width": metadata.width,
         "height": metadata.height,
         "mode": metadata.mode,
+        "origin": metadata.origin or "source",
     }

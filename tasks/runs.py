@@ -12,6 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.catalog import Catalog, RunRecord
 from tasks.conversion import SOFTWARE
+from tasks.fixity import note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,10 @@ def record_job(catalog: Catalog, run: JobRun, counts: Counts) -> None:
 
 
 def write_run(catalog: Catalog, run: JobRun, counts: Counts) -> None:
-    """As `record_job`, for jobs with a task of their own for it."""
+    """As `record_job`, for jobs with a task of their own for it.
+
+    It is the last a run writes to the catalog, so the digests of its files are noted here.
+    """
     catalog.record_run(
         RunRecord(
             run_id=run.run_id,
@@ -63,3 +67,4 @@ def write_run(catalog: Catalog, run: JobRun, counts: Counts) -> None:
             parameters_json=json.dumps(run.parameters),
         )
     )
+    note(catalog.store, run.run_id)

@@ -15,6 +15,7 @@ from tasks import progress, waves
 from tasks.catalog import Catalog, CatalogRow, open_catalog
 from tasks.catalog.query import any_of
 from tasks.cluster import Lost, WorkerPool
+from tasks.fixity import damaged_files
 from tasks.inspection import Check, Finding, finding
 from tasks.progress import Progress
 from tasks.repair import NotRepaired, Repaired
@@ -58,6 +59,19 @@ def open_existing(archive_url: str) -> Catalog:
         UsageError: No archive there.
     """
     return open_catalog(open_store(archive_url), create=False)
+
+
+@task(name="check catalog files", cache_policy=NO_CACHE)
+def check_catalog_files(archive_url: str) -> list[Finding]:
+    """The files of the catalog and of the journal that are not what was written.
+
+    Raises:
+        StorageError: The store failed.
+    """
+    return [
+        Finding(source_key="", target="", lr_key=key, problem="catalog", reason=reason)
+        for key, reason in sorted(damaged_files(open_store(archive_url)).items())
+    ]
 
 
 def round_of(catalog: Catalog) -> int:

@@ -48,6 +48,7 @@ def draft_metadata(
         source_etag=source.etag,
         source_size=source.size,
         source_sha256=source.sha256,
+        origin="restored image" if source.restored else None,
         width=photo.width,
         height=photo.height,
         mode=photo.mode,

@@ -26,6 +26,8 @@ class SourceRef:
     size: int
     """Bytes."""
     sha256: str
+    restored: bool = False
+    """Whether the photo is not the source itself, but was restored from another rendition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,6 +87,8 @@ class RestorationMetadata:
     """Of the restored pixels; see `fingerprint`."""
     residual: ResidualRecord | None = None
     """What is added to the restoration; None if nothing is."""
+    origin: Literal["restored image"] | None = None
+    """What it was made from and measured against; None for the source itself."""
     tried: int | None = None
     """Candidates that were encoded, restored and measured before this one was chosen."""
     refinement: int | None = None
@@ -160,7 +162,7 @@ _TYPES_V1: Final[dict[str, tuple[type, ...]]] = {
     **dict.fromkeys(("source_key", "source_etag", "source_sha256", "mode", "format"), (str,)),
     **dict.fromkeys(("target", "rescaler", "codec", "padding", "software"), (str,)),
     **dict.fromkeys(("weights_sha256",), (str,)),
-    **dict.fromkeys(("lr_pixels_sha256", "fingerprint"), (str, type(None))),
+    **dict.fromkeys(("lr_pixels_sha256", "fingerprint", "origin"), (str, type(None))),
     **dict.fromkeys(("psnr_y", "ssim_y", "ssimulacra2"), (float, int, type(None))),
     **dict.fromkeys(("scale",), (float, int)),
 }
@@ -187,6 +189,8 @@ def _read_v1(document: dict[str, Any]) -> RestorationMetadata:
         raise MetadataError(f"restoration metadata: mode {values['mode']!r} is not known")
     if values["padding"] != "replicate":
         raise MetadataError(f"restoration metadata: padding {values['padding']!r} is not known")
+    if values["origin"] not in (None, "restored image"):
+        raise MetadataError(f"restoration metadata: origin {values['origin']!r} is not known")
     if values["lr_channels"] not in (None, 1, 3):
         raise MetadataError(f"restoration metadata: lr_channels is {values['lr_channels']}")
     sizes = [values[name] for name in ("width", "height", "lr_width", "lr_height")]

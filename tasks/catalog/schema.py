@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 State = Literal["archived", "kept", "quarantined"]
 """How a source ended for a target. Every listed source ends in exactly one of them."""
 
+Origin = Literal["source", "restored image"]
+
 TIME: Final = pa.timestamp("us", tz="UTC")
 
 
@@ -37,7 +39,7 @@ class CatalogRow:
     """Such as `x2`. With `source_key` it identifies the row."""
     state: State
     reason: str | None = None
-    """Why kept or in quarantine; of an archived one, what it is made from if not the source."""
+    """Why kept or in quarantine."""
     error_class: str | None = None
     """Of what put it into quarantine."""
     lr_key: str | None = None
@@ -74,6 +76,9 @@ class CatalogRow:
     strategies_json: str | None = None
     """What each strategy of the plan would have stored; see `tasks.strategies`. Not in LR files,
     so that rows of a rebuilt catalog lack it."""
+    origin: Origin | None = None
+    """What the rendition was made from, and its measures compare with; None where there is none,
+    and in rows of before this column was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +140,7 @@ RENDITIONS: Final = pa.schema(
         _field("ssimulacra2", pa.float64()),
         _field("refinement", pa.int32()),
         _field("strategies_json", pa.string()),
+        _field("origin", pa.string()),
     ]
 )
 """Columns of `renditions`, in the order and with the meaning of `CatalogRow`'s fields."""

@@ -78,6 +78,11 @@ class Catalog:
         return self._renditions.exists()
 
     @property
+    def store(self) -> Store:
+        """The archive."""
+        return self._store
+
+    @property
     def tables(self) -> tuple[CatalogTable, ...]:
         """What the catalog is made of, for its upkeep."""
         return self._renditions, self._runs
@@ -247,7 +252,9 @@ class Catalog:
         def append(table: DeltaTable, properties: CommitProperties) -> bool:
             if table.transaction_version(record.run_id) is not None:
                 return False
-            write_deltalake(table, data, mode="append", commit_properties=properties)
+            write_deltalake(  # "merge": a later release may have added columns
+                table, data, mode="append", schema_mode="merge", commit_properties=properties
+            )
             return True
 
         self._runs.commit(append, record.run_id)

@@ -99,8 +99,15 @@ def _ground_to_stay(
 
 
 def restorable(rows: Sequence[CatalogRow]) -> tuple[CatalogRow, ...]:
-    """Those that are no previews: every one of them is to be restored and compared."""
-    return tuple(row for row in rows if not Target.parse(row.target).preview_only)
+    """Those to rely on, every one of which is to be restored and compared.
+
+    They are no previews, and were made from the source itself.
+    """
+    return tuple(
+        row
+        for row in rows
+        if not Target.parse(row.target).preview_only and row.origin != "restored image"
+    )
 
 
 def _is_of(mark: Entry, listed: SourceObject, rows: Sequence[CatalogRow]) -> bool:

@@ -120,7 +120,9 @@ class Journal:
         data = data.select(SCHEMA.names)
 
         def append(table: DeltaTable, properties: CommitProperties) -> bool:
-            write_deltalake(table, data, mode="append", commit_properties=properties)
+            write_deltalake(  # "merge": a later release may have added columns
+                table, data, mode="append", schema_mode="merge", commit_properties=properties
+            )
             return True
 
         self._table.create()
@@ -162,7 +164,7 @@ class Journal:
         if not self.exists():
             return
         text = (
-            f"SELECT {', '.join(SCHEMA.names)} FROM {sql.TABLE} WHERE {condition}"  # noqa: S608
+            f"SELECT {self._table.select_list()} FROM {sql.TABLE} WHERE {condition}"  # noqa: S608
             f" ORDER BY at, source_key {'' if limit is None else f'LIMIT {limit}'}"
         )
         for batch in sql.query(self._table.current(), text, SCHEMA):

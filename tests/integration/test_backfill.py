@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rescaling_core.errors import UsageError
+from rescaling_core.metadata import read_metadata
 from tasks import backfilling
-from tasks.backfill import FROM_RESTORED, Backfiller, BackfillJob
+from tasks.backfill import Backfiller, BackfillJob
 from tasks.backfilling import BackfillTally
+from tasks.catalog import CatalogRow
 from tasks.inspection import Check, Inspector
 from tasks.planning import PlanOptions, build_plan
+from tasks.rebuilding import row_of
+from tasks.restoring import select_renditions
 from tests.command import Refold
 from tests.small_archive import HerePool, SmallArchive, copied, small_archive
 
@@ -55,8 +60,8 @@ def test_previews_come_from_unchanged_sources_else_from_restored_images(
     tally = _backfill(made, "long-edge=16", source=made.source_url)
     assert (tally.from_sources, tally.from_restored, tally.failures) == (1, 2, [])
     previews = {row.source_key: row for row in made.rows() if row.target == "long-edge=16"}
-    assert previews[same].reason is None
-    assert previews[changed].reason == previews[gone].reason == FROM_RESTORED
+    assert previews[same].origin == "source"
+    assert previews[changed].origin == previews[gone].origin == "restored image"
     for row in before:
         preview = previews[row.source_key]
         assert (preview.source_etag, preview.source_sha256) == (row.source_etag, row.source_sha256)
@@ -66,15 +71,28 @@ def test_previews_come_from_unchanged_sources_else_from_restored_images(
     assert (again.done, made.catalog.version) == (0, version)
 
 
-def test_what_can_be_restored_is_made_from_sources_only(made: SmallArchive) -> None:
+def test_a_rendition_of_a_restored_image_says_so_and_comes_after_those_of_the_source(
+    made: SmallArchive,
+) -> None:
     first, *_ = (row.source_key for row in made.rows())
     made.source.delete(first)
     tally = _backfill(made, "x4", source=made.source_url)
-    assert [failure.source_key for failure in tally.failures] == [first]
-    assert "the unchanged source is gone" in tally.failures[0].reason
-    done = [row for row in made.rows() if row.target == "x4"]
-    assert len(done) == 2
-    assert all(row.reason is None or row.state == "kept" for row in done)
+    assert (tally.from_restored, tally.failures) == (1, [])
+    of_target = {(row.source_key, row.target): row for row in made.rows()}
+    copy, original = of_target[first, "x4"], of_target[first, "x2"]
+    assert (copy.origin, original.origin) == ("restored image", "source")
+    assert copy.source_sha256 == original.source_sha256
+    better = replace(copy, psnr_y=(original.psnr_y or 0) + 5)  # against the restored image
+    made.catalog.commit_shard("s", [better], instead_of=[copy.lr_key or ""])
+    (request,), _ = select_renditions.fn(made.archive_url, [first], None, None)
+    assert request.lr_key == original.lr_key
+    (request,), _ = select_renditions.fn(made.archive_url, [first], None, "x4")
+    assert request.lr_key == copy.lr_key
+    told = read_metadata(made.archive.get(copy.lr_key or ""))  # without the catalog
+    assert told.origin == "restored image"
+    rebuilt = row_of(made.archive, copy.lr_key or "", shard_id="s", run_id="r")
+    assert isinstance(rebuilt, CatalogRow)
+    assert rebuilt.origin == "restored image"
 
 
 def test_a_preview_is_not_made_from_a_damaged_rendition(made: SmallArchive) -> None:

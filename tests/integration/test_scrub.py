@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from rescaling_core.errors import UsageError
-from tasks import scrubbing
+from tasks import fixity, scrubbing
 from tasks.catalog import CatalogRow
+from tasks.catalog.upkeep import keep_up
 from tasks.inspection import Check, Finding, Inspector
 from tasks.repair import NotRepaired, Repaired, Repairer
 from tasks.restoration import NotRestored, RestorationJob, Restorer, RestoreRequest
@@ -73,6 +76,51 @@ def test_every_flipped_bit_is_found_and_none_is_restored(made: SmallArchive) -> 
         _flip(made, row.lr_key or "", bit)
     assert not Path(out).exists()
     assert _inspect(made) == []
+
+
+def _catalog_files(made: SmallArchive) -> list[str]:
+    """What the newest version of the catalog's tables is read from."""
+    files = []
+    for table in made.catalog.tables:
+        prefix = table.uri.removeprefix(made.archive_url + "/")
+        paths = pa.table(table.current().get_add_actions(flatten=True)).column("path").to_pylist()
+        files += [f"{prefix}/{path}" for path in paths]
+        files += [info.key for info in made.archive.list(f"{prefix}/_delta_log/0")]
+    return files
+
+
+def test_every_flipped_bit_in_a_file_of_the_catalog_is_found(made: SmallArchive) -> None:
+    find = scrubbing.check_catalog_files.fn
+    assert find(made.archive_url) == []
+    files = _catalog_files(made)
+    assert len({key.rpartition(".")[2] for key in files}) == 2, "data and log"
+    draw = random.Random(11)
+    for _ in range(100):
+        key = draw.choice(files)
+        bit = draw.randrange(len(made.archive.get(key)) * 8)
+        _flip(made, key, bit)
+        assert [(item.lr_key, item.problem) for item in find(made.archive_url)] == [
+            (key, "catalog")
+        ]
+        _flip(made, key, bit)
+    assert find(made.archive_url) == []
+    (digests,) = (info.key for info in made.archive.list(fixity.LEDGER))
+    _flip(made, digests, 8 * 40)
+    assert [item.lr_key for item in find(made.archive_url)] == [digests]
+
+
+def test_notes_of_digests_follow_the_files(made: SmallArchive) -> None:
+    made.catalog.commit_shard("s", [replace(made.rows()[0], source_key="another")])
+    store = made.archive
+    assert len(fixity.table_files(store)) - len(fixity.noted(store)) == 2, "of a run still going on"
+    assert scrubbing.check_catalog_files.fn(made.archive_url) == []
+    keep_up(made.catalog, timedelta(0))  # compacts, and removes what is replaced
+    assert fixity.note(store, "maintain-1") > 0
+    assert fixity.note(store, "maintain-1") == 0
+    fixity.join_notes(store, "maintain-1")
+    assert len(list(store.list(fixity.LEDGER))) == 1
+    assert sorted(fixity.noted(store)) == sorted(fixity.table_files(store))
+    assert scrubbing.check_catalog_files.fn(made.archive_url) == []
 
 
 def test_missing_cut_and_swapped_objects_are_told_apart(made: SmallArchive) -> None:
@@ -188,3 +236,10 @@ def test_the_command_finds_and_repairs(made: SmallArchive, refold: Refold) -> No
     assert mended.code == 0, mended.err
     assert (mended.json["repaired"], mended.json["damaged"]) == (1, 0)
     assert _inspect(made, restore=True) == []
+    file = _catalog_files(made)[0]
+    _flip(made, file, 4001)
+    found = refold("scrub", made.archive_url, "--json")
+    assert found.code == 1, found.err
+    assert [(item["lr_key"], item["problem"]) for item in found.json["findings"]] == [
+        (file, "catalog")
+    ]

@@ -11,7 +11,8 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, Field
+from deltalake.schema import PrimitiveType
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from rescaling_core.errors import UsageError
 from tasks import inventory
 from tasks.catalog import RENDITIONS, RUNS, Catalog, CatalogRow, RunRecord, open_catalog
 from tasks.catalog.delta import COMPACT_EVERY
+from tasks.catalog.table import RENDITIONS_PREFIX
 from tasks.storage import StorageError, open_store
 
 
@@ -314,3 +316,23 @@ def test_a_catalog_of_an_earlier_release_is_read_and_added_to(tmp_path, monkeypa
     first, second = open_catalog(store).rows(keys=["a", "b"])
     assert (first.source_key, first.ssimulacra2) == ("a", None)
     assert (second.ssimulacra2, second.refinement) == (71.5, 4)
+
+
+def test_a_catalog_of_a_later_release_is_read_and_added_to(catalog):
+    catalog.commit_shard("s1", [_row("a"), _row("b")])
+    for table in catalog.tables:
+        later = Field("of_the_future", PrimitiveType("string"), nullable=True)
+        table.current().alter.add_columns([later])
+    reopened = open_catalog(open_store(catalog.tables[0].uri.removesuffix(RENDITIONS_PREFIX)))
+    assert reopened.commit_shard("s2", [_row("b", source_etag="e2"), _row("c")])
+    assert [(row.source_key, row.source_etag) for row in reopened.rows()] == [
+        ("a", "e1"),
+        ("b", "e2"),
+        ("c", "e1"),
+    ]
+    now = datetime.now(UTC)
+    counts = dict.fromkeys(("listed", "archived", "kept", "quarantined", "unchanged"), 1)
+    sizes = {"source_bytes": 1, "stored_bytes": 1, "parameters_json": "{}"}
+    times = {"started_at": now, "finished_at": now, "software": "refold"}
+    reopened.record_run(RunRecord(run_id="r-1", job="archive", **counts, **sizes, **times))
+    assert [run.run_id for run in reopened.runs()] == ["r-1"]
