@@ -89,7 +89,7 @@ def single_codec_plan(codec: str, like: ArchivePlan) -> ArchivePlan | None:
         None where that plan has no floor that a quality could be searched for.
     """
     spec = CodecSpec.parse(codec)
-    wanted = [target for target in like.targets if target.floor.psnr_y is not None]
+    wanted = [target for target in like.targets if _can_be_tuned_to(target.floor)]
     if not wanted or spec.codec.qualities is None:
         return None
     span = (spec.codec.qualities[0], spec.codec.qualities[-1])
@@ -100,6 +100,11 @@ def single_codec_plan(codec: str, like: ArchivePlan) -> ArchivePlan | None:
     )
     previews = [target for target in like.targets if target.target.preview_only]
     return ArchivePlan(targets=(full, *previews), max_pixels=like.max_pixels)
+
+
+def _can_be_tuned_to(floor: Floor) -> bool:
+    """Whether a lossy codec can just reach it."""
+    return not floor.is_open and floor.max_abs_error != 0
 
 
 def _stated_plan(options: PlanOptions) -> ArchivePlan:

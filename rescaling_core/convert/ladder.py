@@ -111,8 +111,9 @@ class _Ladder:
             of_quality = replace(candidate, codec=replace(codec, quality=quality))
             return self._attempt(self.bench.encode(of_quality))
 
-        # A network takes far longer than the codec of its small image.
-        frugal = self.best is not None and candidate.rescaler != FULL_SIZE
+        # A network takes far longer than the codec of its small image, and so does SSIMULACRA 2.
+        slow = candidate.rescaler != FULL_SIZE or self.bench.floor.ssimulacra2 is not None
+        frugal = self.best is not None and slow
         search = climb_below if frugal else climb
         return search(self, make, *candidate.qualities, start=codec.quality)
 

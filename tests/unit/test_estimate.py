@@ -107,6 +107,11 @@ def test_previews_count_on_both_sides() -> None:
     assert alone.target_names == ("x1", "long-edge=256")
     assert alone.targets[0].floor == balanced.targets[0].floor
     assert single_codec_plan("webp", build_plan(PlanOptions(preset="thumbnails"))) is None
+    assert single_codec_plan("webp", build_plan(PlanOptions(preset="lossless"))) is None
+    seen = build_plan(PlanOptions(preset="balanced", floor=("ssimulacra2=70",)))
+    alone = single_codec_plan("avif-420", seen)
+    assert alone is not None
+    assert alone.targets[0].floor.ssimulacra2 == 70
 
 
 def test_an_empty_collection_is_refused(tmp_path: Path) -> None:
