@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from prefect import flow
 
 from tasks import backfilling
 from tasks.archiving import new_run_id
+from tasks.artifacts import publish
 from tasks.backfill import Backfiller, BackfillJob, Gap, NotFilled
 from tasks.backfilling import BATCH, BackfillTally
 from tasks.catalog import Catalog
@@ -73,6 +74,19 @@ def backfill(
         stored_bytes=tally.stored_bytes,
     )
     record_job(catalog, run, counts)
+    publish(
+        run.job,
+        run.run_id,
+        {
+            "sources with gaps": len(gaps),
+            "made from sources": tally.from_sources,
+            "made from restored images": tally.from_restored,
+            "kept": tally.kept,
+            "not filled": len(tally.failures),
+            "stored bytes": tally.stored_bytes,
+        },
+        [asdict(failure) for failure in tally.failures],
+    )
     return BackfillSummary(
         run_id=run.run_id,
         targets=plan.target_names,

@@ -8,6 +8,7 @@ from prefect import flow
 
 from tasks import maintenance
 from tasks.archiving import new_run_id
+from tasks.artifacts import publish
 from tasks.catalog.upkeep import Upkeep
 from tasks.runs import Counts, JobRun, record_job
 from tasks.scrubbing import open_existing
@@ -23,6 +24,8 @@ class MaintainSummary:
     removed_objects: int
     """LR objects that no row names."""
     removed_bytes: int
+    unfinished: int
+    """Half files and begun uploads of killed writers, removed too."""
     tables: Upkeep
 
 
@@ -46,14 +49,28 @@ def maintain(archive: str, grace: str = "7d", dry_run: bool = False) -> Maintain
     before = maintenance.cutoff(period)
     keys = maintenance.find_garbage(store, catalog, before)
     removed = maintenance.remove_garbage(store, keys, before, dry_run=dry_run)
+    unfinished = maintenance.remove_unfinished(store, before, dry_run=dry_run)
     if not dry_run:
         record_job(catalog, run, Counts(listed=removed.objects, stored_bytes=removed.nbytes))
     tables = maintenance.keep_tables_up(catalog, period, dry_run=dry_run)
     if not dry_run:
         maintenance.note_digests(store, run.run_id)
+        publish(
+            run.job,
+            run.run_id,
+            {
+                "LR objects removed": removed.objects,
+                "their bytes": removed.nbytes,
+                "half files removed": unfinished,
+                "files of the catalog before": tables.files_before,
+                "and after": tables.files_after,
+                "files of replaced versions removed": tables.files_removed,
+            },
+        )
     return MaintainSummary(
         run_id=None if dry_run else run.run_id,
         removed_objects=removed.objects,
         removed_bytes=removed.nbytes,
+        unfinished=unfinished,
         tables=tables,
     )

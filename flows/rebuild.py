@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from prefect import flow
 
 from tasks import rebuilding
 from tasks.archiving import new_run_id
+from tasks.artifacts import publish
 from tasks.catalog import open_catalog
 from tasks.rebuilding import RebuildTally, Unreadable
 from tasks.runs import Counts, JobRun, record_job
@@ -55,6 +56,17 @@ def rebuild(archive: str) -> RebuildSummary:
         stored_bytes=tally.stored_bytes,
     )
     record_job(catalog, run, counts)
+    publish(
+        run.job,
+        run.run_id,
+        {
+            "LR objects": len(keys),
+            "rows added": tally.added,
+            "rows there already": tally.present,
+            "unreadable": len(tally.unreadable),
+        },
+        list(map(asdict, tally.unreadable)),
+    )
     return RebuildSummary(
         run_id=run.run_id,
         listed=len(keys),

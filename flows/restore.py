@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from prefect import flow
 
 from tasks import restoring
+from tasks.archiving import new_run_id
+from tasks.artifacts import publish
 from tasks.cluster import ray_session, worker_pool, worker_slots
 from tasks.restoration import NotRestored, RestorationJob, Restored, Restorer
 
@@ -54,7 +56,16 @@ def restore(
                 for number, wave in enumerate(restoring.waves_of(requests), 1):
                     outcomes += restoring.restore_wave(number, wave, pool, len(requests))
     outcomes.sort(key=lambda outcome: outcome.source_key)
-    return RestoreSummary(
-        outputs=tuple(outcome for outcome in outcomes if isinstance(outcome, Restored)),
-        failures=tuple(outcome for outcome in outcomes if isinstance(outcome, NotRestored)),
+    outputs = tuple(outcome for outcome in outcomes if isinstance(outcome, Restored))
+    failures = tuple(outcome for outcome in outcomes if isinstance(outcome, NotRestored))
+    publish(
+        "restore",
+        new_run_id(),
+        {
+            "restored": len(outputs),
+            "refused": len(failures),
+            "written bytes": sum(output.nbytes for output in outputs),
+        },
+        list(map(asdict, failures)),
     )
+    return RestoreSummary(outputs=outputs, failures=failures)

@@ -10,6 +10,7 @@ from prefect import flow
 
 from rescaling_core.plan import Floor
 from tasks.archiving import new_run_id
+from tasks.artifacts import publish
 from tasks.cluster import ray_session, worker_pool, worker_slots
 from tasks.collection import comparable
 from tasks.inventory import EVERYTHING, Selection
@@ -104,7 +105,7 @@ def retire(
     listed = sum(batch.num_rows for batch in listing)
     if not dry_run:
         record_job(catalog, run, _counts(listed, tally))
-        steps.publish_account(site, tally, listed)
+        publish(run.job, run.run_id, _published(listed, tally), list(map(asdict, tally.unproven)))
     return RetireSummary(
         run_id=None if dry_run else run.run_id,
         listed=listed,
@@ -129,6 +130,18 @@ def _retire(
         with worker_pool(Verifier, "verify", (source, archive), slots) as pool:
             for number, wave in enumerate(steps.waves_of(chunks), 1):
                 steps.retire_wave(number, wave, site, pool, tally, listed)
+
+
+def _published(listed: int, tally: RetireTally) -> dict[str, int]:
+    return {
+        "listed": listed,
+        "deleted": tally.deleted,
+        "deleted bytes": tally.deleted_bytes,
+        "marked": tally.marked,
+        "waiting": tally.waiting,
+        **{f"stay: {ground}": count for ground, count in tally.stay.items()},
+        "not proven": len(tally.unproven),
+    }
 
 
 def _counts(listed: int, tally: RetireTally) -> Counts:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from prefect import flow
 
 from tasks import scrubbing
 from tasks.archiving import new_run_id
+from tasks.artifacts import publish
 from tasks.catalog import Catalog
 from tasks.cluster import ray_session, worker_pool, worker_slots
 from tasks.inspection import Finding, Inspector
@@ -55,7 +56,9 @@ def scrub(
         StorageError: A store cannot be reached, or the catalog cannot be read.
     """
     scope = Scope(sample=sample, parts=parts)
+    run_id = new_run_id()
     if damaged := scrubbing.check_catalog_files(archive):
+        publish("scrub", run_id, {"damaged files": len(damaged)}, list(map(asdict, damaged)))
         return ScrubSummary(
             run_id=None,
             checked=0,
@@ -66,7 +69,7 @@ def scrub(
         )
     catalog = scrubbing.open_existing(archive)
     parameters = {"sample": sample, "parts": parts, "repair_from": repair_from}
-    run = JobRun(job="scrub", run_id=new_run_id(), parameters=parameters)
+    run = JobRun(job="scrub", run_id=run_id, parameters=parameters)
     total = sum(states.get("archived", 0) for states in catalog.counts().values())
     tally = ScrubTally()
     outcomes: list[Repaired | NotRepaired] = []
@@ -86,6 +89,18 @@ def scrub(
             unchanged=tally.checked - len(tally.findings),
             stored_bytes=tally.nbytes,
         ),
+    )
+    publish(
+        run.job,
+        run_id,
+        {
+            "checked": tally.checked,
+            "restored as well": tally.restored,
+            "damaged": len(tally.findings),
+            "repaired": repaired,
+            "read bytes": tally.nbytes,
+        },
+        list(map(asdict, tally.findings)),
     )
     return ScrubSummary(
         run_id=run.run_id,

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from math import ceil
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,9 +23,10 @@ from tasks.collection import refuse_nested, require_collection, sources_of
 from tasks.conversion import ConversionJob, ShardResult, killer_rows
 from tasks.inventory import EVERYTHING, Selection
 from tasks.progress import Progress
+from tasks.retrying import RETRIED
 from tasks.runs import Counts, JobRun, write_run
 from tasks.shards import Shard, ShardPlan, plan_shards
-from tasks.storage import StorageError, Store, open_store
+from tasks.storage import Store, open_store
 from tasks.strategies import StrategyTallies
 
 MAX_QUARANTINE_LISTED = 500
@@ -112,7 +112,7 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
 
 
-@task(name="open source and archive", cache_policy=NO_CACHE)
+@task(name="open source and archive", **RETRIED)
 def open_for_writing(source_url: str, archive_url: str) -> tuple[Store, Store]:
     """Open both stores and prove that the archive's honours conditional writes.
 
@@ -127,7 +127,7 @@ def open_for_writing(source_url: str, archive_url: str) -> tuple[Store, Store]:
     return source, archive
 
 
-@task(name="find pending", cache_policy=NO_CACHE)
+@task(name="find pending", **RETRIED)
 def find_pending(
     source: Store, catalog: Catalog, plan: ArchivePlan, selection: Selection = EVERYTHING
 ) -> Pending:
@@ -163,10 +163,7 @@ def waves_of(shards: Sequence[Shard], workers: int) -> Iterator[Sequence[Shard]]
 @task(
     name="convert wave",
     task_run_name="convert wave {number}",
-    cache_policy=NO_CACHE,
-    retries=2,
-    retry_delay_seconds=[2, 15],
-    retry_condition_fn=lambda _task, _run, state: _is_retryable(state),
+    **RETRIED,
 )
 def convert_wave(
     number: int,
@@ -211,12 +208,7 @@ def _isolate(lost: Lost, pool: WorkerPool[Shard, ShardResult], job: ConversionJo
     return ShardResult(shard=shard, rows=tuple(rows), seconds=0.0)
 
 
-def _is_retryable(state: Any) -> bool:
-    error = state.result(raise_on_failure=False)
-    return isinstance(error, StorageError) and error.retryable
-
-
-@task(name="open for a dry run", cache_policy=NO_CACHE)
+@task(name="open for a dry run", **RETRIED)
 def open_for_reading(source_url: str, archive_url: str) -> tuple[Store, Catalog]:
     """Open the source, and the catalog whether or not there is one; nothing is written.
 
@@ -229,7 +221,7 @@ def open_for_reading(source_url: str, archive_url: str) -> tuple[Store, Catalog]
     return source, Catalog(archive)
 
 
-@task(name="record run", cache_policy=NO_CACHE)
+@task(name="record run", **RETRIED)
 def record_run(
     catalog: Catalog,
     job: ConversionJob,

@@ -44,7 +44,8 @@ class NotFilled:
 class Filled:
     """What became of some gaps: rows ready to commit."""
 
-    sources: int
+    sources: tuple[str, ...]
+    """Their keys."""
     shard_id: str
     rows: tuple[CatalogRow, ...]
     failures: tuple[NotFilled, ...]
@@ -90,7 +91,8 @@ class Backfiller:
                 if isinstance(error, StorageError) and not isinstance(error, FileNotFoundError):
                     raise
                 failures.append(NotFilled(gap.row.source_key, gap.targets, str(error)))
-        return Filled(len(gaps), shard_id, tuple(rows), tuple(failures))
+        keys = tuple(gap.row.source_key for gap in gaps)
+        return Filled(keys, shard_id, tuple(rows), tuple(failures))
 
     def _fill(self, gap: Gap, shard_id: str) -> list[CatalogRow]:
         record = RowWriter(self._job.run_id, shard_id, _source_of(gap), gap.targets, None)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import ArchivePlan
@@ -17,6 +16,7 @@ from tasks.backfill import Filled, Gap, NotFilled
 from tasks.catalog import Catalog, CatalogRow, open_catalog
 from tasks.cluster import Lost, WorkerPool
 from tasks.progress import Progress
+from tasks.retrying import RETRIED
 from tasks.rows import trust
 from tasks.storage import open_store
 
@@ -36,6 +36,8 @@ class BackfillTally:
     failures: list[NotFilled] = field(default_factory=list)
     done: int = 0
     """Sources."""
+    finished: set[str] = field(default_factory=set)
+    """Their keys: a wave that is tried again passes over them."""
 
     def add(self, filled: Filled) -> None:
         """Count what became of some gaps."""
@@ -48,7 +50,7 @@ class BackfillTally:
         self.failures += filled.failures
 
 
-@task(name="open archive", cache_policy=NO_CACHE)
+@task(name="open archive", **RETRIED)
 def open_archive(archive_url: str) -> Catalog:
     """Open the catalog of an archive that is to be written to.
 
@@ -62,7 +64,7 @@ def open_archive(archive_url: str) -> Catalog:
     return catalog
 
 
-@task(name="find source", cache_policy=NO_CACHE)
+@task(name="find source", **RETRIED)
 def find_source(catalog: Catalog, source_url: str | None) -> str | None:
     """The collection to read from: the one named, else that of the last archive run.
 
@@ -87,7 +89,7 @@ def find_source(catalog: Catalog, source_url: str | None) -> str | None:
     return None
 
 
-@task(name="find gaps", cache_policy=NO_CACHE)
+@task(name="find gaps", **RETRIED)
 def find_gaps(catalog: Catalog, plan: ArchivePlan) -> list[Gap]:
     """The archived sources that lack a target of `plan`."""
     gaps = []
@@ -119,7 +121,7 @@ def waves_of(gaps: Sequence[Gap]) -> Iterator[Sequence[Gap]]:
     return waves.waves_of(gaps, at_least=4 * BATCH)
 
 
-@task(name="backfill wave", task_run_name="backfill wave {number}", cache_policy=NO_CACHE)
+@task(name="backfill wave", task_run_name="backfill wave {number}", **RETRIED)
 def backfill_wave(
     number: int,
     gaps: Sequence[Gap],
@@ -130,7 +132,8 @@ def backfill_wave(
 ) -> None:
     """Fill one wave of gaps, committing batch by batch as they come back."""
     lost: list[Gap] = []
-    for result in pool.run([gaps[start : start + BATCH] for start in range(0, len(gaps), BATCH)]):
+    left = [gap for gap in gaps if gap.row.source_key not in tally.finished]
+    for result in pool.run([left[start : start + BATCH] for start in range(0, len(left), BATCH)]):
         if isinstance(result, Lost):
             lost += result.job
         else:
@@ -138,13 +141,15 @@ def backfill_wave(
     for result in pool.run([[gap] for gap in lost]):
         if isinstance(result, Lost):
             (gap,) = result.job
-            failure = NotFilled(gap.row.source_key, gap.targets, result.reason)
-            result = Filled(sources=1, shard_id="", rows=(), failures=(failure,))
+            key = gap.row.source_key
+            failure = NotFilled(key, gap.targets, result.reason)
+            result = Filled(sources=(key,), shard_id="", rows=(), failures=(failure,))
         _commit(catalog, result, tally, total)
 
 
 def _commit(catalog: Catalog, filled: Filled, tally: BackfillTally, total: int) -> None:
     catalog.commit_shard(filled.shard_id, filled.rows)
     tally.add(filled)
-    tally.done += filled.sources
+    tally.done += len(filled.sources)
+    tally.finished.update(filled.sources)
     progress.report(Progress(step="convert", done=tally.done, total=total))

@@ -19,6 +19,7 @@ from tasks.catalog.upkeep import Upkeep, keep_up
 from tasks.fixity import join_notes, note
 from tasks.lr_objects import UNKNOWN, list_lr_objects
 from tasks.progress import Progress
+from tasks.retrying import RETRIED
 from tasks.storage import ObjectNotFoundError, Store
 
 MIN_GRACE: Final = timedelta(hours=1)
@@ -60,7 +61,7 @@ def parse_grace(text: str) -> timedelta:
     return grace
 
 
-@task(name="find garbage", cache_policy=NO_CACHE)
+@task(name="find garbage", **RETRIED)
 def find_garbage(archive: Store, catalog: Catalog, before: datetime) -> list[str]:
     """The LR objects no row names that were written before a time.
 
@@ -111,7 +112,13 @@ def remove_garbage(
     return Removed(objects, nbytes)
 
 
-@task(name="compact and vacuum", cache_policy=NO_CACHE)
+@task(name="remove unfinished", **RETRIED)
+def remove_unfinished(archive: Store, before: datetime, *, dry_run: bool = False) -> int:
+    """See `Store.remove_unfinished`."""
+    return archive.remove_unfinished(before, dry_run=dry_run)
+
+
+@task(name="compact and vacuum", **RETRIED)
 def keep_tables_up(catalog: Catalog, grace: timedelta, *, dry_run: bool = False) -> Upkeep:
     """See `keep_up`."""
     return keep_up(catalog, grace, dry_run=dry_run)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from rescaling_core.errors import MetadataError, UsageError
 from rescaling_core.metadata import read_metadata
@@ -19,6 +18,7 @@ from tasks.catalog.query import any_of
 from tasks.conversion import rendition_key
 from tasks.lr_objects import list_lr_objects, newest_of_each
 from tasks.progress import Progress
+from tasks.retrying import RETRIED
 from tasks.rows import described
 from tasks.storage import ObjectNotFoundError, Store, open_store
 
@@ -46,9 +46,11 @@ class RebuildTally:
     stored_bytes: int = 0
     """Of the LR objects whose rows were added."""
     unreadable: list[Unreadable] = field(default_factory=list)
+    finished: set[str] = field(default_factory=set)
+    """Ids of what was committed: a wave that is tried again passes over it."""
 
 
-@task(name="open archive", cache_policy=NO_CACHE)
+@task(name="open archive", **RETRIED)
 def open_archive(url: str) -> Store:
     """Open an archive whose catalog may be gone.
 
@@ -62,7 +64,7 @@ def open_archive(url: str) -> Store:
     return archive
 
 
-@task(name="find LR objects", cache_policy=NO_CACHE)
+@task(name="find LR objects", **RETRIED)
 def find_lr_objects(archive: Store) -> list[str]:
     """List the keys of the LR objects, the newest of each source and target.
 
@@ -82,7 +84,7 @@ def waves_of(keys: Sequence[str]) -> Iterator[Sequence[str]]:
     return waves.waves_of(keys, at_least=COMMIT_ROWS)
 
 
-@task(name="rebuild wave", task_run_name="rebuild wave {number}", cache_policy=NO_CACHE)
+@task(name="rebuild wave", task_run_name="rebuild wave {number}", **RETRIED)
 def rebuild_wave(
     number: int,
     keys: Sequence[str],
@@ -96,14 +98,17 @@ def rebuild_wave(
     for start in range(0, len(keys), COMMIT_ROWS):
         chunk = keys[start : start + COMMIT_ROWS]
         shard_id = _shard_id(chunk)
+        if shard_id in tally.finished:
+            continue
         with ThreadPoolExecutor(max_workers=READERS) as pool:
             read = partial(row_of, archive, shard_id=shard_id, run_id=run_id)
             found = list(pool.map(read, chunk))
-        tally.unreadable += [item for item in found if isinstance(item, Unreadable)]
         rows = [item for item in found if isinstance(item, CatalogRow)]
         known = _known(catalog, rows)
         missing = [row for row in rows if (row.source_key, row.target) not in known]
         catalog.commit_shard(shard_id, missing)
+        tally.finished.add(shard_id)
+        tally.unreadable += [item for item in found if isinstance(item, Unreadable)]
         tally.added += len(missing)
         tally.present += len(rows) - len(missing)
         tally.stored_bytes += sum(row.lr_bytes or 0 for row in missing)

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import TRANSCODE, Target
@@ -15,6 +14,7 @@ from tasks.catalog import CatalogRow, open_catalog
 from tasks.cluster import Lost, WorkerPool
 from tasks.progress import Progress
 from tasks.restoration import NotRestored, Restored, RestoreRequest, output_names
+from tasks.retrying import RETRIED
 from tasks.rows import trust
 from tasks.storage import open_store
 
@@ -22,7 +22,7 @@ REQUESTS_PER_WAVE = 16
 """At least."""
 
 
-@task(name="select renditions", cache_policy=NO_CACHE)
+@task(name="select renditions", **RETRIED)
 def select_renditions(
     archive_url: str, keys: Sequence[str], where: str | None, target: str | None
 ) -> tuple[list[RestoreRequest], list[NotRestored]]:
@@ -85,7 +85,7 @@ def _missing(
     return missing
 
 
-@task(name="open destination", cache_policy=NO_CACHE)
+@task(name="open destination", **RETRIED)
 def open_destination(url: str) -> None:
     """Refuse a destination that cannot be written to before any work starts.
 
@@ -100,7 +100,7 @@ def waves_of(requests: Sequence[RestoreRequest]) -> Iterator[Sequence[RestoreReq
     return waves.waves_of(requests, at_least=REQUESTS_PER_WAVE)
 
 
-@task(name="restore wave", task_run_name="restore wave {number}", cache_policy=NO_CACHE)
+@task(name="restore wave", task_run_name="restore wave {number}", **RETRIED)
 def restore_wave(
     number: int,
     requests: Sequence[RestoreRequest],

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from tasks.catalog import Catalog, RunRecord
 from tasks.conversion import SOFTWARE
 from tasks.fixity import note
+from tasks.retrying import RETRIED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class JobRun:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
-@task(name="record run", cache_policy=NO_CACHE)
+@task(name="record run", **RETRIED)
 def record_job(catalog: Catalog, run: JobRun, counts: Counts) -> None:
     """Write what a run did into the catalog's table of runs."""
     write_run(catalog, run, counts)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from rescaling_core.errors import UsageError
 from tasks import progress, waves
@@ -19,6 +18,7 @@ from tasks.fixity import damaged_files
 from tasks.inspection import Check, Finding, finding
 from tasks.progress import Progress
 from tasks.repair import NotRepaired, Repaired
+from tasks.retrying import RETRIED
 from tasks.storage import open_store
 
 BATCH = 32
@@ -51,7 +51,7 @@ class ScrubTally:
     findings: list[Finding] = field(default_factory=list)
 
 
-@task(name="open catalog", cache_policy=NO_CACHE)
+@task(name="open catalog", **RETRIED)
 def open_existing(archive_url: str) -> Catalog:
     """Open the catalog of an archive.
 
@@ -61,7 +61,7 @@ def open_existing(archive_url: str) -> Catalog:
     return open_catalog(open_store(archive_url), create=False)
 
 
-@task(name="check catalog files", cache_policy=NO_CACHE)
+@task(name="check catalog files", **RETRIED)
 def check_catalog_files(archive_url: str) -> list[Finding]:
     """The files of the catalog and of the journal that are not what was written.
 
@@ -105,7 +105,7 @@ def waves_of(checks: Iterator[Check], total: int) -> Iterator[Sequence[Check]]:
         yield wave
 
 
-@task(name="scrub wave", task_run_name="scrub wave {number}", cache_policy=NO_CACHE)
+@task(name="scrub wave", task_run_name="scrub wave {number}", **RETRIED)
 def scrub_wave(
     number: int,
     checks: Sequence[Check],
@@ -115,23 +115,25 @@ def scrub_wave(
     """Check one wave; a worker that dies is a finding about the one it was given."""
     batches = [checks[start : start + BATCH] for start in range(0, len(checks), BATCH)]
     lost: list[Check] = []
+    found: list[Finding] = []  # counted at the end, so that a wave can be tried again
     for result in pool.run(batches):
         if isinstance(result, Lost):
             lost += result.job
         else:
-            tally.findings += result
+            found += result
     for result in pool.run([[check] for check in lost]):
         if isinstance(result, Lost):
-            tally.findings.append(finding(result.job[0].row, "restoration", result.reason))
+            found.append(finding(result.job[0].row, "restoration", result.reason))
         else:
-            tally.findings += result
+            found += result
+    tally.findings += found
     tally.checked += len(checks)
     tally.restored += sum(check.restore for check in checks)
     tally.nbytes += sum(check.row.lr_bytes or 0 for check in checks)
     progress.report(Progress(step="check", done=tally.checked, total=None, nbytes=tally.nbytes))
 
 
-@task(name="select damaged", cache_policy=NO_CACHE)
+@task(name="select damaged", **RETRIED)
 def damaged_rows(catalog: Catalog, findings: Sequence[Finding]) -> list[CatalogRow]:
     """The rows that findings are about."""
     if not findings:
@@ -140,7 +142,7 @@ def damaged_rows(catalog: Catalog, findings: Sequence[Finding]) -> list[CatalogR
     return list(catalog.rows(where=where, state="archived"))
 
 
-@task(name="repair", cache_policy=NO_CACHE)
+@task(name="repair", **RETRIED)
 def repair_rows(
     rows: Sequence[CatalogRow],
     pool: WorkerPool[CatalogRow, Repaired | NotRepaired],

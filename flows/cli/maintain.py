@@ -34,7 +34,8 @@ def maintain(
         return
     verb = "would be removed" if dry_run else "removed"
     out.print(
-        f"{result.removed_objects} LR objects ({size_text(result.removed_bytes)}) and "
+        f"{result.removed_objects} LR objects ({size_text(result.removed_bytes)}), "
+        f"{result.unfinished} half files of killed writers and "
         f"{result.tables.files_removed} files of the catalog {verb}; the tables are made of "
         f"{result.tables.files_after} files, before of {result.tables.files_before}"
     )

@@ -8,7 +8,6 @@ from typing import Final
 
 import pyarrow as pa
 from prefect import task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from rescaling_core.errors import UsageError
@@ -23,6 +22,7 @@ from tasks.retirement.actions import RetireTally, Site
 from tasks.retirement.decisions import MayGo, Stays, Terms, Verdict, Waits, judge, standing_marks
 from tasks.retirement.journal import Entry
 from tasks.retirement.verification import Claim, Proven, Unproven
+from tasks.retrying import RETRIED
 from tasks.shards import SourceObject
 from tasks.storage import Store, open_store
 
@@ -30,7 +30,7 @@ CHUNK: Final = 256
 """Sources that are decided on, proven and accounted for together."""
 
 
-@task(name="open source and archive", cache_policy=NO_CACHE)
+@task(name="open source and archive", **RETRIED)
 def open_both(source_url: str, archive_url: str, *, dry_run: bool) -> tuple[Store, Store, Catalog]:
     """Open what is deleted from and what is relied on.
 
@@ -49,7 +49,7 @@ def open_both(source_url: str, archive_url: str, *, dry_run: bool) -> tuple[Stor
     return source, archive, catalog
 
 
-@task(name="list the whole collection", cache_policy=NO_CACHE)
+@task(name="list the whole collection", **RETRIED)
 def list_completely(source: Store, selection: Selection) -> list[pa.RecordBatch]:
     """List every source before anything is decided: a listing that fails ends the run.
 
@@ -77,7 +77,7 @@ def waves_of(chunks: Sequence[pa.RecordBatch]) -> Iterator[Sequence[pa.RecordBat
     return waves.waves_of(chunks, at_least=4)
 
 
-@task(name="settle accounts", cache_policy=NO_CACHE)
+@task(name="settle accounts", **RETRIED)
 def settle_accounts(site: Site) -> int:
     """See `actions.settle`."""
     return actions.settle(site)
@@ -163,18 +163,3 @@ def _prove(
             yield Unproven(result.job.source.key, result.reason)
         else:
             yield result
-
-
-@task(name="publish account", cache_policy=NO_CACHE)
-def publish_account(site: Site, tally: RetireTally, listed: int) -> None:
-    """Leave the run's counts as a Prefect artifact; the journal has every source."""
-    stays = "".join(f"| stays: {ground} | {count} |\n" for ground, count in tally.stay.items())
-    create_markdown_artifact(
-        key=f"retire-{site.run_id.lower()}",
-        description=f"retire run {site.run_id}",
-        markdown=(
-            f"| sources | |\n|---|---|\n| listed | {listed} |\n| deleted | {tally.deleted} "
-            f"({tally.deleted_bytes} bytes) |\n| marked | {tally.marked} |\n| waiting | "
-            f"{tally.waiting} |\n{stays}| not proven | {len(tally.unproven)} |\n"
-        ),
-    )

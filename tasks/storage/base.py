@@ -110,6 +110,18 @@ class Store(ABC):
     def delete(self, key: str) -> None:
         """Remove one object; that it is gone already is no error."""
 
+    def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> int:
+        """Remove what killed writers left that is no object: half files, begun uploads.
+
+        Args:
+            before: What was begun later stays: somebody may be writing it.
+            dry_run: Only count.
+
+        Returns:
+            How many there were.
+        """
+        return 0
+
     def exists(self, key: str) -> bool:
         """Whether there is an object under this key."""
         try:

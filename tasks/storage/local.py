@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
@@ -130,6 +130,19 @@ class LocalStore(Store):
         for folder in path.parents:
             if folder == self.root or not _remove_if_empty(folder):
                 return
+
+    def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> int:
+        """See `Store.remove_unfinished`; links to folders are not followed."""
+        removed = 0
+        for folder, _, names in os.walk(self.root):
+            for name in filter(_UNFINISHED.fullmatch, names):
+                path = Path(folder) / name
+                with _naming(f"remove {path}"), suppress(FileNotFoundError):
+                    if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before:
+                        if not dry_run:
+                            path.unlink()
+                        removed += 1
+        return removed
 
     def delta_uri(self, prefix: str) -> str:
         """See `Store.delta_uri`."""

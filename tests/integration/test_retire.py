@@ -374,7 +374,7 @@ def test_a_listing_that_fails_midway_ends_the_run_before_anything_is_done(
     def breaks_off(store: LocalStore, prefix: str = "") -> Iterator[ObjectInfo]:
         for number, info in enumerate(real(store, prefix)):
             if store.url == made.source_url and number == 2:
-                raise StorageError("page 3 cannot be had", retryable=True)
+                raise StorageError("page 3 cannot be had")
             yield info
 
     monkeypatch.setattr(LocalStore, "list", breaks_off)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -228,3 +229,19 @@ def test_an_address_delta_would_misread_is_refused_for_a_catalog(tmp_path, name)
 def test_file_urls_are_paths(tmp_path):
     open_store(f"file://{tmp_path}/a b").put_new("x", b"1")
     assert (tmp_path / "a b" / "x").read_bytes() == b"1"
+
+
+def test_what_killed_writers_left_is_removed_once_it_is_old(tmp_path):
+    store = open_store(str(tmp_path))
+    store.put("a/photo.png", b"whole")
+    half = [tmp_path / "a" / f".{i:016x}.refold-tmp" for i in range(2)]
+    for path in half:
+        path.write_bytes(b"half")
+    os.utime(half[0], (1e9, 1e9))
+    os.utime(tmp_path / "a" / "photo.png", (1e9, 1e9))
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    assert store.remove_unfinished(hour_ago, dry_run=True) == 1
+    assert half[0].exists()
+    assert store.remove_unfinished(hour_ago) == 1
+    assert [path.exists() for path in half] == [False, True]
+    assert store.get("a/photo.png") == b"whole"

@@ -1,0 +1,48 @@
+"""What a run leaves in Prefect for its operator to read: counts, and what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+MAX_ROWS: Final = 500
+"""Of a table artifact; Prefect keeps it in its database, the whole is in the command's output."""
+
+
+@task(name="publish summary", cache_policy=NO_CACHE)
+def publish(
+    job: str,
+    run_id: str,
+    counts: Mapping[str, object],
+    troubles: Sequence[Mapping[str, object]] = (),
+) -> None:
+    """Leave a run's counts as Markdown, and its troubles as a table if there are any.
+
+    Args:
+        job: Such as `scrub`.
+        run_id: Of the run.
+        counts: What was counted, by its name.
+        troubles: What needs to be looked at: findings, failures.
+    """
+    create_markdown_artifact(
+        key=f"{job}-{run_id.lower()}",
+        description=f"{job} run {run_id}",
+        markdown=markdown_of(counts),
+    )
+    if troubles:
+        shown: list[dict[str, Any]] = [dict(trouble) for trouble in troubles[:MAX_ROWS]]
+        create_table_artifact(
+            key=f"{job}-troubles-{run_id.lower()}",
+            description=f"{len(troubles)} troubles of {job} run {run_id}, {len(shown)} shown",
+            table=shown,
+        )
+
+
+def markdown_of(counts: Mapping[str, object]) -> str:
+    """A table of one row a count."""
+    rows = "".join(f"| {name} | {value} |\n" for name, value in counts.items())
+    return f"| | |\n|---|---:|\n{rows}"
