@@ -160,7 +160,11 @@ def check(path: Path, row: dict[str, Any], folder: Path) -> dict[str, Any]:
 def run(given: argparse.Namespace) -> None:
     """Measure what is not yet in the file of results."""
     lines = given.out.read_text("utf-8").splitlines() if given.out.exists() else []
-    done = {json.loads(line)["key"] for line in lines}
+    rows = [json.loads(line) for line in lines]
+    wanted = (given.floor, list(strategies(given.floor, given.rescalers)))
+    if any((row["floor"], list(row["cells"])) != wanted for row in rows):
+        raise SystemExit(f"{given.out} holds results of another floor or other strategies")
+    done = {row["key"] for row in rows}
     paths = {
         f"{name}/{path.stem}": path
         for name in given.sets
@@ -222,17 +226,17 @@ def table(path: Path) -> str:
 
 
 def _line(strategy: str, images: list[dict[str, Any]], pixels: int) -> str:
-    cells = [image["cells"][strategy] for image in images]
-    reached = [cell for cell in cells if "bytes" in cell]
-    kept = len(cells) - len(reached)
-    lowest = min((cell["psnr_y_restored"] for cell in reached), default=float("nan"))
-    if kept:  # totals over other images cannot be compared
-        total = ratio = bits = "–"
+    reached = [image for image in images if "bytes" in image["cells"][strategy]]
+    cells = [image["cells"][strategy] for image in reached]
+    kept = len(images) - len(reached)
+    count = sum(cell["bytes"] for cell in cells)
+    planner = sum(image["cells"][PLANNER].get("bytes", 0) for image in reached)
+    lowest = min((cell["psnr_y_restored"] for cell in cells), default=float("nan"))
+    ratio = f"{100 * (count / planner - 1):+.1f} %" if planner else "–"
+    if kept:  # totals over other images cannot be compared; the ratio is of the same images
+        total, bits, ratio = "–", "–", f"{ratio} on the {len(reached)} reached"
     else:
-        count = sum(cell["bytes"] for cell in cells)
-        planner = sum(image["cells"][PLANNER].get("bytes", 0) for image in images)
         total, bits = f"{count:,}", f"{8 * count / pixels:.3f}"
-        ratio = f"{100 * (count / planner - 1):+.1f} %" if planner else "–"
     return f"| {strategy} | {total} | {bits} | {ratio} | {len(reached)} | {kept} | {lowest:.3f} |"
 
 
