@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SMALLEST: Final = 256
 """Pixels a side below which not all six scales of the metric fit: it would flatter the picture."""
 LARGEST: Final = 1024
-"""Pixels a side above which a picture is measured part by part: some 400 MB of memory are enough."""
+"""Pixels a side above which a picture is measured part by part, so that 400 MB are enough."""
 
 
 def ssimulacra2(restored: U8Array, reference: U8Array) -> float:
@@ -25,7 +25,7 @@ def ssimulacra2(restored: U8Array, reference: U8Array) -> float:
     it; 80: not to be told apart side by side; 90: visually lossless.
 
     Pictures with a side under 256 pixels are continued by their mirror image up to that. Pictures
-    with a side over 2048 are cut into parts of nearly equal size, and the worst part counts.
+    with a side over 1024 are cut into parts of nearly equal size, and the worst part counts.
 
     Args:
         restored: (H, W, 3) RGB or (H, W, 1) grey, 0-255, read as sRGB.
