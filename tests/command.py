@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,14 @@ class Refold:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a command in a process group of its own."""
+    def within(self, environment: Mapping[str, str]) -> Refold:
+        """The same, in a changed environment."""
+        return Refold({**self._environment, **environment})
+
+    def start(self, *arguments: str, under: Sequence[str] = ()) -> subprocess.Popen[str]:
+        """Start a command in a process group of its own; `under` names one that runs it."""
         return subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", *arguments],
+            [*under, sys.executable, "-m", "flows.cli", *arguments],
             cwd=REPOSITORY,
             env={**os.environ, **self._environment},
             stdout=subprocess.PIPE,
@@ -50,8 +54,8 @@ class Refold:
             start_new_session=True,
         )
 
-    def __call__(self, *arguments: str, timeout: float = 400) -> Ran:
-        process = self.start(*arguments)
+    def __call__(self, *arguments: str, under: Sequence[str] = (), timeout: float = 400) -> Ran:
+        process = self.start(*arguments, under=under)
         try:
             out, err = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:

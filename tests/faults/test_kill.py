@@ -1,96 +1,95 @@
-"""A run killed with SIGKILL and started again ends like one that was never killed."""
+"""A run killed with SIGKILL, wherever it is, and started again ends like one that never was."""
 
 from __future__ import annotations
 
 import os
+import random
 import signal
-import time
-from collections.abc import Callable
+import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.command import Refold, write_photographs
+from tests.command import Refold
+from tests.faults.conftest import ALL_FAULTS
+from tests.faults.undisturbed import Undisturbed
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
-PHOTOS = 14
+SABOTAGE = str(Path(__file__).parent / "sabotage")
 
-
-def _catalog(refold: Refold, archive: Path) -> dict[tuple[str, str], dict[str, Any]]:
-    rows = refold("ls", str(archive), "--json").json
-    by_key = {(row["source_key"], row["target"]): row for row in rows}
-    assert len(by_key) == len(rows), "a source is listed twice for one target"
-    return by_key
-
-
-def _lr_objects(archive: Path) -> int:
-    return sum(1 for path in (archive / "renditions").rglob("*") if path.is_file())
-
-
-def _commits(archive: Path) -> int:
-    return len(list((archive / "catalog" / "renditions" / "_delta_log").glob("*.json")))
-
-
-def _kill_when(refold: Refold, arguments: tuple[str, ...], reached: Callable[[], bool]) -> None:
-    """Start a run and kill it, the driver alone, as soon as `reached`."""
-    process = refold.start(*arguments)
-    deadline = time.monotonic() + 300
-    while not reached():
-        assert process.poll() is None, f"ended too early: {process.communicate()[1]}"
-        assert time.monotonic() < deadline, "never came so far"
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-
-
-@pytest.fixture(scope="module")
-def undisturbed(
-    tmp_path_factory: pytest.TempPathFactory, refold: Refold
-) -> tuple[Path, dict[tuple[str, str], dict[str, Any]]]:
-    """A collection, and the catalog of a run over it that nothing happened to."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    write_photographs(folder / "photos", PHOTOS)
-    (folder / "photos" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
-    ran = refold("archive", str(folder / "photos"), str(folder / "archive"), *TARGETS)
-    assert ran.code == 3, ran.err
-    return folder / "photos", _catalog(refold, folder / "archive")
-
-
-TARGETS = ("--target", "x2", "--target", "long-edge=64")
-STABLE = ("state", "lr_key", "lr_bytes", "reason", "psnr_y", "ssim_y", "rescaler", "codec")
-
-
-@pytest.mark.parametrize(
-    "moment",
-    ["before anything is written", "after the first LR object", "after the second commit"],
+EVERYDAY = ("after:put:5", "before:commit:2")
+BOUNDARIES = (
+    *EVERYDAY,
+    "before:list:1",
+    "after:list:1",
+    "before:plan:1",
+    "after:plan:1",
+    "before:read:1",
+    "after:read:4",
+    "before:encode:1",
+    "after:encode:7",
+    "before:put:1",
+    "after:commit:1",
+    "after:commit:3",
+    "before:record:1",
+    "after:record:1",
 )
-def test_a_killed_run_started_again_ends_like_an_undisturbed_one(
-    tmp_path: Path,
-    refold: Refold,
-    undisturbed: tuple[Path, dict[tuple[str, str], dict[str, Any]]],
-    moment: str,
+RANDOM_KILLS = 50 if ALL_FAULTS else 1
+
+
+def sabotaged(refold: Refold, order: str, folder: Path) -> Refold:
+    """The command, with something happening to it."""
+    mark = folder / "struck"
+    return refold.within(
+        {
+            "PYTHONPATH": SABOTAGE,
+            "REFOLD_SABOTAGE": order,
+            "REFOLD_SABOTAGE_MARK": str(mark),
+        }
+    )
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES if ALL_FAULTS else EVERYDAY)
+def test_a_run_killed_at_a_step_boundary(
+    tmp_path: Path, refold: Refold, fourteen: Undisturbed, boundary: str
 ) -> None:
-    photos, expected = undisturbed
     archive = tmp_path / "archive"
-    reached: dict[str, Callable[[], bool]] = {
-        "before anything is written": lambda: _commits(archive) >= 1,
-        "after the first LR object": lambda: _lr_objects(archive) >= 1,
-        "after the second commit": lambda: _commits(archive) >= 3,  # the first makes the table
-    }
-    arguments = ("archive", str(photos), str(archive), *TARGETS)
-    _kill_when(refold, arguments, reached[moment])
-    again = refold(*arguments, "--json")
+    killed = sabotaged(refold, f"kill:{boundary}", tmp_path)(*fourteen.arguments(archive))
+    assert killed.code == -signal.SIGKILL, killed.err
+    assert (tmp_path / "struck").exists()
+    again = refold(*fourteen.arguments(archive), "--json")
     assert again.code in (0, 3), again.err
-    if moment == "after the second commit":
-        assert again.json["unchanged"] > 0
-    found = _catalog(refold, archive)
-    assert found.keys() == expected.keys()
-    for key, row in expected.items():
-        assert {name: found[key][name] for name in STABLE} == {name: row[name] for name in STABLE}
-    for row in found.values():
-        if row["state"] == "archived":
-            assert (archive / row["lr_key"]).stat().st_size == row["lr_bytes"]
-    assert refold(*arguments, "--json").json["unchanged"] == PHOTOS + 1
+    counts = again.json
+    done = counts["archived"] + counts["kept"] + counts["quarantined"]
+    assert done + counts["unchanged"] == fourteen.sources
+    fourteen.check(refold, archive)
+
+
+@pytest.mark.parametrize("step", ("read", "encode", "put") if ALL_FAULTS else ("put",))
+def test_a_killed_worker_is_replaced_within_the_run(
+    tmp_path: Path, refold: Refold, fourteen: Undisturbed, step: str
+) -> None:
+    archive = tmp_path / "archive"
+    ran = sabotaged(refold, f"worker:before:{step}:3", tmp_path)(*fourteen.arguments(archive))
+    assert (tmp_path / "struck").exists()
+    assert ran.code == 3, ran.err
+    fourteen.check(refold, archive)
+
+
+@pytest.mark.parametrize("number", range(RANDOM_KILLS))
+def test_a_run_killed_at_any_moment(
+    tmp_path: Path, refold: Refold, sixty: Undisturbed, number: int
+) -> None:
+    """Sixty images, two targets; the moments are spread evenly, then shaken."""
+    archive = tmp_path / "archive"
+    share = (number + random.Random(number).random()) / RANDOM_KILLS
+    process = refold.start(*sixty.arguments(archive))
+    try:
+        process.wait(timeout=share * sixty.seconds)
+    except subprocess.TimeoutExpired:
+        os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    again = refold(*sixty.arguments(archive), "--json")
+    assert again.code in (0, 3), again.err
+    sixty.check(refold, archive)

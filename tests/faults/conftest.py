@@ -1,0 +1,25 @@
+"""Runs that nothing happened to, for the disturbed ones to be held against."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.command import Refold
+from tests.faults.undisturbed import Undisturbed, undisturbed_run
+
+ALL_FAULTS = os.environ.get("REFOLD_ALL_FAULTS") == "1"
+"""`make faults` runs them all; CI a handful."""
+
+
+@pytest.fixture(scope="session")
+def fourteen(tmp_path_factory: pytest.TempPathFactory, refold: Refold) -> Undisturbed:
+    """Fourteen photographs and a broken one, two targets."""
+    return undisturbed_run(refold, tmp_path_factory.mktemp("fourteen"), 14)
+
+
+@pytest.fixture(scope="session")
+def sixty(tmp_path_factory: pytest.TempPathFactory, refold: Refold) -> Undisturbed:
+    """Sixty photographs and a broken one, two targets."""
+    return undisturbed_run(refold, tmp_path_factory.mktemp("sixty"), 60)

@@ -1,0 +1,66 @@
+"""What a run should have come to, and whether it did."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.command import Refold, write_photographs
+
+TARGETS = ("--target", "x2", "--target", "long-edge=64")
+STABLE = ("state", "lr_key", "lr_bytes", "reason", "psnr_y", "ssim_y", "rescaler", "codec")
+"""Of a row, what no disturbance may change; run, shard and time of the commit may differ."""
+
+Rows = dict[tuple[str, str], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A collection, and the catalog of a run over it that nothing happened to."""
+
+    photos: Path
+    rows: Rows
+    seconds: float
+    """That the run took."""
+
+    @property
+    def sources(self) -> int:
+        return len({key for key, _ in self.rows})
+
+    def arguments(self, archive: str | Path) -> tuple[str, ...]:
+        """Of the run, into another archive."""
+        return ("archive", str(self.photos), str(archive), *TARGETS)
+
+    def check(self, refold: Refold, archive: Path) -> None:
+        """Hold an archive against it, and each of its rows against the LR object it names."""
+        found = read_rows(refold, archive)
+        self.check_rows(found)
+        for row in found.values():
+            if row["state"] == "archived":
+                assert (archive / row["lr_key"]).stat().st_size == row["lr_bytes"]
+
+    def check_rows(self, found: Rows) -> None:
+        assert found.keys() == self.rows.keys()
+        for key, row in self.rows.items():
+            assert {n: found[key][n] for n in STABLE} == {n: row[n] for n in STABLE}, key
+
+
+def undisturbed_run(refold: Refold, folder: Path, count: int) -> Undisturbed:
+    """Archive as many photographs, and one that is broken."""
+    write_photographs(folder / "photos", count)
+    (folder / "photos" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
+    started = time.monotonic()
+    ran = refold("archive", str(folder / "photos"), str(folder / "archive"), *TARGETS)
+    assert ran.code == 3, ran.err
+    seconds = time.monotonic() - started
+    return Undisturbed(folder / "photos", read_rows(refold, folder / "archive"), seconds)
+
+
+def read_rows(refold: Refold, archive: str | Path) -> Rows:
+    """The catalog by source and target."""
+    rows = refold("ls", str(archive), "--json").json
+    by_key = {(row["source_key"], row["target"]): row for row in rows}
+    assert len(by_key) == len(rows), "a source is listed twice for one target"
+    return by_key
