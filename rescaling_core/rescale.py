@@ -36,7 +36,8 @@ def downscale_pixels(
         tiling: Where to cut large images. What does not fit into memory is cut further.
 
     Returns:
-        (h, w, C), rounded to 8 bits: what the codec gets.
+        (h, w, C), rounded to 8 bits: what the codec gets. C is 1 if the rescaler hides colours in
+        a grey image.
 
     Raises:
         UsageError: The rescaler was not made for this scale.
@@ -44,6 +45,7 @@ def downscale_pixels(
     """
     rescaler.check_scale(scale)
     height, width, channels = pixels.shape
+    channels = min(channels, _lr_channels(rescaler))
     h, w = rescaler.lr_size((height, width), scale)
     lr = np.empty((h, w, channels), np.uint8)
     tiles = cut(h, w, max(1, int(tiling.tile / scale)), tiling.overlap)
@@ -101,7 +103,7 @@ def restore_pixels(
             further.
 
     Returns:
-        (H, W, C), 8 bits.
+        (H, W, C), 8 bits; C as in `lr`, or 3 if that hides colours.
 
     Raises:
         ValueError: The policy is random and there is no seed, or the sizes do not belong together.
@@ -112,6 +114,9 @@ def restore_pixels(
     rescaler.check_scale(scale)
     generator = None if seed is None else seeded_generator(seed)
     h, w, channels = lr.shape
+    given_channels = _lr_channels(rescaler)
+    if given_channels == 1:
+        channels = 3
     hr = np.empty((*size, channels), np.uint8)
     tiles = cut(h, w, max(1, int(tiling.tile / scale)), tiling.overlap)
     device = _device(rescaler)
@@ -122,7 +127,10 @@ def restore_pixels(
     def bijective(part: Sequence[Tile]) -> None:
         assert isinstance(rescaler, BijectiveRescaler)
         s = rescaler.scale
-        crops = [_tensor(lr[tile.rows.seen(), tile.columns.seen()], device) for tile in part]
+        crops = [
+            _tensor(lr[tile.rows.seen(), tile.columns.seen()], device, given_channels)
+            for tile in part
+        ]
         latents = None
         if latent is not None:
             cuts = [latent[..., tile.rows.seen(), tile.columns.seen()] for tile in part]
@@ -173,10 +181,14 @@ def _device(rescaler: Rescaler) -> torch.device:
     return next((p.device for p in rescaler.parameters()), torch.device("cpu"))
 
 
-def _tensor(pixels: U8Array, device: torch.device) -> Tensor:
-    """(H, W, C) 0-255 → (1, 3, H, W) in [0, 1]; grey is repeated."""
+def _lr_channels(rescaler: Rescaler) -> int:
+    return rescaler.lr_channels if isinstance(rescaler, BijectiveRescaler) else 3
+
+
+def _tensor(pixels: U8Array, device: torch.device, channels: int = 3) -> Tensor:
+    """(H, W, C) 0-255 → (1, channels, H, W) in [0, 1]; grey is repeated."""
     tensor = torch.tensor(pixels, device=device)
-    return tensor.permute(2, 0, 1)[None].expand(1, 3, -1, -1).float() / 255
+    return tensor.permute(2, 0, 1)[None].expand(1, channels, -1, -1).float() / 255
 
 
 def _pixels(image: Tensor, channels: int) -> U8Array:

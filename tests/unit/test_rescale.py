@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rescaling_core.networks.base import Rescaler
 from rescaling_core.networks.irn import IRN
+from rescaling_core.networks.irn_color import IRNColor
 from rescaling_core.networks.latent import LatentPolicy
 from rescaling_core.rescale import Tiling, downscale_pixels, restore_pixels
 
@@ -68,6 +69,14 @@ def test_a_drawn_latent_is_the_same_for_the_same_seed_and_across_tiles() -> None
     assert not np.array_equal(first, restore_pixels(network, lr, (60, 60), 2, seed=8))
     tiled = restore_pixels(network, lr, (60, 60), 2, seed=7, tiling=Tiling(tile=32, overlap=16))
     assert np.abs(first.astype(int) - tiled).max() <= 1
+
+
+def test_a_network_that_hides_colours_gives_grey_and_takes_it_back() -> None:
+    network = IRNColor(blocks=1, latent_policy=LatentPolicy("zeros")).eval()
+    tiling = Tiling(tile=32, overlap=8)
+    lr = downscale_pixels(network, _pixels(40, 50, 3), 1, tiling=tiling)
+    assert lr.shape == (40, 50, 1)
+    assert restore_pixels(network, lr, (40, 50), 1, tiling=tiling).shape == (40, 50, 3)
 
 
 def test_a_drawn_latent_needs_a_seed() -> None:
