@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.backfilling import find_source
 from tasks.catalog import Catalog
 from tasks.cost_page import render_costs
-from tasks.estimate import Estimate, as_archived, as_is, estimate, read_prices
+from tasks.estimate import as_archived, as_is, estimate, read_prices
 from tasks.planning import PlanOptions, build_plan, single_codec_plan
-from tasks.sample import ArchivedCollection, Collection, LiveCollection, draw_sample
-from tasks.storage import open_store
+from tasks.sample import ArchivedCollection, LiveCollection, draw_sample
+from tasks.storage import Store, open_store
 
 SINGLE: tuple[str, ...] = ("avif-420", "jxl")
 """What an owner would otherwise do at full size, shown beside each plan: the same floor, the same
@@ -54,20 +53,14 @@ def plan_costs(
                 plans[f"{codec} alone, as {name}"] = single
     store = open_store(source)
     store.require_root()
-    catalog = Catalog(store)
-    archived: list[Estimate] = []
-    collection: Collection = LiveCollection(store)
-    if catalog.exists():
-        found = find_source.fn(catalog, None)
-        collection = ArchivedCollection(
-            store, catalog, None if found is None else open_store(found)
-        )
-        archived = [as_archived(collection.histories())]
+    archive = _archive(store)
+    archived = [] if archive is None else [as_archived(archive.histories())]
+    collection = archive or LiveCollection(store)
     drawn = draw_sample(collection, sample, name=source, seed=seed)
     estimates = [as_is(drawn), *archived, *estimate(collection, drawn, plans)]
     result = {
         "source": source,
-        "archive": bool(archived),
+        "archive": archive is not None,
         "listed": drawn.listed,
         "listed_bytes": drawn.listed_bytes,
         "sampled": len(drawn.sources),
@@ -76,6 +69,17 @@ def plan_costs(
     if html is not None:
         html.write_text(render_costs(result, _qualities(estimates)), encoding="utf-8")
     return result
+
+
+def _archive(store: Store) -> ArchivedCollection | None:
+    """What the store holds, if that is an archive."""
+    catalog = Catalog(store)
+    if not catalog.exists():
+        return None
+    from tasks.backfilling import find_source  # imports Prefect and Ray
+
+    found = find_source.fn(catalog, None)
+    return ArchivedCollection(store, catalog, None if found is None else open_store(found))
 
 
 def _qualities(estimates: Sequence[Any]) -> dict[str, list[float]]:

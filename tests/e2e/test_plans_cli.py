@@ -79,6 +79,9 @@ def test_what_a_plan_archives_reaches_its_floor(tmp_path: Path, refold: Refold) 
     assert all(one["alone_bytes"] - one["saved_bytes"] == stored for one in report)
     shown = refold("show", archive, "--json").json
     assert shown["strategies"] == ran.json["strategies"]
+    other = refold("plan", archive, "--sample", "1", "--preset", "thumbnails", "--json").json
+    assert [row["plan"] for row in other["plans"]] == ["as it is", "as archived", "thumbnails"]
+    assert other["plans"][1]["stored_bytes"] == shown["stored_bytes"]
     for target in ("x2", "x4"):
         out = tmp_path / target
         restored = refold("restore", archive, str(out), "--all", "--target", target, "--json")
