@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import ray
 from ray.exceptions import ActorDiedError, RayActorError, RayTaskError
 
-from rescaling_core.errors import RefoldError
+from rescaling_core.errors import RefoldError, UsageError
+from tasks.storage import requests
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+PATIENCE_WITH_COUNTS = 5.0
+"""Seconds that a worker, when it is to end, may take to say what it sent."""
+
+LOOK_EVERY = 2.0
+"""Seconds between looks at the nodes while jobs run."""
+
+PATIENCE = 30.0
+"""Seconds that a worker of a dead node may take to come back elsewhere before an idle one takes
+over its job. On a cluster without room for it, it never comes back."""
 
 RETRIES_OF_A_LOST_JOB = 1
 """A job whose worker died is tried once more before the job itself is blamed."""
@@ -58,7 +70,8 @@ def ray_session() -> Iterator[None]:
         yield
         return
     ray.init(
-        address=os.environ.get("RAY_ADDRESS"),
+        # Not None: that would join whatever cluster someone left running on this machine.
+        address=os.environ.get("RAY_ADDRESS", "local"),
         include_dashboard=False if "RAY_ADDRESS" not in os.environ else None,
         log_to_driver=False,
         logging_level=logging.ERROR,
@@ -69,13 +82,22 @@ def ray_session() -> Iterator[None]:
         ray.shutdown()
 
 
-def worker_slots(*, cpus_per_worker: float = 1, gpus_per_worker: float = 1) -> WorkerSlots:
+def worker_slots(
+    *, cpus_per_worker: float | None = None, gpus_per_worker: float | None = None
+) -> WorkerSlots:
     """Divide what the cluster has: one worker a GPU where there are GPUs, else one a CPU slice.
 
     Args:
-        cpus_per_worker: CPUs, where there is no GPU.
-        gpus_per_worker: GPUs, whole or a fraction, where there are any.
+        cpus_per_worker: CPUs, where there is no GPU; by default what `REFOLD_CPUS_PER_WORKER`
+            says, or 1.
+        gpus_per_worker: GPUs, whole or a fraction, where there are any; by default what
+            `REFOLD_GPUS_PER_WORKER` says, or 1.
+
+    Raises:
+        UsageError: A variable is no number above 0.
     """
+    cpus_per_worker = cpus_per_worker or _share("REFOLD_CPUS_PER_WORKER")
+    gpus_per_worker = gpus_per_worker or _share("REFOLD_GPUS_PER_WORKER")
     resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
     cpus, gpus = resources.get("CPU", 1), resources.get("GPU", 0)
     if gpus:
@@ -92,7 +114,13 @@ class WorkerPool(Generic[Job, Result]):
     """
 
     def __init__(
-        self, worker: type, method: str, arguments: tuple[Any, ...], slots: WorkerSlots
+        self,
+        worker: type,
+        method: str,
+        arguments: tuple[Any, ...],
+        slots: WorkerSlots,
+        *,
+        patience: float = PATIENCE,
     ) -> None:
         remote: Any = ray.remote(worker).options(
             num_cpus=slots.cpus,
@@ -100,9 +128,9 @@ class WorkerPool(Generic[Job, Result]):
             max_restarts=-1,
             max_task_retries=RETRIES_OF_A_LOST_JOB,
         )
-        self._method = method
+        self._method, self._patience = method, patience
         self._actors = [remote.remote(*arguments) for _ in range(slots.count)]
-        self._wait_until_ready()
+        self._nodes = self._wait_until_ready()
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Result | Lost]:
         """Yield a result for each job, in the order they are finished.
@@ -114,11 +142,13 @@ class WorkerPool(Generic[Job, Result]):
         waiting = iter(jobs)
         idle = list(self._actors)
         running: dict[Any, tuple[Any, Job]] = {}
+        stranded: list[Job] = []
+        dead_since: dict[str, float] = {}
         exhausted = False
         while True:
-            while idle and not exhausted:
+            while idle and (stranded or not exhausted):
                 try:
-                    job = next(waiting)
+                    job = stranded.pop() if stranded else next(waiting)
                 except StopIteration:
                     exhausted = True
                     break
@@ -126,24 +156,46 @@ class WorkerPool(Generic[Job, Result]):
                 running[getattr(actor, self._method).remote(job)] = (actor, job)
             if not running:
                 return
-            (done, *_), _ = ray.wait(list(running), num_returns=1)
-            actor, job = running.pop(done)
-            idle.append(actor)
-            yield self._result(done, job)
+            finished, _ = ray.wait(list(running), num_returns=1, timeout=LOOK_EVERY)
+            for done in finished:
+                actor, job = running.pop(done)
+                idle.append(actor)
+                yield self._result(done, job)
+            if idle and not finished:
+                stranded += self._give_up(running, dead_since)
+
+    def _give_up(
+        self, running: dict[Any, tuple[Any, Job]], dead_since: dict[str, float]
+    ) -> list[Job]:
+        """End the workers whose nodes have long been dead; return the jobs they had."""
+        now = time.monotonic()
+        alive = {node["NodeID"] for node in _nodes() if node["Alive"]}
+        jobs: list[Job] = []
+        for reference, (actor, job) in list(running.items()):
+            node = self._nodes[actor]
+            if node in alive or now - dead_since.setdefault(node, now) < self._patience:
+                continue
+            del running[reference]
+            self._actors.remove(actor)
+            ray.kill(actor)
+            jobs.append(job)
+        return jobs
 
     def close(self) -> None:
         """End the actors; what they had not finished is lost."""
+        _take_counts(self._actors)
         for actor in self._actors:
             ray.kill(actor)
 
-    def _wait_until_ready(self) -> None:
-        """Say what a worker's constructor raised, so that no job is blamed for it."""
+    def _wait_until_ready(self) -> dict[Any, str]:
+        """The node of each worker; says what a constructor raised, so that no job is blamed."""
         try:
-            ray.get([actor.__ray_ready__.remote() for actor in self._actors])
+            nodes = ray.get([actor.__ray_call__.remote(_node_of) for actor in self._actors])
         except ActorDiedError as error:
             self.close()
             cause = str(error).strip().splitlines()[-1]
             raise WorkerStartError(f"a worker cannot start: {cause}") from error
+        return dict(zip(self._actors, nodes, strict=True))
 
     @staticmethod
     def _result(reference: Any, job: Job) -> Result | Lost:
@@ -158,14 +210,60 @@ class WorkerPool(Generic[Job, Result]):
 
 @contextmanager
 def worker_pool(
-    worker: Callable[..., Any], method: str, arguments: tuple[Any, ...], slots: WorkerSlots
+    worker: Callable[..., Any],
+    method: str,
+    arguments: tuple[Any, ...],
+    slots: WorkerSlots,
+    *,
+    patience: float = PATIENCE,
 ) -> Iterator[WorkerPool[Any, Any]]:
     """A `WorkerPool` that is closed at the end."""
-    pool: WorkerPool[Any, Any] = WorkerPool(worker, method, arguments, slots)  # type: ignore[arg-type]
+    pool: WorkerPool[Any, Any] = WorkerPool(
+        worker,  # type: ignore[arg-type]
+        method,
+        arguments,
+        slots,
+        patience=patience,
+    )
     try:
         yield pool
     finally:
         pool.close()
+
+
+def _nodes() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return found
+
+
+def _node_of(_worker: object) -> str:
+    """Of the worker that this is called in."""
+    node: str = ray.get_runtime_context().get_node_id()
+    return node
+
+
+def _share(variable: str) -> float:
+    text = os.environ.get(variable, "1")
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < float("inf"):
+        raise UsageError(f"{variable}={text!r}: a number above 0 is expected")
+    return share
+
+
+def _take_counts(actors: list[Any]) -> None:
+    """Count the requests that workers sent as this process's; a lost one takes its count along."""
+    counts = [actor.__ray_call__.remote(_taken) for actor in actors]
+    done, _ = ray.wait(counts, num_returns=len(counts), timeout=PATIENCE_WITH_COUNTS)
+    for reference in done:
+        with suppress(RayActorError):
+            requests.give_back(ray.get(reference))
+
+
+def _taken(_: object) -> dict[str, int]:
+    return requests.taken()
 
 
 def _first_line(error: Exception) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -20,6 +20,7 @@ from tasks.models import load_model, use_share_of_cpus
 from tasks.rows import RowWriter
 from tasks.shards import Shard, SourceObject
 from tasks.storage import Store, UnstorableKeyError, open_store
+from tasks.telemetry import WorkerMetrics
 
 SOFTWARE = f"refold {__version__}"
 
@@ -53,6 +54,7 @@ class ShardConverter:
         self._job = job
         self._source = open_store(job.source_url)
         self._archive = open_store(job.archive_url)
+        self._metrics = WorkerMetrics()
         use_share_of_cpus()
 
     def convert(self, shard: Shard) -> ShardResult:
@@ -63,12 +65,13 @@ class ShardConverter:
         whole shard is then to be tried again.
         """
         started = time.monotonic()
+        rows: list[CatalogRow] = []
         with ThreadPoolExecutor(max_workers=READS_AHEAD) as pool:
-            rows = [
-                row
-                for source, data in _read_ahead(pool, self._source, shard.sources)
-                for row in self._convert_source(source, data, shard)
-            ]
+            ahead = _read_ahead(pool, self._source, shard.sources, self._metrics.waiting)
+            for source, data in ahead:
+                of_source = self._convert_source(source, data, shard)
+                self._metrics.finished(data, of_source)
+                rows += of_source
         return ShardResult(shard=shard, rows=tuple(rows), seconds=time.monotonic() - started)
 
     def _convert_source(
@@ -120,19 +123,26 @@ def rendition_key(target: str, source_key: str, digest: str, extension: str) -> 
 
 
 def _read_ahead(
-    pool: ThreadPoolExecutor, store: Store, sources: tuple[SourceObject, ...]
+    pool: ThreadPoolExecutor,
+    store: Store,
+    sources: tuple[SourceObject, ...],
+    waiting: Callable[[int], None],
 ) -> Iterator[tuple[SourceObject, bytes | None]]:
-    """Yield sources with their bytes in order, a few fetched ahead; None for a vanished one."""
+    """Yield sources with their bytes in order, a few fetched ahead; None for a vanished one.
+
+    `waiting` is told how many lie ready whenever one is taken.
+    """
 
     def fetch(source: SourceObject) -> tuple[SourceObject, Future[bytes | None]]:
         return source, pool.submit(_read, store, source.key)
 
-    waiting = iter(sources)
-    ahead = deque(fetch(source) for source in islice(waiting, READS_AHEAD))
+    left = iter(sources)
+    ahead = deque(fetch(source) for source in islice(left, READS_AHEAD))
     while ahead:
+        waiting(sum(future.done() for _, future in ahead))
         source, future = ahead.popleft()
         data = future.result()
-        ahead.extend(fetch(following) for following in islice(waiting, 1))
+        ahead.extend(fetch(following) for following in islice(left, 1))
         yield source, data
 
 

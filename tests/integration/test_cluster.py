@@ -80,3 +80,17 @@ def test_workers_share_the_cpus_there_are() -> None:
     assert worker_slots().count == 2
     assert worker_slots(cpus_per_worker=2).count == 1
     assert worker_slots().at_most(1).count == 1
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_the_environment_says_how_much_a_worker_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFOLD_CPUS_PER_WORKER", "2")
+    assert worker_slots().count == 1
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 16, "GPU": 2})
+    assert worker_slots() == WorkerSlots(count=2, cpus=8, gpus=1)
+    monkeypatch.setenv("REFOLD_GPUS_PER_WORKER", "0.25")
+    assert worker_slots() == WorkerSlots(count=8, cpus=2, gpus=0.25)
+    for wrong in ("0", "-1", "half", "inf", "nan"):
+        monkeypatch.setenv("REFOLD_GPUS_PER_WORKER", wrong)
+        with pytest.raises(UsageError, match="REFOLD_GPUS_PER_WORKER"):
+            worker_slots()

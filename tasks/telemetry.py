@@ -1,0 +1,58 @@
+"""What a worker counts while it converts, as Ray metrics.
+
+Every Ray node serves them in the format of Prometheus, together with Ray's own; outside a Ray
+worker they go nowhere. `docs/operations.md` says how to read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ray.util.metrics import Counter, Gauge
+
+from rescaling_core.metadata import RestorationMetadata
+from tasks.catalog import CatalogRow
+
+
+class WorkerMetrics:
+    """The counters of one worker process; they only grow, and Prometheus makes rates of them."""
+
+    def __init__(self) -> None:
+        self._sources = Counter("refold_sources", "Sources finished.", ("state",))
+        self._megapixels = Counter("refold_megapixels", "Megapixels of archived sources.")
+        self._read = Counter("refold_bytes_read", "Bytes of sources read.")
+        self._written = Counter("refold_bytes_written", "Bytes of LR objects written.")
+        self._tried = Counter("refold_candidates_tried", "Candidates made and measured.")
+        self._chosen = Counter(
+            "refold_candidates_chosen", "Renditions by how they were made.", ("rescaler", "codec")
+        )
+        self._busy = Counter("refold_busy_seconds", "Seconds spent on converting sources.")
+        self._waiting = Gauge("refold_reads_waiting", "Sources fetched ahead, waiting for work.")
+
+    def finished(self, data: bytes | None, rows: Sequence[CatalogRow]) -> None:
+        """Count one source: its bytes, None if it could not be read, and its rows."""
+        states = {row.state for row in rows}
+        for state in ("quarantined", "archived", "kept"):  # as a run counts them
+            if state in states:
+                self._sources.inc(1, {"state": state})
+                break
+        _grow(self._read, len(data or b""))
+        archived = [row for row in rows if row.state == "archived"]
+        for row in archived:
+            self._chosen.inc(1, {"rescaler": row.rescaler or "", "codec": row.codec or ""})
+            _grow(self._written, row.lr_bytes or 0)
+            if row.metadata_json:
+                _grow(self._tried, RestorationMetadata.from_json(row.metadata_json).tried or 0)
+        if archived:
+            _grow(self._megapixels, (archived[0].width or 0) * (archived[0].height or 0) / 1e6)
+        _grow(self._busy, sum(row.seconds for row in rows))
+
+    def waiting(self, count: int) -> None:
+        """Say how many sources lie fetched and wait for the network."""
+        self._waiting.set(count)
+
+
+def _grow(counter: Counter, amount: float) -> None:
+    """Ray refuses to grow a counter by nothing."""
+    if amount > 0:
+        counter.inc(amount)
