@@ -17,6 +17,7 @@ from tasks.cluster import ray_session, worker_pool, worker_slots
 from tasks.conversion import ConversionJob, ShardConverter
 from tasks.inventory import EVERYTHING, Selection
 from tasks.planning import PlanOptions, build_plan
+from tasks.storage import requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,10 @@ class RunSummary:
     """By target: how often each strategy of the plan was chosen, and what it alone would have
     stored; see `tasks.strategies`."""
     seconds: float
+    s3_requests: dict[str, int]
+    """Sent to S3 by this run and its workers, by kind; empty where nothing lies there."""
+    s3_requests_usd: float
+    """What they cost, at list prices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +96,9 @@ def archive(
     )
     tally = _convert(job, pending, catalog) if pending.count else RunTally()
     archiving.record_run(catalog, job, pending, tally, started_at, selection)
-    archiving.publish_summary(job.run_id, tally, pending, catalog)
-    return _summary(job, pending, tally, time.monotonic() - started)
+    sent = requests.taken()
+    archiving.publish_summary(job.run_id, tally, pending, catalog, sent)
+    return _summary(job, pending, tally, time.monotonic() - started, sent)
 
 
 def _convert(job: ConversionJob, pending: Pending, catalog: Catalog) -> RunTally:
@@ -118,7 +124,9 @@ def _dry_run(plan: ArchivePlan, pending: Pending) -> DryRun:
     )
 
 
-def _summary(job: ConversionJob, pending: Pending, tally: RunTally, seconds: float) -> RunSummary:
+def _summary(
+    job: ConversionJob, pending: Pending, tally: RunTally, seconds: float, sent: dict[str, int]
+) -> RunSummary:
     return RunSummary(
         run_id=job.run_id,
         targets=job.plan.target_names,
@@ -132,4 +140,6 @@ def _summary(job: ConversionJob, pending: Pending, tally: RunTally, seconds: flo
         stored_bytes=tally.stored_bytes,
         strategies=tally.strategies.report(),
         seconds=round(seconds, 3),
+        s3_requests=sent,
+        s3_requests_usd=round(requests.cost(sent), 6),
     )

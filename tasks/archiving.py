@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -17,6 +17,7 @@ from prefect.cache_policies import NO_CACHE
 
 from rescaling_core.plan import ArchivePlan
 from tasks import progress, waves
+from tasks.artifacts import billed, markdown_of
 from tasks.catalog import Catalog, CatalogRow, State
 from tasks.cluster import Lost, WorkerPool
 from tasks.collection import refuse_nested, require_collection, sources_of
@@ -246,7 +247,9 @@ def record_run(
 
 
 @task(name="publish summary", cache_policy=NO_CACHE)
-def publish_summary(run_id: str, tally: RunTally, pending: Pending, catalog: Catalog) -> None:
+def publish_summary(
+    run_id: str, tally: RunTally, pending: Pending, catalog: Catalog, sent: Mapping[str, int]
+) -> None:
     """Leave the run's counts, and the sources it put into quarantine, as Prefect artifacts."""
     name = run_id.lower()
     create_markdown_artifact(
@@ -258,6 +261,7 @@ def publish_summary(run_id: str, tally: RunTally, pending: Pending, catalog: Cat
             f"| {pending.unchanged} |\n\n"
             f"{tally.source_bytes} bytes of sources in {tally.stored_bytes} bytes of LR objects."
             f"\n\n{tally.strategies.markdown()}"
+            f"\n\n{markdown_of(billed(sent)) if sent else ''}"
         ),
     )
     if tally.quarantined:

@@ -9,6 +9,8 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from tasks.storage import requests
+
 MAX_ROWS: Final = 500
 """Of a table artifact; Prefect keeps it in its database, the whole is in the command's output."""
 
@@ -31,7 +33,7 @@ def publish(
     create_markdown_artifact(
         key=f"{job}-{run_id.lower()}",
         description=f"{job} run {run_id}",
-        markdown=markdown_of(counts),
+        markdown=markdown_of({**counts, **billed(requests.taken())}),
     )
     if troubles:
         shown: list[dict[str, Any]] = [dict(trouble) for trouble in troubles[:MAX_ROWS]]
@@ -40,6 +42,14 @@ def publish(
             description=f"{len(troubles)} troubles of {job} run {run_id}, {len(shown)} shown",
             table=shown,
         )
+
+
+def billed(sent: Mapping[str, int]) -> dict[str, str]:
+    """The S3 requests of a run and their list price, in words; nothing where there were none."""
+    if not sent:
+        return {}
+    kinds = ", ".join(f"{number} {kind}" for kind, number in sent.items())
+    return {"S3 requests": f"{kinds}: about ${requests.cost(sent):.4f}"}
 
 
 def markdown_of(counts: Mapping[str, object]) -> str:

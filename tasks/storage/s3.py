@@ -7,15 +7,15 @@ slash). Retries of a request are botocore's; nothing above repeats them.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote
 
+from aiobotocore.session import AioSession  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
 from botocore.session import Session  # type: ignore[import-untyped]
 from fsspec.asyn import sync
@@ -23,6 +23,7 @@ from s3fs import S3FileSystem
 from s3fs.core import S3_RETRYABLE_ERRORS
 
 from rescaling_core.errors import UsageError
+from tasks.storage import requests, s3_multipart
 from tasks.storage.base import ObjectInfo, Store
 from tasks.storage.errors import NothingStoredError, StorageError, UnstorableKeyError
 from tasks.storage.s3_errors import is_conflict, is_precondition, translate
@@ -34,6 +35,7 @@ MAX_ATTEMPTS: Final = 6
 """Of one request: 500, 503 SlowDown, timeouts and cut connections are tried again."""
 
 CONNECTIONS: Final = 32
+"""At once, of one store in one process."""
 
 CHUNK_BYTES: Final = 8 * 2**20
 """Of an object that is read piece by piece."""
@@ -138,8 +140,33 @@ class S3Store(Store):
         raise EOFError("the body ended early every time")
 
     def put(self, key: str, data: bytes) -> None:
-        """See `Store.put`."""
-        self._call("write", key, "put_object", **self._body(key, data))
+        """See `Store.put`; what is large goes in parts, so that little of it is sent twice."""
+        if len(data) > s3_multipart.WHOLE_BYTES:
+            target = {"Bucket": self.bucket, "Key": self._key(key)}
+            self._run("write", key, s3_multipart.put_parts, self._fs._call_s3, target, data)
+        else:
+            self._call("write", key, "put_object", **self._body(key, data))
+
+    def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> int:
+        """See `Store.remove_unfinished`: uploads in parts that were begun and not completed."""
+        removed, more = 0, True
+        place: dict[str, str] = {}
+        while more:
+            page = self._call(
+                "list", "uploads", "list_multipart_uploads", Prefix=self._root, **place
+            )
+            for upload in page.get("Uploads", ()):
+                if upload["Initiated"] < before:
+                    if not dry_run:
+                        named = {"Key": upload["Key"], "UploadId": upload["UploadId"]}
+                        self._call("delete", upload["Key"], "abort_multipart_upload", **named)
+                    removed += 1
+            more = bool(page.get("IsTruncated"))
+            place = {
+                "KeyMarker": page.get("NextKeyMarker", ""),
+                "UploadIdMarker": page.get("NextUploadIdMarker", ""),
+            }
+        return removed
 
     def put_new(self, key: str, data: bytes) -> bool:
         """See `Store.put_new`: `If-None-Match: *`."""
@@ -207,12 +234,7 @@ class S3Store(Store):
 
     def _body(self, key: str, data: bytes) -> dict[str, Any]:
         """The digest travels along: the server refuses a body that was damaged on the way."""
-        digest = hashlib.md5(data, usedforsecurity=False).digest()
-        return {
-            "Key": self._key(key),
-            "Body": data,
-            "ContentMD5": base64.b64encode(digest).decode("ascii"),
-        }
+        return {"Key": self._key(key), "Body": data, "ContentMD5": s3_multipart.md5_header(data)}
 
     def _call(self, verb: str, shown: str, method: str, **arguments: Any) -> Any:
         """One request; `verb` and `shown` are for the error message."""
@@ -242,10 +264,14 @@ def _region(session: Session) -> str:
 
 def _connect(session: Session) -> S3FileSystem:
     """A file system of our own: no shared instance, no cached listings, one layer of retries."""
+    counted = AioSession()
+    counted.register("before-send.s3", requests.count)
     filesystem = S3FileSystem(
+        session=counted,
         client_kwargs={"region_name": _region(session)},
         config_kwargs={
-            "retries": {"mode": "standard", "max_attempts": MAX_ATTEMPTS},
+            # Adaptive: after a 503 SlowDown all requests of the client slow down, not that one.
+            "retries": {"mode": "adaptive", "max_attempts": MAX_ATTEMPTS},
             "max_pool_connections": CONNECTIONS,
             "connect_timeout": 10,
             "read_timeout": 60,

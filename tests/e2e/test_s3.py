@@ -28,6 +28,11 @@ def test_archive_twice_and_restore_on_s3(tmp_path: Path, refold: Refold, s3_url:
     first = refold("archive", source, archive, "--target", "x2", "--json")
     assert first.code == 3, first.err
     assert (first.json["archived"], first.json["quarantined"]) == (3, 1)
+    sent = first.json["s3_requests"]
+    assert sent["read"] >= 4, "the sources, which only the workers read"
+    assert sent["write"] >= 3, "the LR objects, likewise"
+    assert sent["list"] >= 1
+    assert first.json["s3_requests_usd"] > 0
     second = refold("archive", source, archive, "--target", "x2", "--json")
     assert (second.code, second.json["archived"], second.json["unchanged"]) == (0, 0, 4)
     collection.put(keys[0], (tmp_path / keys[1]).read_bytes())

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from rescaling_core.errors import UsageError
-from tasks.storage import ObjectNotFoundError, StorageError, UnstorableKeyError, open_store
+from tasks.artifacts import billed
+from tasks.storage import (
+    ObjectNotFoundError,
+    StorageError,
+    UnstorableKeyError,
+    open_store,
+    requests,
+    s3_multipart,
+)
 from tests.servers.processes import free_port
 from tests.servers.proxy import proxy
 
@@ -145,3 +155,58 @@ def test_a_profile_serves_as_well_as_the_environment(moto, moto_url, monkeypatch
     options = store.delta_options()
     assert options["AWS_ENDPOINT_URL"].rstrip("/") == moto.url
     assert (options["AWS_ACCESS_KEY_ID"], options["AWS_REGION"]) == ("from-profile", "eu-west-1")
+
+
+def test_large_objects_go_in_parts_and_begun_uploads_are_removed(s3_server, s3_url, monkeypatch):
+    monkeypatch.setattr(s3_multipart, "WHOLE_BYTES", 6 * 2**20)
+    monkeypatch.setattr(s3_multipart, "PART_BYTES", 5 * 2**20)  # S3 takes no smaller ones
+    store = open_store(f"{s3_url}/photos")
+    data = os.urandom(11 * 2**20 + 1)
+    requests.taken()
+    store.put("large ü.png", data)
+    assert requests.taken() == {"write": 5}  # begin, three parts, complete
+    assert store.get("large ü.png") == data
+    client, bucket = s3_server.client(), s3_url.removeprefix("s3://")
+    client.create_multipart_upload(Bucket=bucket, Key="photos/left.png")
+    client.create_multipart_upload(Bucket=bucket, Key="elsewhere/not-ours.png")
+    now = datetime.now(UTC)
+    if s3_server.name != "moto":  # which tells one date of all uploads
+        assert store.remove_unfinished(now - timedelta(hours=1)) == 0
+    assert store.remove_unfinished(now + timedelta(hours=1), dry_run=True) == 1
+    assert store.remove_unfinished(now + timedelta(hours=1)) == 1
+    (left,) = client.list_multipart_uploads(Bucket=bucket)["Uploads"]
+    assert left["Key"] == "elsewhere/not-ours.png"
+
+
+def test_an_upload_in_parts_that_fails_leaves_nothing(moto, moto_url, monkeypatch):
+    monkeypatch.setattr(s3_multipart, "WHOLE_BYTES", 6 * 2**20)
+    monkeypatch.setattr(s3_multipart, "PART_BYTES", 5 * 2**20)
+    monkeypatch.setattr("tasks.storage.s3.MAX_ATTEMPTS", 1)
+
+    def faults(method: str, path: str):
+        return "500" if method == "PUT" and "partNumber=2" in path else None
+
+    with proxy(moto, faults=faults) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
+        with pytest.raises(StorageError, match="cannot write large"):
+            open_store(moto_url).put("large.png", bytes(11 * 2**20))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto.url)
+    assert open_store(moto_url).remove_unfinished(datetime.now(UTC) + timedelta(hours=1)) == 0
+    assert list(open_store(moto_url).list()) == []
+
+
+def test_every_attempt_is_counted_and_priced(moto, moto_url, monkeypatch):
+    turns = itertools.count()
+    with proxy(moto, faults=lambda *_: "503" if next(turns) == 0 else None) as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
+        store = open_store(moto_url)
+        requests.taken()
+        store.put("a", b"1")
+        store.get("a")
+        store.exists("b")
+        list(store.list())
+        store.delete("a")
+    sent = requests.taken()
+    assert sent == {"delete": 1, "list": 1, "read": 2, "write": 2}
+    assert requests.cost(sent) == pytest.approx(3 * 5e-6 + 2 * 4e-7)
+    assert billed(sent) == {"S3 requests": "1 delete, 1 list, 2 read, 2 write: about $0.0000"}
