@@ -111,7 +111,7 @@ def plan_like(recorded: RestorationMetadata) -> TargetPlan:
                 codec,
                 residual=residual,
                 refinement=recorded.refinement or 0,
-                lr_mode="source" if recorded.lr_channels is None else "colour",
+                lr_mode="colour" if recorded.lr_channels == 3 else "source",
             ),
         ),
         floor=floor_like(recorded),

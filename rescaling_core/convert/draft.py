@@ -39,8 +39,8 @@ def draft_metadata(
         software: Name and version to record.
     """
     extras = metadata.carry(photo, candidate.codec)
-    in_colour = lr.shape[2] != photo.pixels.shape[2]
-    if in_colour:  # a grey source's profile is carried, as it does not fit the colour file
+    other_planes = lr.shape[2] != photo.pixels.shape[2]
+    if other_planes:  # a profile of grey does not fit a file in colour, nor the other way round
         native = tuple(name for name in extras.native if name != "icc")
         extras = replace(extras, native=native, icc=photo.icc)
     return RestorationMetadata(
@@ -68,5 +68,5 @@ def draft_metadata(
         software=software,
         extras=extras,
         refinement=candidate.refinement or None,
-        lr_channels=int(lr.shape[2]) if in_colour else None,
+        lr_channels=int(lr.shape[2]) if other_planes else None,
     )

@@ -48,7 +48,7 @@ class Workbench:
         lr = self._lr_image(candidate)
         draft = self._draft(candidate, lr)
         photo = self.photo
-        if draft.lr_channels is not None:  # a profile of grey would not fit the colour file
+        if draft.lr_channels is not None:  # it would not fit the file: see the draft
             photo = replace(photo, icc=None)
         data = metadata.encode_with_packet(lr, candidate.codec, photo, draft)
         decoded = codecs.decode(data, channels=int(lr.shape[2]))

@@ -94,7 +94,8 @@ class RestorationMetadata:
     refinement: int | None = None
     """Steps by which the LR image was refined for this photo; None for none."""
     lr_channels: int | None = None
-    """Planes of the LR image, where they are not the source's: 3 under a grey source."""
+    """Planes of the LR image, where they are not the source's: 3 of a grey source that was given a
+    colour LR image, 1 where the network hides colours in a grey one."""
     schema_version: Literal[1] = SCHEMA_VERSION
 
     @property
@@ -115,7 +116,7 @@ class RestorationMetadata:
             self.codec,
             residual=self.residual is not None,
             refined=self.refinement is not None,
-            colour=self.lr_channels is not None,
+            colour=self.lr_channels == 3,
         )
 
     def to_json(self) -> str:

@@ -22,6 +22,7 @@ from rescaling_core.photo import decode_photo
 from rescaling_core.plan import FULL_SIZE, TRANSCODE, Candidate, Floor, Target, TargetPlan
 from rescaling_core.restore import restore
 from tasks.repair import floor_like, plan_like
+from tests.unit.networks.examples import example
 
 models = lru_cache(zoo.load)
 
@@ -109,6 +110,24 @@ def test_a_grey_source_may_have_a_colour_lr_image_and_comes_back_grey() -> None:
     assert metrics.psnr_y(restored.pixels, GREY[..., None]) == made.metadata.psnr_y
     plain = _rendition(data, PNG)
     assert made.metadata.psnr_y > plain.metadata.psnr_y + 2  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("pixels", [PHOTO, GREY], ids=["colour", "grey"])
+def test_a_network_that_hides_colours_leaves_a_grey_lr_image(pixels: np.ndarray) -> None:
+    loaded = replace(models("bicubic"), rescaler=example("irn-color"))
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = _file(pixels, **({"icc_profile": profile} if pixels.ndim == 3 else {}))
+    ref = SourceRef(key="a.png", etag="1", size=10**6, sha256="0" * 64)
+    candidate = Candidate("hides", CodecSpec("png"))
+    plan = TargetPlan(target=Target.parse("x1"), candidates=(candidate,))
+    made = convert(decode_photo(data), ref, plan, lambda _: loaded, software="test", data=data)
+    assert isinstance(made, Rendition)
+    with Image.open(io.BytesIO(made.lr_data)) as image:
+        assert (image.mode, "icc_profile" in image.info) == ("L", False)
+    restored = restore(made.lr_data, lambda _: loaded, recorded=made.metadata)
+    assert restored.pixels.shape == np.atleast_3d(pixels).shape
+    assert restored.icc == (profile if pixels.ndim == 3 else None)
+    assert made.metadata.strategy == "hides, png"
 
 
 def test_of_a_grey_and_a_colour_lr_image_the_cheaper_that_holds_is_kept() -> None:
