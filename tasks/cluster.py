@@ -256,6 +256,8 @@ def _share(variable: str) -> float:
 def _take_counts(actors: list[Any]) -> None:
     """Count the requests that workers sent as this process's; a lost one takes its count along."""
     counts = [actor.__ray_call__.remote(_taken) for actor in actors]
+    if not counts:
+        return
     done, _ = ray.wait(counts, num_returns=len(counts), timeout=PATIENCE_WITH_COUNTS)
     for reference in done:
         with suppress(RayActorError):
