@@ -45,7 +45,7 @@ class WorkerMetrics:
                 _grow(self._tried, RestorationMetadata.from_json(row.metadata_json).tried or 0)
         if archived:
             _grow(self._megapixels, (archived[0].width or 0) * (archived[0].height or 0) / 1e6)
-        _grow(self._busy, sum(row.seconds for row in rows))
+        _grow(self._busy, sum(row.seconds or 0 for row in rows))
 
     def waiting(self, count: int) -> None:
         """Say how many sources lie fetched and wait for the network."""
