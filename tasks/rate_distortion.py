@@ -18,7 +18,7 @@ from tasks.models import load_model
 from tasks.training_data import read_images
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from rescaling_core.arrays import U8Array
@@ -32,7 +32,7 @@ LR_LADDERS: Final[dict[str, tuple[int, ...]]] = {
 }
 """Qualities of LR files, by codec; lossless codecs have one."""
 
-FULL_SIZE_LADDERS: Final = {
+FULL_SIZE_LADDERS: Final[Mapping[str, Sequence[int]]] = {
     "jpeg": (10, 25, 50, 75, 90, 97),
     "jpeg-420": (10, 25, 50, 75, 90, 97),
     "webp": (5, 25, 50, 75, 90, 98),
@@ -67,11 +67,15 @@ class RatePoint:
     """Points."""
 
 
-def full_size_points(url: str, benchmark: BenchmarkSet) -> list[RatePoint]:
+def full_size_points(
+    url: str,
+    benchmark: BenchmarkSet,
+    ladders: Mapping[str, Sequence[int]] = FULL_SIZE_LADDERS,
+) -> list[RatePoint]:
     """The usual codecs at full size; AVIF at speed 6."""
     images = read_images(url, list(benchmark.paths))
     points = []
-    for codec, qualities in FULL_SIZE_LADDERS.items():
+    for codec, qualities in ladders.items():
         for quality in qualities:
             way = partial(_full_size, CodecSpec.parse(codec, quality))
             point = _measure(images, way, benchmark.name, codec, quality, full_size=True)
