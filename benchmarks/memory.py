@@ -1,7 +1,7 @@
 """Peak resident memory of converting and restoring large images on the CPU.
 
     python benchmarks/memory.py 4000x3000 8000x6000 20000x6000
-    python benchmarks/memory.py 4000x3000 --rescaler bicubic --source-format JPEG --codec webp
+    python benchmarks/memory.py 4000x3000 --rescaler irn-x4-lite --source-format JPEG --codec webp
 
 The images are tiled from photographs. Converting (source file → LR file) and restoring (LR file →
 restored PNG file) run in a process of their own each, which reports its peak as the kernel counts
@@ -53,14 +53,15 @@ def write_source(path: Path, width: int, height: int, format: str) -> None:
             tile = np.rot90(photograph[y : y + TILE, x : x + TILE], int(chance.integers(4)))
             place = pixels[top : top + TILE, left : left + TILE]
             place[:] = tile[: place.shape[0], : place.shape[1]]
-    Image.fromarray(pixels).save(path, format, **{"PNG": {"compress_level": 1}}.get(format, {}))
+    options = {"compress_level": 1} if format == "PNG" else {}
+    Image.fromarray(pixels).save(path, format, **options)
 
 
 def convert_file(source: Path, lr_file: Path, rescaler: str, codec: str) -> dict[str, Any]:
     """Make the rendition of a file by one candidate; what the fresh process does."""
     floor, candidate = Floor(), Candidate(rescaler, CodecSpec.parse(codec))
-    scale = load(rescaler).rescaler.scales
-    target = next(t for t in (Target.parse("x2"), Target.parse("x4")) if t.scale in scale)
+    scales = load(rescaler).rescaler.scales
+    target = next(Target(scale=scale) for scale in (2.0, 4.0) if scale in scales)
     plan = TargetPlan(target=target, candidates=(candidate,), floor=floor)
     before, started = _memory("VmRSS"), time.perf_counter()
     data = source.read_bytes()
@@ -105,7 +106,7 @@ def measure(
     """
     with TemporaryDirectory() as folder:
         source, lr_file, restored = (Path(folder, name) for name in ("source", "lr", "restored"))
-        _fresh("write", str(source), str(width), str(height), source_format)
+        write_source(source, width, height, source_format)
         converted = _fresh("convert", str(source), str(lr_file), rescaler, codec)
         return {
             "convert": converted,
@@ -121,10 +122,6 @@ def _fresh(*arguments: str) -> Any:
 
 def _step(name: str, *arguments: str) -> Any:
     torch.set_num_threads(1)
-    if name == "write":
-        path, width, height, source_format = arguments
-        write_source(Path(path), int(width), int(height), source_format)
-        return None
     first, second, *rest = arguments
     work = {"convert": convert_file, "restore": restore_file}[name]
     return work(Path(first), Path(second), *rest)
@@ -134,7 +131,7 @@ def main() -> None:
     """Print a table: one line a size."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("sizes", nargs="*", default=["4000x3000"], metavar="WIDTHxHEIGHT")
-    parser.add_argument("--rescaler", default="irn-x2-lite")
+    parser.add_argument("--rescaler", default="irn-x2-lite", help="an id, or a weights file")
     parser.add_argument("--codec", default="png", help="of the LR file")
     parser.add_argument("--source-format", default="PNG", help="as Pillow names it")
     parser.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
