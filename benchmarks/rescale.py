@@ -90,6 +90,9 @@ def main() -> None:
     parser.add_argument("--only", action="append", help="variants whose names contain this")
     parser.add_argument("--threads", type=int, help="of the CPU")
     parser.add_argument(
+        "--cpu-time", action="store_true", help="count CPU seconds; implies --threads 1"
+    )
+    parser.add_argument(
         "--budget",
         type=float,
         default=math.inf,
@@ -97,19 +100,21 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="save the figures here")
     given = parser.parse_args()
-    if given.threads:
-        torch.set_num_threads(given.threads)
+    if given.threads or given.cpu_time:
+        torch.set_num_threads(1 if given.cpu_time else given.threads)
     device = torch.device(given.device)
     torch.backends.cudnn.benchmark = True  # for the baseline too
     console = Console(width=160)
-    report: dict[str, Any] = {"machine": machine(device), "rows": []}
+    report: dict[str, Any] = {"machine": machine(device), "cpu_time": given.cpu_time, "rows": []}
     first: dict[int, float] = {}
     started = time.monotonic()
     for name in given.rescaler or DEFAULT_RESCALERS:
         rescaler, what = load(name)
         for size in given.size or DEFAULT_SIZES[given.device]:
             rows: list[Row] = []
-            for row in compare(name, rescaler.to(device), size, given.only or [""], first):
+            for row in compare(
+                name, rescaler.to(device), size, given.only or [""], first, given.cpu_time
+            ):
                 rows.append(row)
                 report["rows"].append(asdict(row))
                 if given.json:  # after each, so that an interruption loses little
@@ -139,7 +144,12 @@ def load(name: str) -> tuple[BijectiveRescaler, str]:
 
 
 def compare(
-    name: str, rescaler: BijectiveRescaler, size: int, only: list[str], first: dict[int, float]
+    name: str,
+    rescaler: BijectiveRescaler,
+    size: int,
+    only: list[str],
+    first: dict[int, float],
+    cpu_time: bool,
 ) -> Iterator[Row]:
     """Run every variant at one size; `first` remembers the first rescaler's baseline."""
     device = next(rescaler.parameters()).device
@@ -149,7 +159,7 @@ def compare(
     base = math.nan
     for variant in (baseline, *chosen):
         try:
-            row, seconds = _measure(name, variant, rescaler, reference)
+            row, seconds = _measure(name, variant, rescaler, reference, cpu_time)
         except Exception as error:  # noqa: BLE001 - whatever one variant lacks, the others are measured
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             yield Row(rescaler=name, size=size, variant=variant.name, error=reason)
@@ -166,7 +176,11 @@ def compare(
 
 
 def _measure(
-    name: str, variant: Variant, rescaler: BijectiveRescaler, reference: Reference
+    name: str,
+    variant: Variant,
+    rescaler: BijectiveRescaler,
+    reference: Reference,
+    cpu_time: bool,
 ) -> tuple[Row, float]:
     """A row without ratios, and the seconds of both directions for one image."""
     hr = reference.hr.expand(variant.batch, -1, -1, -1).contiguous()
@@ -176,7 +190,10 @@ def _measure(
         lr, restored = down(hr)[-1:].clone(), up(stored)[-1:].clone()
         own = quantise(lr).expand(variant.batch, -1, -1, -1).contiguous()
         psnr = _psnr(up(own)[-1:], reference.hr)
-        timed = best_of(lambda: down(hr), hr.device), best_of(lambda: up(stored), hr.device)
+        timed = [
+            best_of(action, hr.device, cpu_time=cpu_time)
+            for action in (lambda: down(hr), lambda: up(stored))
+        ]
     seconds = [one.seconds / variant.batch for one in timed]
     flops = 2 * sum(reference.macs) / sum(seconds)
     tf32 = variant.tf32 and variant.dtype == torch.float32
@@ -187,7 +204,7 @@ def _measure(
         down_ms=seconds[0] * 1e3,
         up_ms=seconds[1] * 1e3,
         gflops=flops / 1e9,
-        peak_share=flops / _peak(hr.device, variant.dtype, tf32),
+        peak_share=flops / _peak(hr.device, variant.dtype, tf32, cpu_time),
         lr_differs=_largest(lr, reference.lr),
         hr_differs=_largest(restored, reference.restored),
         psnr_change_db=psnr - reference.psnr,
@@ -237,8 +254,8 @@ def _tf32(allowed: bool) -> Iterator[None]:
 
 
 @cache
-def _peak(device: torch.device, dtype: torch.dtype, tf32: bool) -> float:
-    return peak_flops(device, dtype, tf32=tf32)
+def _peak(device: torch.device, dtype: torch.dtype, tf32: bool, cpu_time: bool) -> float:
+    return peak_flops(device, dtype, tf32=tf32, cpu_time=cpu_time)
 
 
 def _largest(a: Tensor, b: Tensor) -> float:

@@ -1,0 +1,203 @@
+"""A long run of mixed images, with a poisoned one and a killed worker on the way: memory over time.
+
+    python -m benchmarks.soak [--images 1000] [--large 4] [--rescaler irn-x2-lite] [--out FOLDER]
+
+Makes the collection out of scikit-image's samples, most of 0.05 to 2 megapixels and a few of 60;
+one key makes its worker kill itself whenever it is read, and one worker is killed from outside. The
+large ones are converted with the bicubic baseline, in a run of their own. Leaves `soak.json` and
+`soak.svg`: resident memory of the driver and of all workers, and what the object store holds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import numpy as np
+import psutil
+import ray
+import skimage.data
+import torch
+from matplotlib import pyplot
+from PIL import Image
+from prefect.logging import disable_run_logger
+
+from benchmarks.measure import machine
+from tasks import archiving
+from tasks.archiving import RunTally
+from tasks.catalog import open_catalog
+from tasks.cluster import ray_session, worker_pool, worker_slots
+from tasks.conversion import ConversionJob, ShardConverter, ShardResult
+from tasks.planning import PlanOptions, build_plan
+from tasks.storage import open_store
+
+if TYPE_CHECKING:
+    from tasks.shards import Shard
+
+SAMPLES = ("chelsea", "astronaut", "coffee", "rocket")
+LARGE = (9000, 6667)
+
+
+class PoisonedConverter(ShardConverter):
+    """As the real one, but one image takes its process along; tells its process id."""
+
+    def convert(self, shard: Shard) -> ShardResult:
+        """See `ShardConverter.convert`."""
+        (Path(self._job.archive_url) / "pids" / str(os.getpid())).touch()
+        if any("poison" in source.key for source in shard.sources):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().convert(shard)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Memory at one moment, in MiB."""
+
+    seconds: float
+    driver: float
+    workers: float
+    object_store: float
+
+
+def write_collection(folder: Path, images: int, large: int) -> float:
+    """Write the images; returns their megapixels."""
+    random, pixels = np.random.default_rng(0), 0
+    samples = [Image.fromarray(getattr(skimage.data, name)()) for name in SAMPLES]
+    for i in range(images + large):
+        side = LARGE
+        if i < images:  # areas spread evenly on a logarithmic scale
+            area = np.exp(random.uniform(np.log(0.05e6), np.log(2e6)))
+            ratio = random.uniform(0.6, 1.6)
+            side = (int((area * ratio) ** 0.5), int((area / ratio) ** 0.5))
+        path = folder / ("small" if i < images else "large") / f"{i % 17}" / f"{i:05}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image = samples[i % len(samples)].resize(side, Image.Resampling.BICUBIC)
+        image.save(path, quality=92)
+        pixels += side[0] * side[1]
+    (folder / "small" / "poison.jpg").write_bytes(path.read_bytes()[:1000])
+    return pixels / 1e6
+
+
+def watch(samples: list[Sample], stop: Event) -> None:
+    """Take a sample a second until told to stop."""
+    started, driver = time.monotonic(), psutil.Process()
+    while not stop.wait(1):
+        workers = 0
+        for child in driver.children(recursive=True):
+            try:
+                if child.name().startswith("ray::"):
+                    workers += child.memory_info().rss
+            except psutil.Error:
+                continue
+        try:
+            total = ray.cluster_resources()["object_store_memory"]
+            held = total - ray.available_resources()["object_store_memory"]
+        except (KeyError, ray.exceptions.RaySystemError):
+            held = 0
+        own = driver.memory_info().rss
+        seconds = time.monotonic() - started
+        samples.append(Sample(seconds, own / 2**20, workers / 2**20, held / 2**20))
+
+
+def run(folder: Path, part: str, rescaler: str, *, kill: bool) -> RunTally:
+    """Archive a part of the collection; `kill` ends one worker once it has begun."""
+    job = ConversionJob(
+        source_url=str(folder / part),
+        archive_url=str(folder / f"archive-{part}"),
+        plan=build_plan(PlanOptions(targets=("x2",), rescalers=(rescaler,), codec="jpeg-420")),
+        run_id="soak",
+    )
+    catalog = open_catalog(open_store(job.archive_url))
+    pids = Path(job.archive_url) / "pids"
+    pids.mkdir()
+    pending = archiving.find_pending.fn(open_store(job.source_url), catalog, job.plan)
+    slots = worker_slots()
+    shards = archiving.shards_of(pending, job.plan, slots.count)
+    tally = RunTally()
+
+    def kill_one() -> None:
+        while tally.sources < pending.count // 3:
+            time.sleep(0.2)
+        for path in pids.iterdir():
+            if psutil.pid_exists(int(path.name)):
+                os.kill(int(path.name), signal.SIGKILL)
+                return
+
+    if kill:
+        Thread(target=kill_one, daemon=True).start()
+    with disable_run_logger(), worker_pool(PoisonedConverter, "convert", (job,), slots) as pool:
+        for number, wave in enumerate(archiving.waves_of(shards, slots.count), 1):
+            archiving.convert_wave.fn(number, wave, pool, catalog, job, tally, pending)
+            print(f"{part}: {tally.sources} of {pending.count}", flush=True)
+    rows = sum(1 for _ in catalog.rows())
+    if (tally.sources, rows) != (pending.count, pending.count):
+        raise RuntimeError(f"{pending.count} sources, {tally.sources} counted, {rows} rows")
+    return tally
+
+
+def plot(samples: list[Sample], path: Path) -> None:
+    """Draw memory over time."""
+    mpl.use("svg")
+    figure, axes = pyplot.subplots(figsize=(8, 3.2), layout="constrained")
+    seconds = [one.seconds for one in samples]
+    for name in ("workers", "driver", "object_store"):
+        axes.plot(seconds, [getattr(one, name) for one in samples], label=name.replace("_", " "))
+    axes.set(xlabel="seconds", ylabel="MiB", ylim=0)
+    axes.legend()
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main() -> None:
+    """Make the collection, archive it under watch, and leave figures and plot."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--large", type=int, default=4)
+    parser.add_argument("--rescaler", default="irn-x2-lite", help="for all but the large ones")
+    parser.add_argument("--out", type=Path, default=Path("soak"))
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    samples: list[Sample] = []
+    stop = Event()
+    with TemporaryDirectory() as name, ray_session():
+        folder = Path(name)
+        megapixels = write_collection(folder, given.images, given.large)
+        print(f"{given.images} + {given.large} images, {megapixels:.0f} megapixels", flush=True)
+        started = time.monotonic()
+        watcher = Thread(target=watch, args=(samples, stop))
+        watcher.start()
+        try:
+            small = run(folder, "small", given.rescaler, kill=True)
+            large = run(folder, "large", "bicubic", kill=False)
+        finally:
+            stop.set()
+            watcher.join()
+        seconds = time.monotonic() - started
+    report = {
+        "machine": machine(torch.device("cpu")),
+        "images": given.images + given.large,
+        "megapixels": round(megapixels, 1),
+        "seconds": round(seconds, 1),
+        "small": {"archived": small.archived, "kept": small.kept, "quarantined": small.quarantined},
+        "large": {"archived": large.archived, "kept": large.kept, "quarantined": large.quarantined},
+        "peak_mib": {
+            name: round(max(getattr(one, name) for one in samples))
+            for name in ("driver", "workers", "object_store")
+        },
+        "samples": [asdict(one) for one in samples],
+    }
+    (given.out / "soak.json").write_text(json.dumps(report), "utf-8")
+    plot(samples, given.out / "soak.svg")
+    print({key: value for key, value in report.items() if key != "samples"})
+
+
+if __name__ == "__main__":
+    main()
