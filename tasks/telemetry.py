@@ -1,7 +1,7 @@
 """What a worker counts while it converts, as Ray metrics.
 
 Every Ray node serves them in the format of Prometheus, together with Ray's own; outside a Ray
-worker they go nowhere. `docs/operations.md` says how to read them.
+worker they go nowhere. `docs/performance.md` says how to read them.
 """
 
 from __future__ import annotations
