@@ -12,7 +12,12 @@ from itertools import islice
 
 from rescaling_core import __version__
 from rescaling_core.convert import Kept, convert
-from rescaling_core.errors import PhotoError, UnsupportedImageError
+from rescaling_core.errors import (
+    CodecError,
+    PhotoError,
+    RestorationMismatchError,
+    UnsupportedImageError,
+)
 from rescaling_core.photo import Photo, decode_photo
 from rescaling_core.plan import ArchivePlan, TargetPlan
 from tasks.catalog import CatalogRow
@@ -91,7 +96,11 @@ class ShardConverter:
             return [record.kept(name, str(error)) for name in plan.target_names]
         except PhotoError as error:
             return record.quarantined(str(error), type(error).__name__)
-        return [self._convert_target(photo, target, record) for target in plan.targets]
+        try:
+            return [self._convert_target(photo, target, record) for target in plan.targets]
+        except (CodecError, RestorationMismatchError) as error:
+            # One picture that does not come back as measured is no reason to lose its neighbours.
+            return record.quarantined(str(error), type(error).__name__)
 
     def _convert_target(self, photo: Photo, plan: TargetPlan, record: RowWriter) -> CatalogRow:
         outcome = convert(
