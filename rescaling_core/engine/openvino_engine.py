@@ -63,6 +63,8 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": self._threads,
             # Several workers on a machine would all be pinned to its first cores.
             "ENABLE_CPU_PINNING": False,
+            # Kernels are kept for every shape seen; by default 5000, hundreds of MiB.
+            "CPU_RUNTIME_CACHE_CAPACITY": 256,
         }
         return _core().compile_model(graph, "CPU", settings).create_infer_request()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 
+import psutil
 import pytest
 import torch
 
@@ -65,6 +66,21 @@ def test_openvino_computes_the_same(name: str) -> None:
             used = torch.zeros_like(latent) if given is None else given
             expected = network.upscale(lr, (height, width), scale=scale, latent=used)
             assert torch.allclose(engine.upscale(lr, given), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_openvino_does_not_keep_something_for_every_size_it_ever_saw() -> None:
+    pytest.importorskip("openvino")
+    network = zoo.load("irn-x2-lite").rescaler
+    assert isinstance(network, BijectiveRescaler)
+    engine, process = engine_for(network), psutil.Process()
+
+    def pass_over(widths: range) -> int:
+        for width in widths:
+            engine.downscale(torch.rand(1, 3, 48, width))
+        return process.memory_info().rss
+
+    before = pass_over(range(48, 148, 2))
+    assert pass_over(range(148, 448, 2)) - before < 100 * 2**20
 
 
 def test_engines_agree_on_a_trained_network_and_with_themselves() -> None:
