@@ -16,10 +16,10 @@ from tests.servers.prefect import Deployed, deployed
 from tests.servers.processes import tail
 from tests.small_archive import SmallArchive, small_archive
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SOON = timedelta(seconds=15)
-PATIENCE = 120.0
+PATIENCE = 240.0
 """Seconds for a run to be scheduled, picked up and finished."""
 
 

@@ -63,7 +63,7 @@ def deployed(checkout: Path, variables: Mapping[str, str]) -> Iterator[Deployed]
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=180,
+                timeout=300,
             )
             if done.returncode:
                 raise ServerError(f"prefect {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
@@ -72,7 +72,7 @@ def deployed(checkout: Path, variables: Mapping[str, str]) -> Iterator[Deployed]
         serve = [*command, "server", "start", "--host", "127.0.0.1", "--port", str(port)]
         server = start(serve, server_log, environment, checkout)
         try:
-            wait_for_http(f"{api}/health", server, server_log, 120)
+            wait_for_http(f"{api}/health", server, server_log, 240)
             prefect("work-pool", "create", POOL, "--type", "process")
             prefect("--no-prompt", "deploy", "--all", "--prefect-file", "infra/prefect.yaml")
             work = [*command, "worker", "start", "--pool", POOL]
