@@ -15,6 +15,7 @@ import json
 import os
 import signal
 import time
+import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -89,7 +90,7 @@ def write_collection(folder: Path, images: int, large: int) -> float:
 
 def watch(samples: list[Sample], stop: Event) -> None:
     """Take a sample a second until told to stop."""
-    started, driver = time.monotonic(), psutil.Process()
+    started, driver, held = time.monotonic(), psutil.Process(), 0.0
     while not stop.wait(1):
         workers = 0
         for child in driver.children(recursive=True):
@@ -98,14 +99,22 @@ def watch(samples: list[Sample], stop: Event) -> None:
                     workers += child.memory_info().rss
             except psutil.Error:
                 continue
-        try:
-            total = ray.cluster_resources()["object_store_memory"]
-            held = total - ray.available_resources()["object_store_memory"]
-        except (KeyError, ray.exceptions.RaySystemError):
-            held = 0
+        held = object_store_bytes(held)
         own = driver.memory_info().rss
         seconds = time.monotonic() - started
         samples.append(Sample(seconds, own / 2**20, workers / 2**20, held / 2**20))
+
+
+def object_store_bytes(before: float) -> float:
+    """What this node's object store holds, as it tells Prometheus; `before` if it does not yet."""
+    (node,) = (node for node in ray.nodes() if node["Alive"])
+    url = f"http://{node['NodeManagerAddress']}:{node['MetricsExportPort']}/metrics"
+    try:
+        text = urllib.request.urlopen(url, timeout=5).read().decode()
+    except OSError:
+        return before
+    lines = (line for line in text.splitlines() if line.startswith("ray_object_store_used_memory{"))
+    return sum(float(line.split()[-1]) for line in lines)
 
 
 def run(folder: Path, part: str, rescaler: str, *, kill: bool) -> RunTally:
