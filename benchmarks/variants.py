@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ class Variant:
     """One way; the defaults are the baseline: fp32, eager, one image at a time."""
 
     name: str
-    fusion: Fusion | Literal["triton"] | None = None
+    fusion: Fusion | None = None
     """None: the network as it is."""
     channels_last: bool = False
     dtype: torch.dtype = torch.float32
@@ -40,8 +40,6 @@ class Variant:
     tf32: bool = True
     """Whether convolutions may round to TF32, as is torch's default. Without effect on CPUs."""
     openvino: bool = False
-    tile: tuple[int, int] = (8, 16)
-    """Of the Triton kernels."""
 
 
 def variants(device: torch.device) -> list[Variant]:
@@ -65,19 +63,12 @@ def variants(device: torch.device) -> list[Variant]:
 
 def _cuda() -> list[Variant]:
     """Most promising first, and compiled last, so that a run cut short has measured much."""
-    triton: dict[str, Any] = {"fusion": "triton", "dtype": torch.bfloat16}
     separate: dict[str, Any] = {"fusion": "separate", "channels_last": True}
     diagonal: dict[str, Any] = separate | {"fusion": "diagonal"}
     half: dict[str, Any] = {"dtype": torch.bfloat16}
     captured: dict[str, Any] = {"graph": True, "batch": 4}
     found = [
         Variant(name="eager, bf16 autocast", channels_last=True, **half),
-        Variant(name="Triton, bf16", **triton),
-        Variant(name="Triton, bf16, graph", graph=True, **triton),
-        Variant(name="Triton, bf16, graph, batch 4", **triton, **captured),
-        Variant(name="Triton 16x16, bf16, graph, batch 4", tile=(16, 16), **triton, **captured),
-        Variant(name="Triton 4x16, bf16, graph, batch 4", tile=(4, 16), **triton, **captured),
-        Variant(name="Triton, bf16, compiled, graph, batch 4", compiled=True, **triton, **captured),
         Variant(name="fused, bf16", **separate, **half),
         Variant(name="fused, bf16, graph, batch 4", **separate, **half, **captured),
         Variant(name="fused, bf16, compiled, graph", compiled=True, graph=True, **separate, **half),
@@ -93,12 +84,6 @@ def _cuda() -> list[Variant]:
             compiled=True,
             **diagonal,
             **half,
-            **captured,
-        ),
-        Variant(
-            name="Triton, fp16, graph, batch 4",
-            fusion="triton",
-            dtype=torch.float16,
             **captured,
         ),
         Variant(name="fused, fp16", dtype=torch.float16, **separate),
@@ -138,19 +123,9 @@ def _modules(variant: Variant, rescaler: BijectiveRescaler) -> tuple[nn.Module, 
     if variant.fusion is None:
         own = deepcopy(rescaler)  # a layout of weights is not to stay with the others
         return _Down(own), _Up(own)
-    if variant.fusion == "triton":
-        from rescaling_core.engine.triton_dense import TritonDense
-
-        warps = 8 if variant.tile[0] * variant.tile[1] > 128 else 4
-        join: Callable[..., nn.Module] = partial(
-            TritonDense, dtype=variant.dtype, tile=variant.tile, warps=warps
-        )
-    else:
-        join = partial(DenseBranches, fusion=variant.fusion)
-    fused = _fused(rescaler, join)
+    fused = _fused(rescaler, partial(DenseBranches, fusion=variant.fusion))
     device = next(rescaler.parameters()).device
-    dtype = torch.float32 if variant.fusion == "triton" else variant.dtype
-    return cast("Any", tuple(module.to(device=device, dtype=dtype) for module in fused))
+    return cast("Any", tuple(module.to(device=device, dtype=variant.dtype) for module in fused))
 
 
 def _fused(

@@ -120,27 +120,6 @@ def test_without_the_extra_fused_torch_takes_its_place(monkeypatch: pytest.Monke
     assert isinstance(engine_for(network), FusedEngine)
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_triton_kernels_compute_the_same_up_to_their_precision(dtype: torch.dtype) -> None:
-    from rescaling_core.engine.triton_dense import TritonDense
-
-    torch.manual_seed(0)
-    network = build("irn", {"scale": 2, "blocks": [2], "growth": 16}, LatentPolicy("zeros"))
-    for parameter in network.parameters():
-        parameter.data += 0.02 * torch.randn_like(parameter)
-    network.cuda().requires_grad_(requires_grad=False)
-    passes = fuse(network, partial(TritonDense, dtype=dtype))
-    assert passes is not None
-    hr = torch.cat((photo(38, 50, 1), photo(38, 50, 2))).cuda()
-    lr = network.downscale(hr, 2).lr
-    assert torch.allclose(passes[0].cuda()(hr), lr, atol=0.02)
-    latent = torch.zeros(2, 9, *lr.shape[-2:], device="cuda")
-    expected = network.upscale(lr, (38, 50), scale=2, latent=latent)
-    assert torch.allclose(passes[1].cuda()(lr), expected, atol=0.02)
-
-
 def test_a_fused_network_shares_nothing_with_its_source() -> None:
     network = example("irn-x2")
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
