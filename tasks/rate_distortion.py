@@ -36,8 +36,8 @@ FULL_SIZE_LADDERS: Final[Mapping[str, Sequence[int]]] = {
     "jpeg": (10, 25, 50, 75, 90, 97),
     "jpeg-420": (10, 25, 50, 75, 90, 97),
     "webp": (5, 25, 50, 75, 90, 98),
-    "avif": (25, 40, 55, 70, 85, 95),
-    "avif-420": (25, 40, 55, 70, 85, 95),
+    "avif": (5, 15, 25, 40, 55, 70, 85, 95),
+    "avif-420": (5, 15, 25, 40, 55, 70, 85, 95),
     "jxl": (15, 40, 60, 75, 90, 97),
 }
 
@@ -190,13 +190,16 @@ def _curve(points: Sequence[RatePoint], method: str, measure: str) -> list[tuple
 
 def plot_rates(path: Path, points: Sequence[RatePoint]) -> None:
     """Draw PSNR-Y and SSIM-Y against bits per HR pixel, one row a set, as PNG."""
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     sets = list(dict.fromkeys(point.set for point in points))
-    figure = Figure(figsize=(12, 5 * len(sets)), layout="constrained")
+    figure = Figure(figsize=(15, 5 * len(sets)), layout="constrained")
+    colours = colormaps["tab20"].colors  # type: ignore[attr-defined]
     panels = figure.subplots(len(sets), len(_PANELS), squeeze=False)
     for row, name in zip(panels, sets, strict=True):
         for panel, measure in zip(row, _PANELS, strict=True):
+            panel.set_prop_cycle(color=colours)
             for method in dict.fromkeys(point.method for point in points):
                 own = sorted(
                     (p for p in points if (p.set, p.method) == (name, method)),
@@ -207,5 +210,5 @@ def plot_rates(path: Path, points: Sequence[RatePoint]) -> None:
                 bits = [point.bpp for point in own]
                 panel.plot(bits, values, style, marker=".", label=method)
             panel.set(title=name, xlabel="bits per HR pixel", ylabel=_PANELS[measure], xscale="log")
-    panels[0][-1].legend(fontsize="small")
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside right center")
     figure.savefig(path)
