@@ -21,7 +21,7 @@ STEPS = {
     "plan": ("tasks.archiving", "shards_of"),
     "read": ("tasks.storage.local", "LocalStore.get"),
     "encode": ("rescaling_core.codecs", "encode"),
-    "put": ("tasks.storage.local", "LocalStore.put"),
+    "put": ("tasks.storage.local", "LocalStore.put_new"),
     "commit": ("tasks.catalog.table", "Catalog.commit_shard"),
     "record": ("tasks.archiving", "write_run"),
 }
