@@ -58,12 +58,11 @@ class PatchSampler:
         Returns:
             (count, 3, patch, patch), float32 in [0, 1], on the device.
         """
-        first, row, column = np.array([self._choose(generator) for _ in range(count)]).T
-        steps = torch.from_numpy(np.stack((first, row, column))).to(self._pixels.device)
-        side = torch.arange(self._patch, device=self._pixels.device)
-        rows, columns = side[:, None], side[None, :]
-        first, row, column = (step[:, None, None] for step in steps)
-        patches = self._pixels[first + row * rows + column * columns]
+        device = self._pixels.device
+        chosen = torch.tensor([self._choose(generator) for _ in range(count)], device=device)
+        first, row, column = chosen.T[:, :, None, None]
+        side = torch.arange(self._patch, device=device)
+        patches = self._pixels[first + row * side[:, None] + column * side]
         return patches.permute(0, 3, 1, 2).float() / 255
 
     def _choose(self, generator: torch.Generator) -> tuple[int, int, int]:

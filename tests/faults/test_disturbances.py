@@ -11,8 +11,7 @@ import pytest
 from deltalake import DeltaTable
 
 from tests.command import Refold
-from tests.faults.test_kill import sabotaged
-from tests.faults.undisturbed import Undisturbed, read_rows
+from tests.faults.undisturbed import Undisturbed, read_rows, sabotaged
 from tests.servers.endpoint import S3Endpoint
 from tests.servers.proxy import Fault, proxy
 

@@ -12,11 +12,9 @@ import pytest
 
 from tests.command import Refold
 from tests.faults.conftest import ALL_FAULTS
-from tests.faults.undisturbed import Undisturbed
+from tests.faults.undisturbed import Undisturbed, sabotaged
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
-
-SABOTAGE = str(Path(__file__).parent / "sabotage")
 
 EVERYDAY = ("after:put:5", "before:commit:2")
 BOUNDARIES = (
@@ -36,18 +34,6 @@ BOUNDARIES = (
     "after:record:1",
 )
 RANDOM_KILLS = 50 if ALL_FAULTS else 1
-
-
-def sabotaged(refold: Refold, order: str, folder: Path) -> Refold:
-    """The command, with something happening to it."""
-    mark = folder / "struck"
-    return refold.within(
-        {
-            "PYTHONPATH": SABOTAGE,
-            "REFOLD_SABOTAGE": order,
-            "REFOLD_SABOTAGE_MARK": str(mark),
-        }
-    )
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES if ALL_FAULTS else EVERYDAY)

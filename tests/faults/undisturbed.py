@@ -1,4 +1,4 @@
-"""What a run should have come to, and whether it did."""
+"""What a run should have come to, whether it did, and how it is disturbed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.command import Refold, write_photographs
+
+SABOTAGE = str(Path(__file__).parent / "sabotage")
+"""On the path of a run, its `sitecustomize` lets it be struck; see there for the orders."""
 
 TARGETS = ("--target", "x2", "--target", "long-edge=64")
 STABLE = ("state", "lr_key", "lr_bytes", "reason", "psnr_y", "ssim_y", "rescaler", "codec")
@@ -64,3 +67,15 @@ def read_rows(refold: Refold, archive: str | Path) -> Rows:
     by_key = {(row["source_key"], row["target"]): row for row in rows}
     assert len(by_key) == len(rows), "a source is listed twice for one target"
     return by_key
+
+
+def sabotaged(refold: Refold, order: str, folder: Path) -> Refold:
+    """The command, with something happening to it."""
+    mark = folder / "struck"
+    return refold.within(
+        {
+            "PYTHONPATH": SABOTAGE,
+            "REFOLD_SABOTAGE": order,
+            "REFOLD_SABOTAGE_MARK": str(mark),
+        }
+    )
