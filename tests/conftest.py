@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import torch
 
 from tests.command import Refold
 from tests.servers import chromium as browser
@@ -22,6 +23,15 @@ from tests.servers.ceph_packages import HOW_TO
 from tests.servers.endpoint import S3Endpoint
 from tests.servers.moto import moto_server
 from tests.servers.radosgw import radosgw_server
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Threads cost far more than they give on small networks and images, most on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import pytest
 import skimage.data
-import torch
 from PIL import Image, ImageCms
 
 from rescaling_core import metrics, perceptual, zoo
@@ -24,6 +22,8 @@ from rescaling_core.restore import restore
 from tasks.repair import floor_like, plan_like
 from tests.unit.networks.examples import example
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 models = lru_cache(zoo.load)
 
 PNG = Candidate("irn-x2-lite", CodecSpec("png"))
@@ -34,14 +34,6 @@ SMALL = Candidate("irn-x2-lite", CodecSpec("avif", 60, None, 2), qualities=(10, 
 SINGLE = (JPEG, WEBP, AVIF)
 SPREAD = 3
 """Digits that the number of tries may take in the metadata, and so in the file."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def _file(pixels: np.ndarray, format: str = "PNG", **options: object) -> bytes:

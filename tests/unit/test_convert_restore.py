@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import pytest
 import skimage.data
-import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -25,16 +23,9 @@ from rescaling_core.plan import Candidate, Floor, Target, TargetPlan
 from rescaling_core.restore import restore
 from tests.unit.photo_samples import exif
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 models = lru_cache(zoo.load)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Threads cost far more than they give on crops of a hundred pixels."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def _source() -> bytes:

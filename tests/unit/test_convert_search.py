@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
 import pytest
 import skimage.data
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -26,16 +24,9 @@ from rescaling_core.photo import decode_photo
 from rescaling_core.plan import FULL_SIZE, TRANSCODE, Candidate, Floor, Target, TargetPlan
 from rescaling_core.restore import restore, restore_source_file
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 models = lru_cache(zoo.load)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Threads cost far more than they give on crops of a hundred pixels."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 AVIF = Candidate(FULL_SIZE, CodecSpec("avif", 60, "4:2:0", 1), qualities=(10, 95))

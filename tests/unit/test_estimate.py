@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import skimage.data
-import torch
 from PIL import Image
 
 from flows.plan import plan_costs
@@ -19,6 +17,8 @@ from tasks.sample import LiveCollection, draw_sample
 from tasks.storage import open_store
 from tests.small_archive import small_archive
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 PLAN = """
 [[targets]]
 target = "x1"
@@ -28,14 +28,6 @@ candidates = [
     { rescaler = "jpeg-transcode", codec = "jxl-lossless" },
 ]
 """
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

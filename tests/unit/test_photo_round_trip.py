@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image, ImageOps
 
 from rescaling_core import metrics, zoo
@@ -24,7 +22,10 @@ from rescaling_core.restore import restore
 from tests.unit import photo_samples as samples
 from tests.unit.photo_cases import READ
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning:PIL"),
+    pytest.mark.usefixtures("one_thread"),
+]
 
 OTHER_CODECS = ("jpeg", "webp", "avif", "jxl")
 RICH = (
@@ -48,15 +49,6 @@ CASES = READ | (
 )
 
 models = lru_cache(zoo.load)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Threads cost far more than they give on images this small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def _converted(file: bytes, codec: str) -> Rendition | Kept:

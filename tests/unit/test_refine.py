@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +17,9 @@ from rescaling_core.refine import Refinement, refine, refine_pixels
 from rescaling_core.rescale import downscale_pixels, restore_pixels
 from tests.unit.networks.examples import example, photo, scale_of
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SET5 = Path(__file__).parents[3] / "shared" / "bench" / "Set5"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
