@@ -26,9 +26,10 @@ from ray.cluster_utils import Cluster
 from benchmarks.measure import machine
 from tasks import archiving
 from tasks.catalog import open_catalog
-from tasks.cluster import Lost, worker_pool, worker_slots
+from tasks.cluster import Lost, worker_pool
 from tasks.conversion import ConversionJob, ShardConverter
 from tasks.planning import PlanOptions, build_plan
+from tasks.slots import worker_slots
 from tasks.storage import open_store
 
 if TYPE_CHECKING:

@@ -36,9 +36,10 @@ from benchmarks.measure import machine
 from tasks import archiving
 from tasks.archiving import RunTally
 from tasks.catalog import open_catalog
-from tasks.cluster import ray_session, worker_pool, worker_slots
+from tasks.cluster import ray_session, worker_pool
 from tasks.conversion import ConversionJob, ShardConverter, ShardResult
 from tasks.planning import PlanOptions, build_plan
+from tasks.slots import worker_slots
 from tasks.storage import open_store
 
 if TYPE_CHECKING:

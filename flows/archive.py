@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,10 +13,11 @@ from rescaling_core.plan import ArchivePlan
 from tasks import archiving
 from tasks.archiving import Pending, RunTally
 from tasks.catalog import Catalog, open_catalog
-from tasks.cluster import ray_session, worker_pool, worker_slots
+from tasks.cluster import ray_session, worker_pool
 from tasks.conversion import ConversionJob, ShardConverter
 from tasks.inventory import EVERYTHING, Selection
 from tasks.planning import PlanOptions, build_plan
+from tasks.slots import encoders, photos_at_once, worker_slots
 from tasks.storage import requests
 
 
@@ -106,10 +107,11 @@ def _convert(job: ConversionJob, pending: Pending, catalog: Catalog) -> RunTally
     tally = RunTally()
     with ray_session():
         cluster = worker_slots()
-        shards = archiving.shards_of(pending, job.plan, cluster.count)
+        job = replace(job, photos_at_once=photos_at_once(cluster), encode_elsewhere=encoders() > 0)
+        shards = archiving.shards_of(pending, job.plan, cluster.most)
         slots = cluster.at_most(len(shards))
         with worker_pool(ShardConverter, "convert", (job,), slots) as pool:
-            for number, wave in enumerate(archiving.waves_of(shards, slots.count), 1):
+            for number, wave in enumerate(archiving.waves_of(shards, slots.most), 1):
                 archiving.convert_wave(number, wave, pool, catalog, job, tally, pending)
     return tally
 

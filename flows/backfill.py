@@ -12,9 +12,10 @@ from tasks.artifacts import publish
 from tasks.backfill import Backfiller, BackfillJob, Gap, NotFilled
 from tasks.backfilling import BATCH, BackfillTally
 from tasks.catalog import Catalog
-from tasks.cluster import ray_session, worker_pool, worker_slots
+from tasks.cluster import ray_session, worker_pool
 from tasks.planning import PlanOptions, build_plan
 from tasks.runs import Counts, JobRun, record_job
+from tasks.slots import worker_slots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

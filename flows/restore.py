@@ -9,8 +9,9 @@ from prefect import flow
 from tasks import restoring
 from tasks.archiving import new_run_id
 from tasks.artifacts import publish
-from tasks.cluster import ray_session, worker_pool, worker_slots
+from tasks.cluster import ray_session, worker_pool
 from tasks.restoration import NotRestored, RestorationJob, Restored, Restorer
+from tasks.slots import worker_slots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from prefect import flow
 from rescaling_core.plan import Floor
 from tasks.archiving import new_run_id
 from tasks.artifacts import publish
-from tasks.cluster import ray_session, worker_pool, worker_slots
+from tasks.cluster import ray_session, worker_pool
 from tasks.collection import comparable
 from tasks.inventory import EVERYTHING, Selection
 from tasks.maintenance import parse_age, parse_grace
@@ -21,6 +21,7 @@ from tasks.retirement.decisions import Terms, floors_of
 from tasks.retirement.journal import Journal
 from tasks.retirement.verification import Unproven, Verifier
 from tasks.runs import Counts, JobRun, record_job
+from tasks.slots import worker_slots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,12 @@ from tasks import scrubbing
 from tasks.archiving import new_run_id
 from tasks.artifacts import publish
 from tasks.catalog import Catalog
-from tasks.cluster import ray_session, worker_pool, worker_slots
+from tasks.cluster import ray_session, worker_pool
 from tasks.inspection import Finding, Inspector
 from tasks.repair import NotRepaired, Repaired, Repairer
 from tasks.runs import Counts, JobRun, record_job
 from tasks.scrubbing import Scope, ScrubTally
+from tasks.slots import worker_slots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

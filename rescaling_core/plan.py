@@ -219,6 +219,13 @@ class ArchivePlan:
         return tuple(plan.target.name for plan in self.targets)
 
     @property
+    def rescalers(self) -> tuple[str, ...]:
+        """Ids of those that any candidate needs, previews aside."""
+        plans = [plan for plan in self.targets if not plan.target.preview_only]
+        ids = {candidate.rescaler for plan in plans for candidate in plan.candidates}
+        return tuple(sorted(ids - {FULL_SIZE, TRANSCODE}))
+
+    @property
     def digest(self) -> str:
         """SHA-256 of everything above: equal plans, equal digests."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()

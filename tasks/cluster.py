@@ -7,13 +7,14 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import ray
 from ray.exceptions import ActorDiedError, RayActorError, RayTaskError
 
-from rescaling_core.errors import RefoldError, UsageError
+from rescaling_core.errors import RefoldError
+from tasks.slots import WorkerSlots
 from tasks.storage import requests
 
 Job = TypeVar("Job")
@@ -31,21 +32,6 @@ over its job. On a cluster without room for it, it never comes back."""
 
 RETRIES_OF_A_LOST_JOB = 1
 """A job whose worker died is tried once more before the job itself is blamed."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSlots:
-    """How the cluster is divided among workers."""
-
-    count: int
-    cpus: float
-    """Of one worker."""
-    gpus: float
-    """Of one worker; below 1, workers share a device."""
-
-    def at_most(self, count: int) -> WorkerSlots:
-        """The same workers, but no more than there are jobs for."""
-        return replace(self, count=max(1, min(self.count, count)))
 
 
 class WorkerStartError(RefoldError):
@@ -82,35 +68,12 @@ def ray_session() -> Iterator[None]:
         ray.shutdown()
 
 
-def worker_slots(
-    *, cpus_per_worker: float | None = None, gpus_per_worker: float | None = None
-) -> WorkerSlots:
-    """Divide what the cluster has: one worker a GPU where there are GPUs, else one a CPU slice.
-
-    Args:
-        cpus_per_worker: CPUs, where there is no GPU; by default what `REFOLD_CPUS_PER_WORKER`
-            says, or 1.
-        gpus_per_worker: GPUs, whole or a fraction, where there are any; by default what
-            `REFOLD_GPUS_PER_WORKER` says, or 1.
-
-    Raises:
-        UsageError: A variable is no number above 0.
-    """
-    cpus_per_worker = cpus_per_worker or _share("REFOLD_CPUS_PER_WORKER")
-    gpus_per_worker = gpus_per_worker or _share("REFOLD_GPUS_PER_WORKER")
-    resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    cpus, gpus = resources.get("CPU", 1), resources.get("GPU", 0)
-    if gpus:
-        count = max(1, int(gpus / gpus_per_worker))
-        return WorkerSlots(count, max(1, cpus // count), gpus_per_worker)
-    return WorkerSlots(max(1, int(cpus / cpus_per_worker)), min(cpus, cpus_per_worker), 0)
-
-
 class WorkerPool(Generic[Job, Result]):
     """Actors of one class that take jobs as they become free.
 
-    Ray places and restarts them. A job whose worker dies is tried again by Ray; if the worker
-    dies once more, the job comes back as `Lost` and the others go on.
+    Ray places and restarts them, and where the slots allow more, starts those as room appears. A
+    job whose worker dies is tried again by Ray; if the worker dies once more, the job comes back as
+    `Lost` and the others go on.
     """
 
     def __init__(
@@ -129,8 +92,14 @@ class WorkerPool(Generic[Job, Result]):
             max_task_retries=RETRIES_OF_A_LOST_JOB,
         )
         self._method, self._patience = method, patience
-        self._actors = [remote.remote(*arguments) for _ in range(slots.count)]
-        self._nodes = self._wait_until_ready()
+        actors = [remote.remote(*arguments) for _ in range(slots.most)]
+        self._arriving = {actor.__ray_call__.remote(_node_of): actor for actor in actors}
+        self._nodes: dict[Any, str] = {}
+        """The workers that are there, and where they were at the start."""
+        # The first error ends the run: what one constructor raises, the others do.
+        while len(self._nodes) < slots.count:
+            arrived, _ = ray.wait(list(self._arriving), num_returns=1)
+            self._welcome(arrived)
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Result | Lost]:
         """Yield a result for each job, in the order they are finished.
@@ -140,7 +109,7 @@ class WorkerPool(Generic[Job, Result]):
                 a job as a value, so this is a store that failed, or a bug.
         """
         waiting = iter(jobs)
-        idle = list(self._actors)
+        idle = list(self._nodes)
         running: dict[Any, tuple[Any, Job]] = {}
         stranded: list[Job] = []
         dead_since: dict[str, float] = {}
@@ -156,7 +125,9 @@ class WorkerPool(Generic[Job, Result]):
                 running[getattr(actor, self._method).remote(job)] = (actor, job)
             if not running:
                 return
-            finished, _ = ray.wait(list(running), num_returns=1, timeout=LOOK_EVERY)
+            ended, _ = ray.wait([*running, *self._arriving], num_returns=1, timeout=LOOK_EVERY)
+            finished = [reference for reference in ended if reference in running]
+            idle += self._welcome([reference for reference in ended if reference not in running])
             for done in finished:
                 actor, job = running.pop(done)
                 idle.append(actor)
@@ -176,26 +147,34 @@ class WorkerPool(Generic[Job, Result]):
             if node in alive or now - dead_since.setdefault(node, now) < self._patience:
                 continue
             del running[reference]
-            self._actors.remove(actor)
+            del self._nodes[actor]
             ray.kill(actor)
             jobs.append(job)
         return jobs
 
     def close(self) -> None:
         """End the actors; what they had not finished is lost."""
-        _take_counts(self._actors)
-        for actor in self._actors:
+        _take_counts(list(self._nodes))
+        for actor in (*self._nodes, *self._arriving.values()):
             ray.kill(actor)
 
-    def _wait_until_ready(self) -> dict[Any, str]:
-        """The node of each worker; says what a constructor raised, so that no job is blamed."""
-        try:
-            nodes = ray.get([actor.__ray_call__.remote(_node_of) for actor in self._actors])
-        except ActorDiedError as error:
-            self.close()
-            cause = str(error).strip().splitlines()[-1]
-            raise WorkerStartError(f"a worker cannot start: {cause}") from error
-        return dict(zip(self._actors, nodes, strict=True))
+    def _welcome(self, arrived: Iterable[Any]) -> list[Any]:
+        """Take up workers that have started.
+
+        Raises:
+            WorkerStartError: What a constructor raised, so that no job is blamed.
+        """
+        actors = []
+        for reference in arrived:
+            actor = self._arriving.pop(reference)
+            try:
+                self._nodes[actor] = ray.get(reference)
+            except ActorDiedError as error:
+                self.close()
+                cause = str(error).strip().splitlines()[-1]
+                raise WorkerStartError(f"a worker cannot start: {cause}") from error
+            actors.append(actor)
+        return actors
 
     @staticmethod
     def _result(reference: Any, job: Job) -> Result | Lost:
@@ -240,17 +219,6 @@ def _node_of(_worker: object) -> str:
     """Of the worker that this is called in."""
     node: str = ray.get_runtime_context().get_node_id()
     return node
-
-
-def _share(variable: str) -> float:
-    text = os.environ.get(variable, "1")
-    try:
-        share = float(text)
-    except ValueError:
-        share = 0.0
-    if not 0 < share < float("inf"):
-        raise UsageError(f"{variable}={text!r}: a number above 0 is expected")
-    return share
 
 
 def _take_counts(actors: list[Any]) -> None:

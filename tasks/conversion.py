@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from rescaling_core import __version__
 from rescaling_core.convert import Kept, convert
@@ -18,9 +18,11 @@ from rescaling_core.errors import (
     RestorationMismatchError,
     UnsupportedImageError,
 )
-from rescaling_core.photo import Photo, decode_photo
+from rescaling_core.photo import Photo, decode_photo, stated_pixels
 from rescaling_core.plan import ArchivePlan, TargetPlan
 from tasks.catalog import CatalogRow
+from tasks.concurrency import Headroom, NetworkLane, at_once
+from tasks.encoders import encode_elsewhere
 from tasks.models import load_model, use_share_of_cpus
 from tasks.rows import RowWriter
 from tasks.shards import Shard, SourceObject
@@ -32,6 +34,9 @@ SOFTWARE = f"refold {__version__}"
 READS_AHEAD = 4
 """Sources fetched while earlier ones are converted."""
 
+PIXELS_AT_ONCE = 48_000_000
+"""Of all photos a worker has decoded; a larger one is converted alone."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversionJob:
@@ -41,6 +46,11 @@ class ConversionJob:
     archive_url: str
     plan: ArchivePlan
     run_id: str
+    photos_at_once: int = 1
+    """Photos of a worker under way together: while one is on the network, others are decoded,
+    encoded, written."""
+    encode_elsewhere: bool = False
+    """Whether encoding is left to CPUs set aside for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +70,11 @@ class ShardConverter:
         self._source = open_store(job.source_url)
         self._archive = open_store(job.archive_url)
         self._metrics = WorkerMetrics()
+        self._lane = NetworkLane(self._metrics)
+        self._headroom = Headroom(PIXELS_AT_ONCE)
         use_share_of_cpus()
+        for rescaler in job.plan.rescalers:  # now, not while the first source waits
+            load_model(rescaler)
 
     def convert(self, shard: Shard) -> ShardResult:
         """Convert every source of a shard and write the LR objects.
@@ -70,13 +84,17 @@ class ShardConverter:
         whole shard is then to be tried again.
         """
         started = time.monotonic()
-        rows: list[CatalogRow] = []
+
+        def rows_of(read: tuple[SourceObject, bytes | None]) -> list[CatalogRow]:
+            source, data = read
+            with self._headroom.taken(stated_pixels(data) or 0 if data else 0):
+                rows = self._convert_source(source, data, shard)
+            self._metrics.finished(data, rows)
+            return rows
+
         with ThreadPoolExecutor(max_workers=READS_AHEAD) as pool:
             ahead = _read_ahead(pool, self._source, shard.sources, self._metrics.waiting)
-            for source, data in ahead:
-                of_source = self._convert_source(source, data, shard)
-                self._metrics.finished(data, of_source)
-                rows += of_source
+            rows = chain.from_iterable(at_once(rows_of, ahead, self._job.photos_at_once))
         return ShardResult(shard=shard, rows=tuple(rows), seconds=time.monotonic() - started)
 
     def _convert_source(
@@ -104,7 +122,14 @@ class ShardConverter:
 
     def _convert_target(self, photo: Photo, plan: TargetPlan, record: RowWriter) -> CatalogRow:
         outcome = convert(
-            photo, record.source_ref, plan, load_model, software=SOFTWARE, data=record.data
+            photo,
+            record.source_ref,
+            plan,
+            load_model,
+            software=SOFTWARE,
+            data=record.data,
+            lane=self._lane,
+            encode=encode_elsewhere if self._job.encode_elsewhere else None,
         )
         if isinstance(outcome, Kept):
             return record.kept(plan.target.name, outcome.reason, outcome.best)

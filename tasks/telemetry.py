@@ -26,7 +26,10 @@ class WorkerMetrics:
         self._chosen = Counter(
             "refold_candidates_chosen", "Renditions by how they were made.", ("rescaler", "codec")
         )
-        self._busy = Counter("refold_busy_seconds", "Seconds spent on converting sources.")
+        self._saved = Counter("refold_bytes_saved", "Bytes by which renditions are smaller.")
+        self._busy = Counter("refold_busy_seconds", "Seconds that sources took, each on its own.")
+        self._network = Counter("refold_network_seconds", "Seconds that the network was in use.")
+        self._lane = Gauge("refold_network_waiting", "Photos that wait for the network or use it.")
         self._waiting = Gauge("refold_reads_waiting", "Sources fetched ahead, waiting for work.")
 
     def finished(self, data: bytes | None, rows: Sequence[CatalogRow]) -> None:
@@ -41,11 +44,20 @@ class WorkerMetrics:
         for row in archived:
             self._chosen.inc(1, {"rescaler": row.rescaler or "", "codec": row.codec or ""})
             _grow(self._written, row.lr_bytes or 0)
+            _grow(self._saved, row.source_size - (row.lr_bytes or 0))
             if row.metadata_json:
                 _grow(self._tried, RestorationMetadata.from_json(row.metadata_json).tried or 0)
         if archived:
             _grow(self._megapixels, (archived[0].width or 0) * (archived[0].height or 0) / 1e6)
         _grow(self._busy, sum(row.seconds or 0 for row in rows))
+
+    def network_waiting(self, count: int) -> None:
+        """Say how many photos wait for the network, or are on it."""
+        self._lane.set(count)
+
+    def network_busy(self, seconds: float) -> None:
+        """Say how long one of them used it. Its rate is the share of time that it is busy."""
+        _grow(self._network, seconds)
 
     def waiting(self, count: int) -> None:
         """Say how many sources lie fetched and wait for the network."""

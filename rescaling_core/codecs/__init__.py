@@ -14,13 +14,14 @@ from rescaling_core.codecs.files import (
     read_xmp,
 )
 from rescaling_core.codecs.spec import CODECS, CodecSpec
-from rescaling_core.codecs.traits import NO_EXTRAS, Codec, FileExtras
+from rescaling_core.codecs.traits import NO_EXTRAS, Codec, Encode, FileExtras
 
 __all__ = [
     "CODECS",
     "NO_EXTRAS",
     "Codec",
     "CodecSpec",
+    "Encode",
     "FileExtras",
     "available",
     "check_available",

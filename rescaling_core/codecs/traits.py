@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from rescaling_core.arrays import U8Array
     from rescaling_core.codecs.spec import CodecSpec
 
 CodecName = Literal["png", "jpeg", "webp", "avif", "jxl"]
@@ -28,6 +29,15 @@ class FileExtras:
 
 
 NO_EXTRAS: Final = FileExtras()
+
+
+class Encode(Protocol):
+    """What `codecs.encode` does, wherever it is done."""
+
+    def __call__(
+        self, pixels: U8Array, spec: CodecSpec, *, extras: FileExtras = NO_EXTRAS
+    ) -> bytes:
+        """(H, W, C) → a file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from rescaling_core import codecs
 from rescaling_core.convert.ascent import Attempt, climb, climb_below, try_once
 from rescaling_core.convert.finish import finish
 from rescaling_core.convert.outcome import Kept, Rendition
@@ -16,7 +18,10 @@ from rescaling_core.plan import FULL_SIZE, TRANSCODE
 from rescaling_core.rescale import DEFAULT_TILING, Tiling
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from rescaling_core.arrays import U8Array
+    from rescaling_core.codecs import Encode
     from rescaling_core.convert.outcome import Models, SourceRef
     from rescaling_core.convert.trial import Encoded, Trial
     from rescaling_core.photo import Photo
@@ -32,6 +37,8 @@ def convert(
     software: str,
     tiling: Tiling = DEFAULT_TILING,
     data: bytes | None = None,
+    lane: AbstractContextManager[None] | None = None,
+    encode: Encode | None = None,
 ) -> Rendition | Kept:
     """Make the cheapest rendition that reaches the floor.
 
@@ -46,6 +53,8 @@ def convert(
         software: Name and version to record.
         tiling: How large images are cut; recorded.
         data: The source's bytes; without them no JPEG is transcoded.
+        lane: Held whenever a rescaler works, for callers that convert several photos at once.
+        encode: Encodes LR images, full-size ones and residuals; by default `codecs.encode`.
 
     Returns:
         The rendition with the fewest bytes among those that reach the floor and are smaller than
@@ -62,6 +71,8 @@ def convert(
         software=software,
         tiling=tiling,
         data=data,
+        lane=lane or nullcontext(),
+        encode_pixels=encode or codecs.encode,
     )
     ladder = _Ladder(bench=bench, limit=source.size, rivals=Rivals(source.size))
     for candidate in plan.candidates:

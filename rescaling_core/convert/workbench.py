@@ -15,8 +15,10 @@ from rescaling_core.refine import Refinement, refine_pixels
 from rescaling_core.rescale import Tiling, downscale_pixels, restore_pixels
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from rescaling_core.arrays import U8Array
-    from rescaling_core.codecs import CodecSpec
+    from rescaling_core.codecs import CodecSpec, Encode
     from rescaling_core.convert.outcome import Models, SourceRef
     from rescaling_core.metadata import RestorationMetadata
     from rescaling_core.photo import Photo
@@ -36,6 +38,9 @@ class Workbench:
     tiling: Tiling
     data: bytes | None
     """The source's bytes, for transcoding them."""
+    lane: AbstractContextManager[None]
+    """Held while a rescaler works."""
+    encode_pixels: Encode
     _lr: dict[tuple[str, str, int], U8Array] = field(default_factory=dict)
     """By rescaler, mode and steps of refinement."""
 
@@ -50,7 +55,9 @@ class Workbench:
         photo = self.photo
         if draft.lr_channels is not None:  # it would not fit the file: see the draft
             photo = replace(photo, icc=None)
-        data = metadata.encode_with_packet(lr, candidate.codec, photo, draft)
+        data = metadata.encode_with_packet(
+            lr, candidate.codec, photo, draft, encode=self.encode_pixels
+        )
         decoded = codecs.decode(data, channels=int(lr.shape[2]))
         if decoded.shape != lr.shape:
             raise CodecError(f"codec {candidate.codec}: {lr.shape} came back as {decoded.shape}")
@@ -61,21 +68,22 @@ class Workbench:
         draft = encoded.draft
         if draft.rescaler in (FULL_SIZE, TRANSCODE):
             return encoded.pixels
-        restored = restore_pixels(
-            self.models(draft.rescaler).rescaler,
-            encoded.pixels,
-            (self.photo.height, self.photo.width),
-            draft.scale,
-            seed=draft.latent_seed,
-            tiling=self.tiling,
-        )
+        with self.lane:
+            restored = restore_pixels(
+                self.models(draft.rescaler).rescaler,
+                encoded.pixels,
+                (self.photo.height, self.photo.width),
+                draft.scale,
+                seed=draft.latent_seed,
+                tiling=self.tiling,
+            )
         return as_grey(restored) if draft.channels == 1 else restored
 
     def add_residual(
         self, base: Encoded, restored: U8Array, spec: CodecSpec
     ) -> tuple[Encoded, U8Array]:
         """Put what `restored` misses into the file, and what that gives beside it."""
-        coded = codecs.encode(residual.difference(self.photo.pixels, restored), spec)
+        coded = self.encode_pixels(residual.difference(self.photo.pixels, restored), spec)
         decoded = codecs.decode(coded, channels=int(restored.shape[2]))
         draft = replace(base.draft, residual=residual.describe(coded, spec))
         data = attachment.attach(base.data, "rsdl", coded)
@@ -132,12 +140,13 @@ class Workbench:
         pixels = self.photo.pixels
         if candidate.lr_mode == "colour":
             pixels = as_colour(pixels)
-        rescaler = self.models(candidate.rescaler).rescaler
-        if not candidate.refinement:
-            return downscale_pixels(rescaler, pixels, scale, tiling=self.tiling)
-        plain = self._lr_image(replace(candidate, refinement=0))
-        how = Refinement(steps=candidate.refinement)
-        return refine_pixels(rescaler, plain, pixels, scale, refinement=how, seed=LATENT_SEED)
+        plain = self._lr_image(replace(candidate, refinement=0)) if candidate.refinement else None
+        with self.lane:
+            rescaler = self.models(candidate.rescaler).rescaler
+            if plain is None:
+                return downscale_pixels(rescaler, pixels, scale, tiling=self.tiling)
+            how = Refinement(steps=candidate.refinement)
+            return refine_pixels(rescaler, plain, pixels, scale, refinement=how, seed=LATENT_SEED)
 
     def _draft(self, candidate: Candidate, lr: U8Array) -> RestorationMetadata:
         draft = draft_metadata(self.photo, self.source, self.target, candidate, lr, self.software)

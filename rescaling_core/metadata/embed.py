@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rescaling_core import attachment, codecs
-from rescaling_core.codecs import CodecSpec, FileExtras
+from rescaling_core.codecs import CodecSpec, Encode, FileExtras
 from rescaling_core.errors import CodecError, MetadataError
 from rescaling_core.metadata.record import RestorationMetadata
 from rescaling_core.metadata.xmp import build_packet, parse_packet
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def encode_with_packet(
-    pixels: U8Array, spec: CodecSpec, photo: Photo, draft: RestorationMetadata
+    pixels: U8Array,
+    spec: CodecSpec,
+    photo: Photo,
+    draft: RestorationMetadata,
+    *,
+    encode: Encode | None = None,
 ) -> bytes:
     """Encode an LR image with its metadata, the measures still to come.
 
@@ -31,12 +36,13 @@ def encode_with_packet(
         spec: Its codec.
         photo: The source: its orientation and colour profile go into the file.
         draft: Metadata whose `extras` are `carry(photo, spec)`.
+        encode: Encodes; by default `codecs.encode`.
 
     Raises:
         CodecError: The codec cannot hold the pixels or all that travels with them.
     """
     extras = FileExtras(icc=photo.icc, exif=photo.exif, xmp=build_packet(draft))
-    return codecs.encode(pixels, spec, extras=extras)
+    return (encode or codecs.encode)(pixels, spec, extras=extras)
 
 
 def finalise(lr_data: bytes, metadata: RestorationMetadata) -> bytes:

@@ -2,6 +2,7 @@
 
 from rescaling_core.photo.decode import DEFAULT_MAX_PIXELS, decode_photo
 from rescaling_core.photo.encode import encode_photo, restored_extension
+from rescaling_core.photo.opening import stated_pixels
 from rescaling_core.photo.record import JpegTraits, Photo, Traits
 
 __all__ = [
@@ -12,4 +13,5 @@ __all__ = [
     "decode_photo",
     "encode_photo",
     "restored_extension",
+    "stated_pixels",
 ]

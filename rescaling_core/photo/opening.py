@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import io
 import re
+import sys
 import warnings
 from contextlib import contextmanager
 from functools import cache
@@ -20,6 +21,7 @@ from PIL import Image
 
 from rescaling_core.errors import (
     ImageTooLargeError,
+    PhotoError,
     RefoldError,
     UnreadableImageError,
     UnsupportedImageError,
@@ -105,6 +107,23 @@ def open_image(data: bytes, *, max_pixels: int) -> Iterator[ImageFile]:
         with factory(io.BytesIO(data), "") as image:
             check_size(image.size, max_pixels)
             yield image
+
+
+def stated_pixels(data: bytes) -> int | None:
+    """Width × height as a file's header gives them; None if it is of no image that can be opened.
+
+    No pixels are decoded.
+    """
+    try:
+        name = identify(data)
+        with decoder_errors(name):
+            size = headers.peek_size(name, data)
+        if size is None:
+            with open_image(data, max_pixels=sys.maxsize) as image:
+                size = image.size
+    except PhotoError:
+        return None
+    return size[0] * size[1]
 
 
 def samples_of(image: Image.Image) -> U8Array:

@@ -12,11 +12,12 @@ from prefect.logging import disable_run_logger
 from tasks import archiving
 from tasks.archiving import RunTally
 from tasks.catalog import Catalog, open_catalog
-from tasks.cluster import WorkerSlots, worker_pool
+from tasks.cluster import worker_pool
 from tasks.collection import refuse_nested
 from tasks.conversion import ConversionJob, ShardConverter, ShardResult
 from tasks.planning import PlanOptions, build_plan
 from tasks.shards import Shard
+from tasks.slots import WorkerSlots
 from tasks.storage import StorageError, open_store
 from tests.command import write_photographs
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import ray
 
 from rescaling_core.errors import UsageError
-from tasks.cluster import Lost, WorkerSlots, WorkerStartError, worker_pool, worker_slots
+from tasks.cluster import Lost, WorkerStartError, worker_pool
+from tasks.slots import WorkerSlots, encoders, photos_at_once, worker_slots
 from tasks.storage import StorageError
 
 
@@ -32,6 +36,10 @@ class Squarer:
         if number == 98:
             raise UsageError("wrong")
         return number * number
+
+    def where(self, _number: int) -> int:
+        time.sleep(0.1)
+        return os.getpid()
 
 
 SLOTS = WorkerSlots(count=2, cpus=1, gpus=0)
@@ -76,6 +84,29 @@ def test_a_worker_that_cannot_start_says_why_and_no_job_is_blamed() -> None:
 
 
 @pytest.mark.usefixtures("ray_local")
+def test_workers_that_found_no_room_join_when_there_is_some(tmp_path: Path) -> None:
+    """Of two CPUs one is taken at first; there is never room for the third worker."""
+    holder = ray.remote(Squarer).options(num_cpus=1).remote(str(tmp_path))
+    assert ray.get(holder.work.remote(2)) == 4
+    slots = WorkerSlots(count=1, cpus=1, gpus=0, more=2)
+    with worker_pool(Squarer, "where", (str(tmp_path),), slots) as pool:
+        assert len(set(pool.run(range(3)))) == 1
+
+        def jobs() -> Iterator[int]:
+            """They end once a second worker has come, or never will."""
+            ray.kill(holder)
+            for number in range(600):
+                if len(seen) > 1:
+                    return
+                yield number
+
+        seen: set[int] = set()
+        for process in pool.run(jobs()):
+            seen.add(process)
+        assert len(seen) == 2
+
+
+@pytest.mark.usefixtures("ray_local")
 def test_workers_share_the_cpus_there_are() -> None:
     assert worker_slots().count == 2
     assert worker_slots(cpus_per_worker=2).count == 1
@@ -94,3 +125,32 @@ def test_the_environment_says_how_much_a_worker_takes(monkeypatch: pytest.Monkey
         monkeypatch.setenv("REFOLD_GPUS_PER_WORKER", wrong)
         with pytest.raises(UsageError, match="REFOLD_GPUS_PER_WORKER"):
             worker_slots()
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_the_environment_sets_workers_and_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 16, "GPU": 2})
+    assert photos_at_once(worker_slots()) > photos_at_once(WorkerSlots(2, 1, 0)) > 1
+    monkeypatch.setenv("REFOLD_ENCODERS", "10")
+    assert encoders() == 10
+    assert worker_slots() == WorkerSlots(count=2, cpus=3, gpus=1)
+    monkeypatch.setenv("REFOLD_WORKERS", "3")
+    assert worker_slots() == WorkerSlots(count=3, cpus=3, gpus=1)
+    monkeypatch.setenv("REFOLD_WORKERS", "1:5")
+    slots = worker_slots()
+    assert slots == WorkerSlots(count=1, cpus=3, gpus=1, more=4)
+    assert (slots.most, slots.at_most(3).most, slots.at_most(0).most) == (5, 3, 1)
+    monkeypatch.setenv("REFOLD_PHOTOS_AT_ONCE", "5")
+    assert photos_at_once(slots) == 5
+    for variable, wrong in (
+        ("REFOLD_ENCODERS", ("16", "17", "-1", "half")),
+        ("REFOLD_WORKERS", ("0", "5:2", "0:3", "2:", "two", "")),
+    ):
+        for text in wrong:
+            with monkeypatch.context() as changed:
+                changed.setenv(variable, text)
+                with pytest.raises(UsageError, match=variable):
+                    worker_slots()
+    monkeypatch.setenv("REFOLD_PHOTOS_AT_ONCE", "0")
+    with pytest.raises(UsageError, match="REFOLD_PHOTOS_AT_ONCE"):
+        photos_at_once(slots)

@@ -41,8 +41,12 @@ def test_a_node_killed_in_the_middle_loses_nothing_though_its_worker_never_retur
 def test_workers_count_what_they_do_where_prometheus_reads_it(outcome: dict[str, Any]) -> None:
     metrics = outcome["metrics"]
     assert 0 < metrics["ray_refold_sources_total"] <= IMAGES
-    for name in ("megapixels", "bytes_read", "bytes_written", "candidates_tried", "busy_seconds"):
+    for name in ("megapixels", "bytes_read", "bytes_written", "bytes_saved", "candidates_tried"):
         assert metrics[f"ray_refold_{name}_total"] > 0
+    network, all_of_it = (
+        metrics[f"ray_refold_{name}_seconds_total"] for name in ("network", "busy")
+    )
+    assert 0 < network < all_of_it
     assert metrics["ray_refold_bytes_written_total"] < metrics["ray_refold_bytes_read_total"]
     assert metrics["ray_refold_candidates_chosen_total"] > 0
-    assert "ray_refold_reads_waiting" in metrics
+    assert {"ray_refold_reads_waiting", "ray_refold_network_waiting"} <= set(metrics)

@@ -22,10 +22,11 @@ from ray.cluster_utils import Cluster
 from tasks import archiving
 from tasks.archiving import RunTally
 from tasks.catalog import open_catalog
-from tasks.cluster import ray_session, worker_pool, worker_slots
+from tasks.cluster import ray_session, worker_pool
 from tasks.conversion import ConversionJob, ShardConverter, ShardResult
 from tasks.planning import PlanOptions, build_plan
 from tasks.shards import Shard
+from tasks.slots import worker_slots
 from tasks.storage import open_store
 from tests.command import write_photographs
 

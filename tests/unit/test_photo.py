@@ -17,7 +17,7 @@ from rescaling_core.errors import (
     UnreadableImageError,
     UnsupportedImageError,
 )
-from rescaling_core.photo import Photo, decode_photo, encode_photo, opening
+from rescaling_core.photo import Photo, decode_photo, encode_photo, opening, stated_pixels
 from rescaling_core.photo import exif as exif_block
 from tests.unit import photo_samples as samples
 from tests.unit.photo_cases import KEPT, READ, bombs, tiff_with_damaged_tag
@@ -32,6 +32,7 @@ def test_every_mode_and_format_is_read_and_comes_back(name: str) -> None:
     photo = decode_photo(file)
     assert photo.mode == mode
     assert photo.pixels.flags.c_contiguous
+    assert stated_pixels(file) == photo.width * photo.height
     again = decode_photo(encode_photo(photo))
     _assert_same(again, photo)
     _assert_seen_alike(file, encode_photo(photo))
@@ -159,6 +160,7 @@ def test_the_smallest_images_are_read(format: str, size: tuple[int, int]) -> Non
 def test_what_is_no_image_is_unreadable(junk: bytes) -> None:
     with pytest.raises(UnreadableImageError):
         decode_photo(junk)
+    assert stated_pixels(junk) is None
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "JXL"])
