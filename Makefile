@@ -5,6 +5,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Test processes. Each has its own Ray, Prefect and S3 servers: about 3 GiB.
+JOBS ?= 2
 CONSTRAINTS := infra/constraints.txt
 
 .DEFAULT_GOAL := help
@@ -26,7 +28,7 @@ demo: $(STAMP)  ## archive and restore a folder of real photographs, and leave a
 	$(BIN)/python -m flows.demo
 
 test: $(STAMP)  ## run all tests (S3 servers and the embedded Prefect are started and stopped by the run)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --durations 15
 
 quick: $(STAMP)  ## run the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow and not radosgw and not faults"

@@ -107,7 +107,13 @@ def ray_local() -> Iterator[Any]:
     """A local Ray with two CPUs; it inherited the environment of the moment it was started."""
     import ray
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
     try:
         yield ray
     finally:

@@ -61,12 +61,19 @@ def catalog(job: ConversionJob) -> Catalog:
 
 def _convert(
     worker: type[ShardConverter], job: ConversionJob, catalog: Catalog, tally: RunTally
-) -> None:
+) -> list[StorageError]:
+    """Convert one wave, again and again as a task with retries does; what was raised."""
     pending = archiving.find_pending.fn(open_store(job.source_url), catalog, job.plan)
     shards = archiving.shards_of(pending, job.plan, workers=1)
     slots = WorkerSlots(count=1, cpus=1, gpus=0)
+    failures: list[StorageError] = []
     with disable_run_logger(), worker_pool(worker, "convert", (job,), slots) as pool:
-        archiving.convert_wave.fn(1, shards, pool, catalog, job, tally, pending)
+        while tally.sources < pending.count and len(failures) < 20:
+            try:
+                archiving.convert_wave.fn(1, shards, pool, catalog, job, tally, pending)
+            except StorageError as error:
+                failures.append(error)
+    return failures
 
 
 @pytest.mark.usefixtures("ray_local")
@@ -89,13 +96,8 @@ def test_a_store_that_fails_for_a_while_is_an_error_the_task_retries(
     job: ConversionJob, catalog: Catalog
 ) -> None:
     tally = RunTally()
-    failures: list[StorageError] = []
-    while tally.sources < 6:
-        try:
-            _convert(StumblingConverter, job, catalog, tally)
-        except StorageError as error:
-            failures.append(error)
-        assert len(failures) < 20
+    failures = _convert(StumblingConverter, job, catalog, tally)
+    assert tally.sources == 6
     assert failures
     assert all(error.retryable for error in failures)
     assert len(list(catalog.rows())) == 12
