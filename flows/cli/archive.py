@@ -38,7 +38,7 @@ def archive(
         Path | None, typer.Option(help="A plan file; see docs/plans.md.", dir_okay=False)
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="thumbnails, balanced, faithful or lossless.")
+        str | None, typer.Option(help="thumbnails, balanced, viewable, faithful or lossless.")
     ] = None,
     max_pixels: Annotated[
         int | None, typer.Option(help="Sources with more pixels go to quarantine.")
