@@ -39,7 +39,7 @@ from tasks.catalog import open_catalog
 from tasks.cluster import ray_session, worker_pool
 from tasks.conversion import ConversionJob, ShardConverter, ShardResult
 from tasks.planning import PlanOptions, build_plan
-from tasks.slots import worker_slots
+from tasks.slots import photos_at_once, worker_slots
 from tasks.storage import open_store
 
 if TYPE_CHECKING:
@@ -120,17 +120,18 @@ def object_store_bytes(before: float) -> float:
 
 def run(folder: Path, part: str, rescaler: str, *, kill: bool) -> RunTally:
     """Archive a part of the collection; `kill` ends one worker once it has begun."""
+    slots = worker_slots()
     job = ConversionJob(
         source_url=str(folder / part),
         archive_url=str(folder / f"archive-{part}"),
         plan=build_plan(PlanOptions(targets=("x2",), rescalers=(rescaler,), codec="jpeg-420")),
         run_id="soak",
+        photos_at_once=photos_at_once(slots),
     )
     catalog = open_catalog(open_store(job.archive_url))
     pids = Path(job.archive_url) / "pids"
     pids.mkdir()
     pending = archiving.find_pending.fn(open_store(job.source_url), catalog, job.plan)
-    slots = worker_slots()
     shards = archiving.shards_of(pending, job.plan, slots.count)
     tally = RunTally()
 
