@@ -15,9 +15,10 @@ from tasks.archiving import Pending, RunTally
 from tasks.catalog import Catalog, open_catalog
 from tasks.cluster import ray_session, worker_pool
 from tasks.conversion import ConversionJob, ShardConverter
+from tasks.encoders import encoders_of
 from tasks.inventory import EVERYTHING, Selection
 from tasks.planning import PlanOptions, build_plan
-from tasks.slots import encoders, photos_at_once, worker_slots
+from tasks.slots import check_variables, encoder_cpus, photos_at_once, worker_slots
 from tasks.storage import requests
 
 
@@ -85,6 +86,7 @@ def archive(
         StorageError: A store cannot be reached or does not honour conditional writes.
     """
     started, started_at = time.monotonic(), datetime.now(UTC)
+    check_variables()
     plan = build_plan(options or PlanOptions())
     if dry_run:
         collection, catalog = archiving.open_for_reading(source, archive)
@@ -105,9 +107,9 @@ def archive(
 def _convert(job: ConversionJob, pending: Pending, catalog: Catalog) -> RunTally:
     """Convert all that is pending, wave by wave."""
     tally = RunTally()
-    with ray_session():
-        cluster = worker_slots()
-        job = replace(job, photos_at_once=photos_at_once(cluster), encode_elsewhere=encoders() > 0)
+    with ray_session(), encoders_of(encoder_cpus()) as encoders:
+        cluster = worker_slots(encoders=encoder_cpus())
+        job = replace(job, photos_at_once=photos_at_once(cluster), encoders=encoders)
         shards = archiving.shards_of(pending, job.plan, cluster.most)
         slots = cluster.at_most(len(shards))
         with worker_pool(ShardConverter, "convert", (job,), slots) as pool:

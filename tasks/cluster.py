@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import ray
-from ray.exceptions import ActorDiedError, RayActorError, RayTaskError
+from ray.exceptions import RayActorError, RayTaskError
 
 from rescaling_core.errors import RefoldError
 from tasks.slots import WorkerSlots
@@ -29,6 +29,10 @@ LOOK_EVERY = 2.0
 PATIENCE = 30.0
 """Seconds that a worker of a dead node may take to come back elsewhere before an idle one takes
 over its job. On a cluster without room for it, it never comes back."""
+
+PATIENCE_AT_THE_START = 30.0
+"""Seconds until a run begins with the workers it has: on a cluster of odd nodes, not all that fit
+by their number find room."""
 
 RETRIES_OF_A_LOST_JOB = 1
 """A job whose worker died is tried once more before the job itself is blamed."""
@@ -96,10 +100,14 @@ class WorkerPool(Generic[Job, Result]):
         self._arriving = {actor.__ray_call__.remote(_node_of): actor for actor in actors}
         self._nodes: dict[Any, str] = {}
         """The workers that are there, and where they were at the start."""
-        # The first error ends the run: what one constructor raises, the others do.
-        while len(self._nodes) < slots.count:
-            arrived, _ = ray.wait(list(self._arriving), num_returns=1)
-            self._welcome(arrived)
+        self._idle: list[Any] = []
+        """Of them, those without a job. One list, since a run may be begun within another."""
+        references = list(self._arriving)
+        arrived, _ = ray.wait(references, num_returns=slots.count, timeout=PATIENCE_AT_THE_START)
+        failure = self._welcome(arrived or ray.wait(references, num_returns=1)[0])
+        if not self._nodes:  # before any job is blamed for it
+            self.close()
+            raise WorkerStartError(f"a worker cannot start: {failure}")
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Result | Lost]:
         """Yield a result for each job, in the order they are finished.
@@ -109,31 +117,36 @@ class WorkerPool(Generic[Job, Result]):
                 a job as a value, so this is a store that failed, or a bug.
         """
         waiting = iter(jobs)
-        idle = list(self._nodes)
         running: dict[Any, tuple[Any, Job]] = {}
         stranded: list[Job] = []
         dead_since: dict[str, float] = {}
         exhausted = False
-        while True:
-            while idle and (stranded or not exhausted):
-                try:
-                    job = stranded.pop() if stranded else next(waiting)
-                except StopIteration:
-                    exhausted = True
-                    break
-                actor = idle.pop()
-                running[getattr(actor, self._method).remote(job)] = (actor, job)
-            if not running:
-                return
-            ended, _ = ray.wait([*running, *self._arriving], num_returns=1, timeout=LOOK_EVERY)
-            finished = [reference for reference in ended if reference in running]
-            idle += self._welcome([reference for reference in ended if reference not in running])
-            for done in finished:
-                actor, job = running.pop(done)
-                idle.append(actor)
-                yield self._result(done, job)
-            if idle and not finished:
-                stranded += self._give_up(running, dead_since)
+        try:
+            while True:
+                while self._idle and (stranded or not exhausted):
+                    try:
+                        job = stranded.pop() if stranded else next(waiting)
+                    except StopIteration:
+                        exhausted = True
+                        break
+                    actor = self._idle.pop()
+                    running[getattr(actor, self._method).remote(job)] = (actor, job)
+                if exhausted and not stranded and not running:
+                    return
+                if not running and not self._arriving:
+                    raise WorkerStartError("no worker is left")
+                ended, _ = ray.wait([*running, *self._arriving], num_returns=1, timeout=LOOK_EVERY)
+                finished = [reference for reference in ended if reference in running]
+                self._welcome(reference for reference in ended if reference in self._arriving)
+                for done in finished:
+                    actor, job = running.pop(done)
+                    self._idle.append(actor)
+                    yield self._result(done, job)
+                if self._idle and not finished:
+                    stranded += self._give_up(running, dead_since)
+        finally:
+            # Given up by an error, their jobs go on; what they get next waits for that.
+            self._idle += [actor for actor, _ in running.values() if actor in self._nodes]
 
     def _give_up(
         self, running: dict[Any, tuple[Any, Job]], dead_since: dict[str, float]
@@ -143,11 +156,11 @@ class WorkerPool(Generic[Job, Result]):
         alive = {node["NodeID"] for node in _nodes() if node["Alive"]}
         jobs: list[Job] = []
         for reference, (actor, job) in list(running.items()):
-            node = self._nodes[actor]
+            node = self._nodes.get(actor, "")
             if node in alive or now - dead_since.setdefault(node, now) < self._patience:
                 continue
             del running[reference]
-            del self._nodes[actor]
+            self._nodes.pop(actor, None)
             ray.kill(actor)
             jobs.append(job)
         return jobs
@@ -158,23 +171,23 @@ class WorkerPool(Generic[Job, Result]):
         for actor in (*self._nodes, *self._arriving.values()):
             ray.kill(actor)
 
-    def _welcome(self, arrived: Iterable[Any]) -> list[Any]:
-        """Take up workers that have started.
+    def _welcome(self, arrived: Iterable[Any]) -> str | None:
+        """Take up workers that have started; return what the last one failed by, if any did.
 
-        Raises:
-            WorkerStartError: What a constructor raised, so that no job is blamed.
+        The others do without it: its node may lack what theirs have.
         """
-        actors = []
+        failure = None
         for reference in arrived:
             actor = self._arriving.pop(reference)
             try:
                 self._nodes[actor] = ray.get(reference)
-            except ActorDiedError as error:
-                self.close()
-                cause = str(error).strip().splitlines()[-1]
-                raise WorkerStartError(f"a worker cannot start: {cause}") from error
-            actors.append(actor)
-        return actors
+            except RayActorError as error:
+                failure = str(error).strip().splitlines()[-1]
+                logging.getLogger(__name__).warning("a worker cannot start: %s", failure)
+                ray.kill(actor)
+            else:
+                self._idle.append(actor)
+        return failure
 
     @staticmethod
     def _result(reference: Any, job: Job) -> Result | Lost:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -30,9 +32,10 @@ def at_once(function: Callable[[Item], Result], items: Iterable[Item], count: in
             all_of_them.append(pool.submit(function, item))
             running.add(all_of_them[-1])
             if len(running) == count:
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    future.result()
+                _, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in all_of_them:
+                    if future.done():
+                        future.result()
     return [future.result() for future in all_of_them]
 
 
@@ -46,14 +49,19 @@ class Headroom:
     def __init__(self, pixels: int) -> None:
         self._all = self._left = pixels
         self._changed = Condition()
+        self._line: deque[object] = deque()
+        """Who waits, first come first served: small photos would else pass a large one for ever."""
 
     @contextmanager
     def taken(self, pixels: int) -> Iterator[None]:
         """Wait until there is room for so many, and hold it."""
-        share = min(pixels, self._all)
+        share, place = min(pixels, self._all), object()
         with self._changed:
-            self._changed.wait_for(lambda: self._left >= share)
+            self._line.append(place)
+            self._changed.wait_for(lambda: self._line[0] is place and self._left >= share)
+            self._line.popleft()
             self._left -= share
+            self._changed.notify_all()
         try:
             yield
         finally:
@@ -84,11 +92,19 @@ class NetworkLane:
         self._counting = Lock()
         self._count = 0
         self._since = 0.0
+        self._own = threading.local()
+
+    def waited(self) -> float:
+        """Seconds that the calling thread has waited for its turns, all told."""
+        seconds: float = getattr(self._own, "waited", 0.0)
+        return seconds
 
     def __enter__(self) -> None:
         self._changed_by(1)
+        came = time.monotonic()
         self._free.acquire()
         self._since = time.monotonic()
+        self._own.waited = self.waited() + self._since - came
 
     def __exit__(
         self,

@@ -22,7 +22,7 @@ from rescaling_core.photo import Photo, decode_photo, stated_pixels
 from rescaling_core.plan import ArchivePlan, TargetPlan
 from tasks.catalog import CatalogRow
 from tasks.concurrency import Headroom, NetworkLane, at_once
-from tasks.encoders import encode_elsewhere
+from tasks.encoders import EncoderDiedError, Encoders
 from tasks.models import load_model, use_share_of_cpus
 from tasks.rows import RowWriter
 from tasks.shards import Shard, SourceObject
@@ -34,8 +34,8 @@ SOFTWARE = f"refold {__version__}"
 READS_AHEAD = 4
 """Sources fetched while earlier ones are converted."""
 
-PIXELS_AT_ONCE = 48_000_000
-"""Of all photos a worker has decoded; a larger one is converted alone."""
+PIXELS_OF_A_PHOTO = 24_000_000
+"""For each of the photos under way, what they may have together; a larger one goes alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +49,8 @@ class ConversionJob:
     photos_at_once: int = 1
     """Photos of a worker under way together: while one is on the network, others are decoded,
     encoded, written."""
-    encode_elsewhere: bool = False
-    """Whether encoding is left to CPUs set aside for it."""
+    encoders: Encoders | None = None
+    """CPUs set aside for encoding; None: workers encode themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class ShardConverter:
         self._archive = open_store(job.archive_url)
         self._metrics = WorkerMetrics()
         self._lane = NetworkLane(self._metrics)
-        self._headroom = Headroom(PIXELS_AT_ONCE)
+        self._headroom = Headroom(job.photos_at_once * PIXELS_OF_A_PHOTO)
         use_share_of_cpus()
         for rescaler in job.plan.rescalers:  # now, not while the first source waits
             load_model(rescaler)
@@ -87,7 +87,7 @@ class ShardConverter:
 
         def rows_of(read: tuple[SourceObject, bytes | None]) -> list[CatalogRow]:
             source, data = read
-            with self._headroom.taken(stated_pixels(data) or 0 if data else 0):
+            with self._headroom.taken(self._pixels_to_be(data)):
                 rows = self._convert_source(source, data, shard)
             self._metrics.finished(data, rows)
             return rows
@@ -97,12 +97,19 @@ class ShardConverter:
             rows = chain.from_iterable(at_once(rows_of, ahead, self._job.photos_at_once))
         return ShardResult(shard=shard, rows=tuple(rows), seconds=time.monotonic() - started)
 
+    def _pixels_to_be(self, data: bytes | None) -> int:
+        """How many will be decoded: none of what is refused by its header."""
+        pixels = 0 if data is None else stated_pixels(data) or 0
+        return pixels if pixels <= self._job.plan.max_pixels else 0
+
     def _convert_source(
         self, source: SourceObject, data: bytes | None, shard: Shard
     ) -> list[CatalogRow]:
         """One row for each target, whatever happens."""
         plan = self._job.plan
-        record = RowWriter(self._job.run_id, shard.shard_id, source, plan.target_names, data)
+        record = RowWriter(
+            self._job.run_id, shard.shard_id, source, plan.target_names, data, self._lane.waited
+        )
         if data is None:
             return record.quarantined("listed, but gone when it was to be read", "SourceVanished")
         if len(data) != source.size:
@@ -116,7 +123,7 @@ class ShardConverter:
             return record.quarantined(str(error), type(error).__name__)
         try:
             return [self._convert_target(photo, target, record) for target in plan.targets]
-        except (CodecError, RestorationMismatchError) as error:
+        except (CodecError, RestorationMismatchError, EncoderDiedError) as error:
             # One picture that does not come back as measured is no reason to lose its neighbours.
             return record.quarantined(str(error), type(error).__name__)
 
@@ -129,7 +136,7 @@ class ShardConverter:
             software=SOFTWARE,
             data=record.data,
             lane=self._lane,
-            encode=encode_elsewhere if self._job.encode_elsewhere else None,
+            encode=self._job.encoders,
         )
         if isinstance(outcome, Kept):
             return record.kept(plan.target.name, outcome.reason, outcome.best)

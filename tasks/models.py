@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import os
-from functools import lru_cache
+from functools import cache
+from threading import Lock
 
 import torch
 
 from rescaling_core.zoo import LoadedRescaler
 from tasks.weights import load_rescaler
 
+_LOADING = Lock()
 
-@lru_cache(maxsize=8)
+
 def load_model(rescaler: str) -> LoadedRescaler:
     """Load a rescaler once per process, on the GPU if this process was given one.
 
     Raises:
         UsageError: There is no such rescaler.
     """
+    with _LOADING:  # or two threads would each load it
+        return _load(rescaler)
+
+
+@cache
+def _load(rescaler: str) -> LoadedRescaler:
     loaded = load_rescaler(rescaler)
     if torch.cuda.is_available():
         loaded.rescaler.cuda()

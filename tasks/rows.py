@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +25,12 @@ class RowWriter:
     targets: tuple[str, ...]
     data: bytes | None
     """The source's bytes; None if they could not be had."""
-    _since: float = field(default_factory=time.monotonic)
+    waited: Callable[[], float] = lambda: 0.0
+    """Seconds that were spent waiting for others, all told: they do not count as the source's."""
+    _since: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._since = self._now()
 
     @property
     def source_ref(self) -> SourceRef:
@@ -63,8 +69,11 @@ class RowWriter:
     def _sha256(self) -> str | None:
         return None if self.data is None else hashlib.sha256(self.data).hexdigest()
 
+    def _now(self) -> float:
+        return time.monotonic() - self.waited()
+
     def _row(self, target: str, state: Any, **values: Any) -> CatalogRow:
-        now = time.monotonic()
+        now = self._now()
         seconds, self._since = now - self._since, now
         return CatalogRow(
             source_key=self.source.key,

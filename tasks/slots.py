@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, replace
 
 import ray
@@ -20,7 +19,7 @@ class WorkerSlots:
     """How the cluster is divided among workers."""
 
     count: int
-    """Workers that are waited for."""
+    """Workers that fit now."""
     cpus: float
     """Of one worker."""
     gpus: float
@@ -40,39 +39,45 @@ class WorkerSlots:
 
 
 def worker_slots(
-    *, cpus_per_worker: float | None = None, gpus_per_worker: float | None = None
+    *,
+    cpus_per_worker: float | None = None,
+    gpus_per_worker: float | None = None,
+    encoders: int = 0,
 ) -> WorkerSlots:
     """Divide what the cluster has: one worker a GPU where there are GPUs, else one a CPU slice.
 
-    `REFOLD_WORKERS` sets their number instead: `8`, or `2:16` for 2 that are waited for and up to
-    16 as the cluster grows. `REFOLD_ENCODERS` CPUs are left free.
+    `REFOLD_WORKERS` sets their number instead: those that do not fit join as the cluster grows.
 
     Args:
         cpus_per_worker: CPUs, where there is no GPU; by default what `REFOLD_CPUS_PER_WORKER`
             says, or 1.
         gpus_per_worker: GPUs, whole or a fraction, where there are any; by default what
             `REFOLD_GPUS_PER_WORKER` says, or 1.
+        encoders: CPUs that are not for workers.
 
     Raises:
-        UsageError: A variable is no such number, or encoding would take all CPUs.
+        UsageError: A variable is no such number, or no CPU is left for a worker.
     """
     cpus_per_worker = cpus_per_worker or _share("REFOLD_CPUS_PER_WORKER")
     gpus_per_worker = gpus_per_worker or _share("REFOLD_GPUS_PER_WORKER")
+    asked = _number("REFOLD_WORKERS", 0, least=1)
     resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
     gpus = resources.get("GPU", 0)
-    cpus = resources.get("CPU", 1) - encoders()
-    if cpus <= 0:
-        raise UsageError(f"REFOLD_ENCODERS={encoders()}: no CPU of the cluster would be left")
+    cpus = resources.get("CPU", 1) - encoders
+    if cpus < 1:
+        raise UsageError(f"REFOLD_ENCODERS={encoders}: no CPU of the cluster would be left")
     if gpus:
-        count = max(1, int(gpus / gpus_per_worker))
-        slots = WorkerSlots(count, max(1, cpus // count), gpus_per_worker)
+        count = max(1, min(int(gpus / gpus_per_worker), int(cpus)))
+        slots = WorkerSlots(count, cpus // count, gpus_per_worker)
     else:
         count = max(1, int(cpus / cpus_per_worker))
         slots = WorkerSlots(count, min(cpus, cpus_per_worker), 0)
-    return _as_asked(slots)
+    if not asked:
+        return slots
+    return replace(slots, count=min(asked, count), more=max(0, asked - count))
 
 
-def encoders() -> int:
+def encoder_cpus() -> int:
     """CPUs that are set aside for encoding; by default none, and workers encode themselves.
 
     Raises:
@@ -91,20 +96,23 @@ def photos_at_once(slots: WorkerSlots) -> int:
     return _number("REFOLD_PHOTOS_AT_ONCE", usual, least=1)
 
 
-def _as_asked(slots: WorkerSlots) -> WorkerSlots:
-    text = os.environ.get("REFOLD_WORKERS")
-    if text is None:
-        return slots
-    matched = re.fullmatch(r"(\d+)(?::(\d+))?", text)
-    count, most = (int(number or 0) for number in matched.groups()) if matched else (0, 0)
-    most = most or count
-    if not 0 < count <= most:
-        raise UsageError(f"REFOLD_WORKERS={text!r}: a number such as 8, or a range such as 2:16")
-    return replace(slots, count=count, more=most - count)
+def check_variables() -> None:
+    """Refuse what the variables say before anything is started.
+
+    Raises:
+        UsageError: One is no such number.
+    """
+    for variable in ("REFOLD_CPUS_PER_WORKER", "REFOLD_GPUS_PER_WORKER"):
+        _share(variable)
+    for variable in ("REFOLD_WORKERS", "REFOLD_PHOTOS_AT_ONCE"):
+        _number(variable, 1, least=1)
+    encoder_cpus()
 
 
 def _number(variable: str, usual: int, *, least: int) -> int:
-    text = os.environ.get(variable, str(usual))
+    text = os.environ.get(variable)
+    if text is None:
+        return usual
     if not text.isascii() or not text.isdigit() or int(text) < least:
         raise UsageError(f"{variable}={text!r}: a whole number from {least} is expected")
     return int(text)

@@ -26,7 +26,7 @@ class WorkerMetrics:
         self._chosen = Counter(
             "refold_candidates_chosen", "Renditions by how they were made.", ("rescaler", "codec")
         )
-        self._saved = Counter("refold_bytes_saved", "Bytes by which renditions are smaller.")
+        self._saved = Counter("refold_bytes_saved", "Bytes of sources beyond their renditions.")
         self._busy = Counter("refold_busy_seconds", "Seconds that sources took, each on its own.")
         self._network = Counter("refold_network_seconds", "Seconds that the network was in use.")
         self._lane = Gauge("refold_network_waiting", "Photos that wait for the network or use it.")
@@ -44,9 +44,11 @@ class WorkerMetrics:
         for row in archived:
             self._chosen.inc(1, {"rescaler": row.rescaler or "", "codec": row.codec or ""})
             _grow(self._written, row.lr_bytes or 0)
-            _grow(self._saved, row.source_size - (row.lr_bytes or 0))
             if row.metadata_json:
                 _grow(self._tried, RestorationMetadata.from_json(row.metadata_json).tried or 0)
+        if any(row.psnr_y is not None for row in archived):  # not by previews alone
+            stored = sum(row.lr_bytes or 0 for row in archived)
+            _grow(self._saved, archived[0].source_size - stored)
         if archived:
             _grow(self._megapixels, (archived[0].width or 0) * (archived[0].height or 0) / 1e6)
         _grow(self._busy, sum(row.seconds or 0 for row in rows))

@@ -61,7 +61,7 @@ def convert(
         the source, else why the source is kept.
     """
     if plan.target.preview_only:
-        return make_preview(photo, source, plan, software)
+        return make_preview(photo, source, plan, software, encode=encode)
     bench = Workbench(
         photo=photo,
         source=source,

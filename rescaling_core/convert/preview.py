@@ -17,13 +17,19 @@ from rescaling_core.convert.trial import Encoded
 from rescaling_core.errors import CodecError
 
 if TYPE_CHECKING:
+    from rescaling_core.codecs import Encode
     from rescaling_core.convert.outcome import SourceRef
     from rescaling_core.photo import Photo
     from rescaling_core.plan import TargetPlan
 
 
 def make_preview(
-    photo: Photo, source: SourceRef, plan: TargetPlan, software: str
+    photo: Photo,
+    source: SourceRef,
+    plan: TargetPlan,
+    software: str,
+    *,
+    encode: Encode | None = None,
 ) -> Rendition | Kept:
     """Downscale with a plain filter, by the first candidate's codec.
 
@@ -41,7 +47,7 @@ def make_preview(
     draft = draft_metadata(photo, source, target, candidate, lr, software)
     draft = replace(draft, extras=metadata.Carried(native=draft.extras.native))
     try:
-        data = metadata.encode_with_packet(lr, candidate.codec, photo, draft)
+        data = metadata.encode_with_packet(lr, candidate.codec, photo, draft, encode=encode)
         pixels = codecs.decode(data, channels=int(lr.shape[2]))
     except CodecError as error:
         return Kept(target=target, reason=str(error))

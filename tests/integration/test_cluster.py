@@ -13,7 +13,7 @@ import ray
 
 from rescaling_core.errors import UsageError
 from tasks.cluster import Lost, WorkerStartError, worker_pool
-from tasks.slots import WorkerSlots, encoders, photos_at_once, worker_slots
+from tasks.slots import WorkerSlots, check_variables, photos_at_once, worker_slots
 from tasks.storage import StorageError
 
 
@@ -107,6 +107,24 @@ def test_workers_that_found_no_room_join_when_there_is_some(tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("ray_local")
+def test_a_run_within_a_run_takes_the_workers_that_are_free(tmp_path: Path) -> None:
+    with worker_pool(Squarer, "work", (str(tmp_path),), SLOTS) as pool:
+        outer = pool.run(range(8, 12))
+        first = next(outer)
+        assert sorted(pool.run([1, 2, 3])) == [1, 4, 9]
+        assert sorted([first, *outer]) == [64, 81, 100, 121]
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_workers_are_of_use_again_after_a_run_was_given_up(tmp_path: Path) -> None:
+    with worker_pool(Squarer, "work", (str(tmp_path),), SLOTS) as pool:
+        for _ in range(3):
+            with pytest.raises(StorageError):
+                list(pool.run([99, 99, 99, 99]))
+        assert sorted(pool.run(range(4))) == [0, 1, 4, 9]
+
+
+@pytest.mark.usefixtures("ray_local")
 def test_workers_share_the_cpus_there_are() -> None:
     assert worker_slots().count == 2
     assert worker_slots(cpus_per_worker=2).count == 1
@@ -119,38 +137,43 @@ def test_the_environment_says_how_much_a_worker_takes(monkeypatch: pytest.Monkey
     assert worker_slots().count == 1
     monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 16, "GPU": 2})
     assert worker_slots() == WorkerSlots(count=2, cpus=8, gpus=1)
+    assert worker_slots(encoders=10) == WorkerSlots(count=2, cpus=3, gpus=1)
+    assert photos_at_once(worker_slots()) > photos_at_once(WorkerSlots(2, 1, 0)) > 1
     monkeypatch.setenv("REFOLD_GPUS_PER_WORKER", "0.25")
     assert worker_slots() == WorkerSlots(count=8, cpus=2, gpus=0.25)
-    for wrong in ("0", "-1", "half", "inf", "nan"):
-        monkeypatch.setenv("REFOLD_GPUS_PER_WORKER", wrong)
-        with pytest.raises(UsageError, match="REFOLD_GPUS_PER_WORKER"):
-            worker_slots()
+    assert worker_slots(encoders=13) == WorkerSlots(count=3, cpus=1, gpus=0.25)
+    with pytest.raises(UsageError, match="REFOLD_ENCODERS"):
+        worker_slots(encoders=16)
 
 
 @pytest.mark.usefixtures("ray_local")
-def test_the_environment_sets_workers_and_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 16, "GPU": 2})
-    assert photos_at_once(worker_slots()) > photos_at_once(WorkerSlots(2, 1, 0)) > 1
-    monkeypatch.setenv("REFOLD_ENCODERS", "10")
-    assert encoders() == 10
-    assert worker_slots() == WorkerSlots(count=2, cpus=3, gpus=1)
+def test_the_environment_sets_the_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 4})
     monkeypatch.setenv("REFOLD_WORKERS", "3")
-    assert worker_slots() == WorkerSlots(count=3, cpus=3, gpus=1)
-    monkeypatch.setenv("REFOLD_WORKERS", "1:5")
+    assert worker_slots() == WorkerSlots(count=3, cpus=1, gpus=0)
+    monkeypatch.setenv("REFOLD_WORKERS", "9")
     slots = worker_slots()
-    assert slots == WorkerSlots(count=1, cpus=3, gpus=1, more=4)
-    assert (slots.most, slots.at_most(3).most, slots.at_most(0).most) == (5, 3, 1)
+    assert slots == WorkerSlots(count=4, cpus=1, gpus=0, more=5)
+    assert [slots.at_most(jobs).most for jobs in (0, 3, 6, 20)] == [1, 3, 6, 9]
     monkeypatch.setenv("REFOLD_PHOTOS_AT_ONCE", "5")
     assert photos_at_once(slots) == 5
-    for variable, wrong in (
-        ("REFOLD_ENCODERS", ("16", "17", "-1", "half")),
-        ("REFOLD_WORKERS", ("0", "5:2", "0:3", "2:", "two", "")),
-    ):
-        for text in wrong:
-            with monkeypatch.context() as changed:
-                changed.setenv(variable, text)
-                with pytest.raises(UsageError, match=variable):
-                    worker_slots()
-    monkeypatch.setenv("REFOLD_PHOTOS_AT_ONCE", "0")
-    with pytest.raises(UsageError, match="REFOLD_PHOTOS_AT_ONCE"):
-        photos_at_once(slots)
+
+
+@pytest.mark.parametrize(
+    ("variable", "wrong"),
+    [
+        ("REFOLD_CPUS_PER_WORKER", ("0", "-1", "half", "inf", "nan")),
+        ("REFOLD_GPUS_PER_WORKER", ("0", "-1", "half", "inf", "nan")),
+        ("REFOLD_WORKERS", ("0", "-1", "1.5", "many", "")),
+        ("REFOLD_PHOTOS_AT_ONCE", ("0", "two")),
+        ("REFOLD_ENCODERS", ("-1", "half")),
+    ],
+)
+def test_a_variable_that_is_no_such_number_is_refused_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, variable: str, wrong: tuple[str, ...]
+) -> None:
+    check_variables()
+    for text in wrong:
+        monkeypatch.setenv(variable, text)
+        with pytest.raises(UsageError, match=variable):
+            check_variables()

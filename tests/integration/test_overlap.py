@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Barrier, Lock
 from typing import Any
@@ -13,16 +15,19 @@ import pytest
 
 import tasks.conversion
 from rescaling_core import codecs
-from rescaling_core.codecs import CodecSpec
+from rescaling_core.codecs import CodecSpec, FileExtras
 from rescaling_core.errors import CodecError
 from tasks.archiving import find_pending, shards_of
 from tasks.catalog import CatalogRow, open_catalog
+from tasks.cluster import worker_pool
 from tasks.conversion import READS_AHEAD, ConversionJob, ShardConverter
-from tasks.encoders import encode_elsewhere
+from tasks.encoders import EncoderDiedError, encoders_of
 from tasks.planning import PlanOptions, build_plan
 from tasks.shards import Shard
+from tasks.slots import WorkerSlots
 from tasks.storage import open_store
 from tasks.storage.local import LocalStore
+from tasks.storage.s3 import S3Store
 from tests.command import photograph, write_photographs
 from tests.servers.endpoint import S3Endpoint
 from tests.servers.proxy import Fault, proxy
@@ -31,7 +36,9 @@ IMAGES = 12
 PATIENCE = 60
 
 
-def _job(folder: Path, **options: Any) -> ConversionJob:
+def _job(
+    folder: Path, *, targets: tuple[str, ...] = ("x2",), photos_at_once: int = 1
+) -> ConversionJob:
     photos = folder / "photos"
     if not photos.exists():
         write_photographs(photos, IMAGES)
@@ -39,9 +46,9 @@ def _job(folder: Path, **options: Any) -> ConversionJob:
     return ConversionJob(
         source_url=str(photos),
         archive_url=str(folder / "archive"),
-        plan=build_plan(PlanOptions(targets=("x2",), rescalers=("irn-x2-lite",), codec="webp")),
+        plan=build_plan(PlanOptions(targets=targets, rescalers=("irn-x2-lite",), codec="avif")),
         run_id="run-1",
-        **options,
+        photos_at_once=photos_at_once,
     )
 
 
@@ -60,13 +67,28 @@ def _made(rows: tuple[CatalogRow, ...]) -> list[tuple[str, str, str | None, str 
 
 @pytest.mark.usefixtures("one_thread", "ray_local")
 def test_photos_at_once_and_encoders_elsewhere_change_nothing(tmp_path: Path) -> None:
-    job = _job(tmp_path)
+    job = _job(tmp_path, targets=("x2", "long-edge=32"))
     shard = _whole(job)
     alone = ShardConverter(job).convert(shard)
-    assert Counter(row.state for row in alone.rows) == {"archived": IMAGES, "quarantined": 1}
-    for options in ({"photos_at_once": 4}, {"photos_at_once": 3, "encode_elsewhere": True}):
-        together = ShardConverter(replace(job, **options)).convert(shard)
-        assert _made(together.rows) == _made(alone.rows)
+    states = Counter(row.state for row in alone.rows)
+    assert states == {"archived": 2 * IMAGES, "quarantined": 2}
+    together = ShardConverter(replace(job, photos_at_once=4)).convert(shard)
+    assert _made(together.rows) == _made(alone.rows)
+    with encoders_of(1) as encoders:
+        elsewhere = ShardConverter(replace(job, photos_at_once=3, encoders=encoders)).convert(shard)
+    assert _made(elsewhere.rows) == _made(alone.rows)
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_encoders_keep_their_cpus_when_workers_would_take_all(tmp_path: Path) -> None:
+    """Of two CPUs one is the encoders': a second worker never finds room, and the run ends."""
+    job = _job(tmp_path, photos_at_once=2)
+    slots = WorkerSlots(count=1, cpus=1, gpus=0, more=1)
+    with encoders_of(1) as encoders:
+        job = replace(job, encoders=encoders)
+        with worker_pool(ShardConverter, "convert", (job,), slots) as pool:
+            (result,) = pool.run([_whole(job)])
+    assert Counter(row.state for row in result.rows)["archived"] == IMAGES
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -99,27 +121,34 @@ def test_writes_to_a_slow_store_go_side_by_side_and_hold_the_reads_back(
     monkeypatch.setattr(LocalStore, "put_new", put_new)
     rows = converter.convert(shard).rows
     assert [row.state for row in rows] == ["archived"] * IMAGES
-    assert max(ahead) <= 3 + READS_AHEAD + 1
+    assert max(ahead) <= 3 + READS_AHEAD
 
 
 @pytest.mark.usefixtures("one_thread")
 def test_a_slow_bucket_holds_the_reads_back(
     tmp_path: Path, moto: S3Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Each write is answered a second late; what was read and is not yet written is counted."""
+    images = 14
     counts: Counter[str] = Counter()
     ahead: list[int] = []
     lock = Lock()
+    write = S3Store.put_new
+
+    def put_new(store: S3Store, key: str, data: bytes) -> bool:
+        new = write(store, key, data)
+        with lock:
+            counts["written"] += key.startswith("renditions/")
+        return new
 
     def slow_writes(method: str, path: str) -> Fault | None:
         with lock:
             if method == "GET" and path.endswith(".png"):
                 counts["read"] += 1
                 ahead.append(counts["read"] - counts["written"])
-            if method == "PUT" and "archive/renditions/" in path:
-                counts["written"] += 1
-                return "slow"
-        return None
+        return "slow" if method == "PUT" and "archive/renditions/" in path else None
 
+    monkeypatch.setattr(S3Store, "put_new", put_new)
     with proxy(moto, faults=slow_writes) as slow:
         for name, value in slow.environment.items():
             monkeypatch.setenv(name, value)
@@ -130,23 +159,68 @@ def test_a_slow_bucket_holds_the_reads_back(
             archive_url=f"{bucket}/archive",
         )
         source = open_store(job.source_url)
-        for i in range(8):
+        for i in range(images):
             photograph("coffee", 60, 80, 10 * i).save(tmp_path / "one.png")
             source.put(f"{i}.png", (tmp_path / "one.png").read_bytes())
         rows = ShardConverter(job).convert(_whole(job)).rows
-    assert [row.state for row in rows] == ["archived"] * 8
-    assert counts == {"read": 8, "written": 8}
-    assert max(ahead) <= 2 + READS_AHEAD + 1
+    assert [row.state for row in rows] == ["archived"] * images
+    assert counts == {"read": images, "written": images}
+    assert max(ahead) <= 2 + READS_AHEAD
 
 
 @pytest.mark.usefixtures("ray_local")
 def test_what_an_encoder_refuses_arrives_as_it_was() -> None:
     spec = CodecSpec("webp", 80)
     pixels = codecs.decode(_png())
-    assert encode_elsewhere(pixels, spec) == codecs.encode(pixels, spec)
     wide = pixels.repeat(300, axis=1)  # beyond WebP's 16383 pixels
-    with pytest.raises(CodecError, match="16383"):
-        encode_elsewhere(wide, spec)
+    with encoders_of(1) as encoders:
+        assert encoders is not None
+        assert encoders(pixels, spec) == codecs.encode(pixels, spec)
+        with pytest.raises(CodecError, match="16383"):
+            encoders(wide, spec)
+
+
+@dataclass(frozen=True)
+class Fatal(FileExtras):
+    """Takes the process along that unpacks it."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _die, ()
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_an_encoder_that_crashes_is_no_codec_that_refuses() -> None:
+    """Another codec must not win by it, nor the worker die of it."""
+    pixels, spec = codecs.decode(_png()), CodecSpec("webp", 80)
+    with encoders_of(1) as encoders:
+        assert encoders is not None
+        with pytest.raises(EncoderDiedError, match="webp") as caught:
+            encoders(pixels, spec, extras=Fatal())
+        assert not isinstance(caught.value, CodecError)
+        assert encoders(pixels, spec) == codecs.encode(pixels, spec)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_source_whose_encoder_crashed_is_quarantined_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = _job(tmp_path, photos_at_once=2)
+    honest = codecs.encode
+    calls = iter(range(100))
+
+    def encode(*arguments: Any, **options: Any) -> bytes:
+        if next(calls) == 3:
+            raise EncoderDiedError("codec avif-50: WorkerCrashedError while encoding")
+        return honest(*arguments, **options)
+
+    monkeypatch.setattr(codecs, "encode", encode)
+    rows = ShardConverter(job).convert(_whole(job)).rows
+    classes = Counter(row.error_class for row in rows)
+    assert classes == {None: IMAGES - 1, "EncoderDiedError": 1, "UnreadableImageError": 1}
 
 
 def _png() -> bytes:

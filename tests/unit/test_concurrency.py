@@ -60,7 +60,7 @@ def test_an_error_ends_it_and_no_more_is_begun() -> None:
     assert len(begun) < 10
 
 
-@given(st.lists(st.integers(0, 150), min_size=1, max_size=20))
+@given(st.lists(st.integers(1, 150), min_size=1, max_size=20))
 @settings(deadline=None, max_examples=20)
 def test_photos_together_never_have_more_pixels_than_there_is_room_for(sizes: list[int]) -> None:
     room, lock = Headroom(100), Lock()
@@ -103,6 +103,33 @@ def test_a_photo_larger_than_all_room_goes_alone() -> None:
         second.result()
 
 
+def test_a_large_photo_is_not_passed_by_small_ones_for_ever() -> None:
+    """It came second: only those before it go first."""
+    room, lock = Headroom(10), Lock()
+    first_in, go = Event(), Event()
+    order: list[int] = []
+
+    def take(size: int) -> None:
+        with room.taken(size):
+            if size == 4:
+                first_in.set()
+                assert go.wait(PATIENCE)
+            with lock:
+                order.append(size)
+
+    with ThreadPoolExecutor(4) as pool:
+        futures = [pool.submit(take, 4)]
+        assert first_in.wait(PATIENCE)
+        futures.append(pool.submit(take, 10))
+        while len(room._line) < 1:
+            time.sleep(0.001)
+        futures += [pool.submit(take, 1) for _ in range(8)]
+        go.set()
+        for future in futures:
+            future.result(PATIENCE)
+    assert order[:2] == [4, 10]
+
+
 class Noted:
     """What a lane tells of itself."""
 
@@ -136,6 +163,29 @@ def test_one_at_a_time_is_on_the_network_and_the_metrics_say_so() -> None:
     assert noted.busy >= 0.08
     assert max(noted.waiting) > 1
     assert noted.waiting[-1] == 0
+    assert lane.waited() == 0  # of this thread, which was never there
+
+
+def test_a_thread_knows_how_long_it_waited_for_its_turns() -> None:
+    lane = NetworkLane(Noted())
+    inside, leave = Event(), Event()
+
+    def hold() -> None:
+        with lane:
+            inside.set()
+            assert leave.wait(PATIENCE)
+
+    def wait_for_it() -> float:
+        with lane:
+            return lane.waited()
+
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(hold)
+        assert inside.wait(PATIENCE)
+        waited = pool.submit(wait_for_it)
+        time.sleep(0.05)
+        leave.set()
+        assert waited.result(PATIENCE) > 0.01
 
 
 def test_the_lane_is_free_again_after_an_error() -> None:
