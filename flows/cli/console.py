@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from flows.cli import reaper
 from tasks import progress
 from tasks.gallery import size_text
 
@@ -68,11 +69,13 @@ def _finite(value: Any) -> Any:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[None]:
-    """Draw a bar on standard error from the progress events raised inside.
+    """Draw a bar on standard error from the progress events of the flow that is run inside.
 
-    What libraries print meanwhile goes to standard error too: Ray's messages about lost workers
-    would otherwise stand before the JSON.
+    Should the command be killed, the server that the flow may have started is ended for it. What
+    libraries print meanwhile goes to standard error too: Ray's messages about lost workers would
+    otherwise stand before the JSON.
     """
+    reaper.start()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -6,8 +6,10 @@ import os
 import random
 import signal
 import subprocess
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.command import Refold
@@ -61,6 +63,29 @@ def test_a_killed_worker_is_replaced_within_the_run(
     assert (tmp_path / "struck").exists()
     assert ran.code == 3, ran.err
     fourteen.check(refold, archive)
+
+
+def test_a_killed_command_leaves_no_server_behind(tmp_path: Path, fourteen: Undisturbed) -> None:
+    """One that has no server of its own to report to, and so starts one."""
+    alone = Refold({"PREFECT_HOME": str(tmp_path / "prefect")})
+    process = alone.start(*fourteen.arguments(tmp_path / "archive"))
+    deadline = time.monotonic() + 120
+    while not (servers := _servers(process.pid)):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    _, alive = psutil.wait_procs(servers, timeout=60)
+    assert not alive
+
+
+def _servers(parent: int) -> list[psutil.Process]:
+    return [
+        child
+        for child in psutil.Process(parent).children(recursive=True)
+        if "uvicorn" in " ".join(child.cmdline())
+    ]
 
 
 @pytest.mark.parametrize("number", range(RANDOM_KILLS))
