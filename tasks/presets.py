@@ -44,9 +44,9 @@ VIEWABLE: Final = """\
 target = "x2"
 floor = { psnr_y = 34 }
 candidates = [
-  { rescaler = "sain-x2-avif-lite", codec = "avif-420", quality = [30, 40, 50, 60], \
+  { rescaler = "sain-x2-avif-lite", codec = "avif-420", quality = [30, 45], \
 residual = { quality = { min = 10, max = 95 } } },
-  { rescaler = "lanczos", codec = "avif-420", quality = [15, 30], \
+  { rescaler = "lanczos", codec = "avif-420", quality = 15, \
 residual = { quality = { min = 10, max = 95 } } },
 ]
 """
