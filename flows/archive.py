@@ -107,12 +107,19 @@ def archive(
 def _convert(job: ConversionJob, pending: Pending, catalog: Catalog) -> RunTally:
     """Convert all that is pending, wave by wave."""
     tally = RunTally()
-    with ray_session(), encoders_of(encoder_cpus()) as encoders:
-        cluster = worker_slots(encoders=encoder_cpus())
-        job = replace(job, photos_at_once=photos_at_once(cluster), encoders=encoders)
+    with ray_session():
+        cluster = worker_slots(
+            encoders=encoder_cpus()
+        )  # refuses more encoders than there is room for
+        told = replace(job, photos_at_once=photos_at_once(cluster))
         shards = archiving.shards_of(pending, job.plan, cluster.most)
         slots = cluster.at_most(len(shards))
-        with worker_pool(ShardConverter, "convert", (job,), slots) as pool:
+        with (
+            encoders_of(encoder_cpus()) as encoders,
+            worker_pool(
+                ShardConverter, "convert", (replace(told, encoders=encoders),), slots
+            ) as pool,
+        ):
             for number, wave in enumerate(archiving.waves_of(shards, slots.most), 1):
                 archiving.convert_wave(number, wave, pool, catalog, job, tally, pending)
     return tally

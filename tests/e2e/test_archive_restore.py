@@ -147,3 +147,16 @@ def test_a_source_that_does_not_exist_is_refused(
     assert "refold:" in ran.err
     assert "Traceback" not in ran.err
     assert not (tmp_path / "archive").exists()
+
+
+def test_more_encoders_than_the_cluster_has_cpus_are_refused(
+    tmp_path: Path, refold: Refold
+) -> None:
+    """It waited for them for ever."""
+    write_photographs(tmp_path / "photos", 1)
+    ran = refold.within({"REFOLD_ENCODERS": "10000"})(
+        "archive", str(tmp_path / "photos"), str(tmp_path / "archive")
+    )
+    assert ran.code == 2, ran.err
+    assert "REFOLD_ENCODERS=10000" in ran.err
+    assert not (tmp_path / "archive" / "renditions").exists()
