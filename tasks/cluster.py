@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
 
 from rescaling_core.errors import RefoldError
 from tasks.slots import WorkerSlots
@@ -23,19 +22,13 @@ Result = TypeVar("Result")
 PATIENCE_WITH_COUNTS = 5.0
 """Seconds that a worker, when it is to end, may take to say what it sent."""
 
-LOOK_EVERY = 2.0
-"""Seconds between looks at the nodes while jobs run."""
-
-PATIENCE = 30.0
-"""Seconds that a worker of a dead node may take to come back elsewhere before an idle one takes
-over its job. On a cluster without room for it, it never comes back."""
-
 PATIENCE_AT_THE_START = 30.0
 """Seconds until a run begins with the workers it has: on a cluster of odd nodes, not all that fit
 by their number find room."""
 
-RETRIES_OF_A_LOST_JOB = 1
-"""A job whose worker died is tried once more before the job itself is blamed."""
+LOCAL_SETTINGS = {"worker_niceness": 0}
+"""Ray's own is 15: beside anything else that is busy, a run would hardly advance. Workers are as
+nice as the command itself, so `nice` is the owner's to say."""
 
 
 class WorkerStartError(RefoldError):
@@ -44,7 +37,7 @@ class WorkerStartError(RefoldError):
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A job that killed its worker more than once."""
+    """A job whose worker died, and whose next worker died as well."""
 
     job: Any
     reason: str
@@ -59,10 +52,12 @@ def ray_session() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    local = "RAY_ADDRESS" not in os.environ
     ray.init(
         # Not None: that would join whatever cluster someone left running on this machine.
-        address=os.environ.get("RAY_ADDRESS", "local"),
-        include_dashboard=False if "RAY_ADDRESS" not in os.environ else None,
+        address="local" if local else os.environ["RAY_ADDRESS"],
+        include_dashboard=False if local else None,
+        _system_config=LOCAL_SETTINGS if local else None,
         log_to_driver=False,
         logging_level=logging.ERROR,
     )
@@ -76,8 +71,11 @@ class WorkerPool(Generic[Job, Result]):
     """Actors of one class that take jobs as they become free.
 
     Ray places and restarts them, and where the slots allow more, starts those as room appears. A
-    job whose worker dies is tried again by Ray; if the worker dies once more, the job comes back as
-    `Lost` and the others go on.
+    job whose worker dies is tried once more, by whichever worker is free; if that one dies too, the
+    job comes back as `Lost` and the others go on.
+
+    Ray's own retries are not used: it would wait for the same worker, which never comes back where
+    its node is gone, and would count a try for each time that the worker cannot be reached.
     """
 
     def __init__(
@@ -86,26 +84,24 @@ class WorkerPool(Generic[Job, Result]):
         method: str,
         arguments: tuple[Any, ...],
         slots: WorkerSlots,
-        *,
-        patience: float = PATIENCE,
     ) -> None:
         remote: Any = ray.remote(worker).options(
-            num_cpus=slots.cpus,
-            num_gpus=slots.gpus,
-            max_restarts=-1,
-            max_task_retries=RETRIES_OF_A_LOST_JOB,
+            num_cpus=slots.cpus, num_gpus=slots.gpus, max_restarts=-1, max_task_retries=0
         )
-        self._method, self._patience = method, patience
-        actors = [remote.remote(*arguments) for _ in range(slots.most)]
-        self._arriving = {actor.__ray_call__.remote(_node_of): actor for actor in actors}
-        self._nodes: dict[Any, str] = {}
-        """The workers that are there, and where they were at the start."""
+        self._method = method
+        self._arriving: dict[Any, Any] = {}
+        """Workers that are starting, anew perhaps, by what they answer when they are there."""
+        self._there: list[Any] = []
         self._idle: list[Any] = []
-        """Of them, those without a job. One list, since a run may be begun within another."""
+        """Of those that are there. One list, since a run may be begun within another."""
+        for _ in range(slots.most):
+            self._call(remote.remote(*arguments))
         references = list(self._arriving)
         arrived, _ = ray.wait(references, num_returns=slots.count, timeout=PATIENCE_AT_THE_START)
-        failure = self._welcome(arrived or ray.wait(references, num_returns=1)[0])
-        if not self._nodes:  # before any job is blamed for it
+        failure = self._welcome(arrived)
+        while not self._there and not failure:
+            failure = self._welcome(ray.wait(list(self._arriving), num_returns=1)[0])
+        if not self._there:  # before any job is blamed for it
             self.close()
             raise WorkerStartError(f"a worker cannot start: {failure}")
 
@@ -116,60 +112,66 @@ class WorkerPool(Generic[Job, Result]):
             Exception: What a worker's method raised, as it was. Methods return what is wrong with
                 a job as a value, so this is a store that failed, or a bug.
         """
-        waiting = iter(jobs)
-        running: dict[Any, tuple[Any, Job]] = {}
-        stranded: list[Job] = []
-        dead_since: dict[str, float] = {}
+        fresh = iter(jobs)
+        again: list[Job] = []
+        running: dict[Any, tuple[Any, Job, bool]] = {}
         exhausted = False
         try:
             while True:
-                while self._idle and (stranded or not exhausted):
+                while self._idle and (again or not exhausted):
+                    tried = bool(again)
                     try:
-                        job = stranded.pop() if stranded else next(waiting)
+                        job = again.pop() if tried else next(fresh)
                     except StopIteration:
                         exhausted = True
                         break
                     actor = self._idle.pop()
-                    running[getattr(actor, self._method).remote(job)] = (actor, job)
-                if exhausted and not stranded and not running:
+                    running[getattr(actor, self._method).remote(job)] = (actor, job, tried)
+                if exhausted and not again and not running:
                     return
                 if not running and not self._arriving:
                     raise WorkerStartError("no worker is left")
-                ended, _ = ray.wait([*running, *self._arriving], num_returns=1, timeout=LOOK_EVERY)
-                finished = [reference for reference in ended if reference in running]
+                ended, _ = ray.wait([*running, *self._arriving], num_returns=1)
                 self._welcome(reference for reference in ended if reference in self._arriving)
-                for done in finished:
-                    actor, job = running.pop(done)
-                    self._idle.append(actor)
-                    yield self._result(done, job)
-                if self._idle and not finished:
-                    stranded += self._give_up(running, dead_since)
+                for done in [reference for reference in ended if reference in running]:
+                    actor, job, tried = running.pop(done)
+                    try:
+                        result: Result | Lost = ray.get(done)
+                    except RayTaskError as error:
+                        self._idle.append(actor)
+                        raise error.cause from error
+                    except RayError as error:
+                        self._mistrust(actor)
+                        if not tried:
+                            again.append(job)
+                            continue
+                        result = Lost(job, f"its worker died twice: {_first_line(error)}")
+                    else:
+                        self._idle.append(actor)
+                    yield result
         finally:
             # Given up by an error, their jobs go on; what they get next waits for that.
-            self._idle += [actor for actor, _ in running.values() if actor in self._nodes]
-
-    def _give_up(
-        self, running: dict[Any, tuple[Any, Job]], dead_since: dict[str, float]
-    ) -> list[Job]:
-        """End the workers whose nodes have long been dead; return the jobs they had."""
-        now = time.monotonic()
-        alive = {node["NodeID"] for node in _nodes() if node["Alive"]}
-        jobs: list[Job] = []
-        for reference, (actor, job) in list(running.items()):
-            node = self._nodes.get(actor, "")
-            if node in alive or now - dead_since.setdefault(node, now) < self._patience:
-                continue
-            del running[reference]
-            self._nodes.pop(actor, None)
-            ray.kill(actor)
-            jobs.append(job)
-        return jobs
+            self._idle += [actor for actor, _, _ in running.values()]
 
     def close(self) -> None:
         """End the actors; what they had not finished is lost."""
-        _take_counts(list(self._nodes))
-        for actor in (*self._nodes, *self._arriving.values()):
+        _take_counts(self._there)
+        for actor in (*self._there, *self._arriving.values()):
             ray.kill(actor)
+
+    def _call(self, actor: Any) -> None:
+        """Expect a worker that is starting, or that Ray is to start again."""
+        self._arriving[actor.__ray_call__.remote(_here)] = actor
+
+    def _mistrust(self, dead: Any) -> None:
+        """Its node may be gone, and others with it: give nobody a job who has not answered since.
+
+        Or a job would be blamed for workers that never began it.
+        """
+        for actor in (dead, *self._idle):
+            self._there.remove(actor)
+            self._call(actor)
+        self._idle.clear()
 
     def _welcome(self, arrived: Iterable[Any]) -> str | None:
         """Take up workers that have started; return what the last one failed by, if any did.
@@ -180,24 +182,17 @@ class WorkerPool(Generic[Job, Result]):
         for reference in arrived:
             actor = self._arriving.pop(reference)
             try:
-                self._nodes[actor] = ray.get(reference)
+                ray.get(reference)
+            except ActorUnavailableError:  # it died, and Ray has yet to notice
+                self._call(actor)
             except RayActorError as error:
                 failure = str(error).strip().splitlines()[-1]
                 logging.getLogger(__name__).warning("a worker cannot start: %s", failure)
                 ray.kill(actor)
             else:
+                self._there.append(actor)
                 self._idle.append(actor)
         return failure
-
-    @staticmethod
-    def _result(reference: Any, job: Job) -> Result | Lost:
-        try:
-            result: Result = ray.get(reference)
-        except RayTaskError as error:
-            raise error.cause from error
-        except RayActorError as error:
-            return Lost(job, f"its worker died more than once: {_first_line(error)}")
-        return result
 
 
 @contextmanager
@@ -206,8 +201,6 @@ def worker_pool(
     method: str,
     arguments: tuple[Any, ...],
     slots: WorkerSlots,
-    *,
-    patience: float = PATIENCE,
 ) -> Iterator[WorkerPool[Any, Any]]:
     """A `WorkerPool` that is closed at the end."""
     pool: WorkerPool[Any, Any] = WorkerPool(
@@ -215,7 +208,6 @@ def worker_pool(
         method,
         arguments,
         slots,
-        patience=patience,
     )
     try:
         yield pool
@@ -223,15 +215,8 @@ def worker_pool(
         pool.close()
 
 
-def _nodes() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return found
-
-
-def _node_of(_worker: object) -> str:
-    """Of the worker that this is called in."""
-    node: str = ray.get_runtime_context().get_node_id()
-    return node
+def _here(_worker: object) -> None:
+    """What a worker is asked to see that it is there."""
 
 
 def _take_counts(actors: list[Any]) -> None:

@@ -107,9 +107,12 @@ def ray_local() -> Iterator[Any]:
     """A local Ray with two CPUs; it inherited the environment of the moment it was started."""
     import ray
 
+    from tasks.cluster import LOCAL_SETTINGS
+
     ray.init(
         address="local",
         num_cpus=2,
+        _system_config=LOCAL_SETTINGS,
         include_dashboard=False,
         log_to_driver=False,
         logging_level="ERROR",

@@ -64,6 +64,16 @@ def test_a_job_that_kills_its_worker_again_is_lost_and_the_others_are_not(tmp_pa
 
 
 @pytest.mark.usefixtures("ray_local")
+def test_no_job_is_blamed_for_workers_that_died_before_they_had_one(tmp_path: Path) -> None:
+    with worker_pool(Squarer, "where", (str(tmp_path),), SLOTS) as pool:
+        for _ in range(2):
+            for process in set(pool.run(range(6))):
+                os.kill(process, signal.SIGKILL)
+            assert not any(isinstance(result, Lost) for result in pool.run([1]))
+            assert len(set(pool.run(range(60)))) == 2
+
+
+@pytest.mark.usefixtures("ray_local")
 @pytest.mark.parametrize(("number", "kind"), [(99, StorageError), (98, UsageError)])
 def test_what_a_worker_raises_arrives_as_it_was(
     tmp_path: Path, number: int, kind: type[Exception]

@@ -12,6 +12,7 @@ import json
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 
@@ -22,7 +23,7 @@ from ray.cluster_utils import Cluster
 from tasks import archiving
 from tasks.archiving import RunTally
 from tasks.catalog import open_catalog
-from tasks.cluster import ray_session, worker_pool
+from tasks.cluster import LOCAL_SETTINGS, ray_session, worker_pool
 from tasks.conversion import ConversionJob, ShardConverter, ShardResult
 from tasks.planning import PlanOptions, build_plan
 from tasks.shards import Shard
@@ -31,18 +32,50 @@ from tasks.storage import open_store
 from tests.command import write_photographs
 
 IMAGES = 16
+KILLED = "killed"
+PATIENCE = 200.0
 
 
 class NotingConverter(ShardConverter):
-    """As the real one; leaves a note of where each shard was begun, and is in no hurry."""
+    """As the real one; leaves a note of where each shard was begun, and waits for the other node.
+
+    A node's first shard lasts until both nodes have one, its second until the other node was
+    killed: so the node that dies has always finished one shard and lost another, however busy the
+    machine is and however long its worker outlives it.
+    """
 
     def convert(self, shard: Shard) -> ShardResult:
         node = ray.get_runtime_context().get_node_id()
-        folder = Path(self._job.archive_url) / "begun"
-        folder.mkdir(exist_ok=True)
+        folder = begun_in(self._job.archive_url)
         (folder / f"{shard.shard_id}-{node}").touch()
-        time.sleep(0.5)
+        if len(list(folder.glob(f"*-{node}"))) == 1:
+            wait_until(lambda: len(nodes_of(folder)) == 2)
+        else:
+            wait_until(lambda: killed_node(folder) not in ("", node))
         return super().convert(shard)
+
+
+def begun_in(archive: str) -> Path:
+    folder = Path(archive) / "begun"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def nodes_of(begun: Path) -> set[str]:
+    return {path.name.rpartition("-")[2] for path in begun.iterdir()}
+
+
+def killed_node(begun: Path) -> str:
+    note = begun.parent / KILLED
+    return note.read_text("utf-8") if note.exists() else ""
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the other node never came so far")
+        time.sleep(0.05)
 
 
 def main(folder: Path) -> None:
@@ -53,7 +86,7 @@ def main(folder: Path) -> None:
         plan=build_plan(PlanOptions(targets=("x2",), rescalers=("bicubic",))),
         run_id="run-1",
     )
-    settings = {"metrics_report_interval_ms": 500, "health_check_period_ms": 1000}
+    settings = {**LOCAL_SETTINGS, "metrics_report_interval_ms": 500, "health_check_period_ms": 1000}
     cluster = Cluster(
         initialize_head=True,
         head_node_args={"num_cpus": 1, "_system_config": settings},
@@ -74,35 +107,39 @@ def _run(job: ConversionJob, cluster: Cluster, lost: object) -> dict[str, object
     shards = archiving.shards_of(pending, job.plan, slots.count)
     tally = RunTally()
     lost_id = lost.node_id  # type: ignore[attr-defined]
-    begun = Path(job.archive_url) / "begun"
+    begun = begun_in(job.archive_url)
 
     def kill_a_node() -> None:
         """When it has begun its second shard: one was finished, one is lost."""
-        while len(list(begun.glob(f"*-{lost_id}"))) < 2:
-            time.sleep(0.05)
+        wait_until(lambda: len(list(begun.glob(f"*-{lost_id}"))) >= 2)
         cluster.remove_node(lost, allow_graceful=False)
+        (begun.parent / KILLED).write_text(lost_id, "utf-8")
 
     killer = Thread(target=kill_a_node, daemon=True)
     killer.start()
     with (
         disable_run_logger(),
         ray_session(),
-        worker_pool(NotingConverter, "convert", (job,), slots, patience=2) as pool,
+        worker_pool(NotingConverter, "convert", (job,), slots) as pool,
     ):
         archiving.convert_wave.fn(1, shards, pool, catalog, job, tally, pending)
         killer.join()
+        wait_until(lambda: _alive() == 1)  # a run need not wait until Ray has noticed
         served = _metrics()
-    nodes = {path.name.rpartition("-")[2] for path in begun.iterdir()}
     return {
         "workers": slots.count,
         "shards": len(shards),
         "begun": len(list(begun.iterdir())),
-        "nodes": len(nodes),
-        "alive": sum(node["Alive"] for node in ray.nodes()),
+        "nodes": len(nodes_of(begun)),
+        "alive": _alive(),
         "sources": tally.sources,
         "rows": sorted(row.source_key for row in catalog.rows()),
         "metrics": served,
     }
+
+
+def _alive() -> int:
+    return sum(node["Alive"] for node in ray.nodes())
 
 
 def _metrics() -> dict[str, float]:
