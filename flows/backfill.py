@@ -9,7 +9,7 @@ from prefect import flow
 from tasks import backfilling
 from tasks.archiving import new_run_id
 from tasks.artifacts import publish
-from tasks.backfill import Backfiller, BackfillJob, Gap, NotFilled
+from tasks.backfill import Backfiller, BackfillJob, NotFilled
 from tasks.backfilling import BATCH, BackfillTally
 from tasks.catalog import Catalog
 from tasks.cluster import ray_session, worker_pool
@@ -59,7 +59,7 @@ def backfill(
     plan = build_plan(options or PlanOptions(targets=("long-edge=256",)))
     catalog = backfilling.open_archive(archive)
     found = backfilling.find_source(catalog, source)
-    gaps = backfilling.find_gaps(catalog, plan)
+    gaps = backfilling.count_gaps(catalog, plan)
     run = JobRun(
         job="backfill",
         run_id=new_run_id(),
@@ -68,7 +68,7 @@ def backfill(
     job = BackfillJob(source_url=found, archive_url=archive, plan=plan, run_id=run.run_id)
     tally = _fill(job, gaps, catalog) if gaps else BackfillTally()
     counts = Counts(
-        listed=len(gaps),
+        listed=gaps,
         archived=tally.from_sources + tally.from_restored,
         kept=tally.kept,
         quarantined=len(tally.failures),
@@ -79,7 +79,7 @@ def backfill(
         run.job,
         run.run_id,
         {
-            "sources with gaps": len(gaps),
+            "sources with gaps": gaps,
             "made from sources": tally.from_sources,
             "made from restored images": tally.from_restored,
             "kept": tally.kept,
@@ -92,7 +92,7 @@ def backfill(
         run_id=run.run_id,
         targets=plan.target_names,
         source=found,
-        sources=len(gaps),
+        sources=gaps,
         from_sources=tally.from_sources,
         from_restored=tally.from_restored,
         kept=tally.kept,
@@ -101,11 +101,12 @@ def backfill(
     )
 
 
-def _fill(job: BackfillJob, gaps: list[Gap], catalog: Catalog) -> BackfillTally:
+def _fill(job: BackfillJob, total: int, catalog: Catalog) -> BackfillTally:
     tally = BackfillTally()
     with ray_session():
-        slots = worker_slots().at_most(-(-len(gaps) // BATCH))
+        slots = worker_slots().at_most(-(-total // BATCH))
         with worker_pool(Backfiller, "fill", (job,), slots) as pool:
-            for number, wave in enumerate(backfilling.waves_of(gaps), 1):
-                backfilling.backfill_wave(number, wave, pool, catalog, tally, len(gaps))
+            gaps = backfilling.gaps_of(catalog, job.plan)
+            for number, wave in enumerate(backfilling.waves_of(gaps, total), 1):
+                backfilling.backfill_wave(number, wave, pool, catalog, tally, total)
     return tally

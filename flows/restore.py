@@ -46,16 +46,19 @@ def restore(
         UsageError: No archive there, a wrong condition, a preview as target.
         StorageError: A store cannot be reached.
     """
-    requests, missing = restoring.select_renditions(archive, keys, where, target)
+    chosen, missing = restoring.select_renditions(archive, keys, where, target)
     restoring.open_destination(dest)
-    outcomes: list[Restored | NotRestored] = list(missing)
-    if requests:
+    outcomes: list[Restored | NotRestored] = []
+    if chosen:
         job = RestorationJob(archive_url=archive, destination_url=dest, overwrite=overwrite)
         with ray_session():
-            slots = worker_slots().at_most(len(requests))
+            slots = worker_slots().at_most(len(chosen))
             with worker_pool(Restorer, "restore", (job,), slots) as pool:
-                for number, wave in enumerate(restoring.waves_of(requests), 1):
-                    outcomes += restoring.restore_wave(number, wave, pool, len(requests))
+                for number, wave in enumerate(restoring.waves_of(chosen), 1):
+                    outcomes += restoring.restore_wave(
+                        number, wave, archive, pool, len(outcomes), len(chosen)
+                    )
+    outcomes += missing
     outcomes.sort(key=lambda outcome: outcome.source_key)
     outputs = tuple(outcome for outcome in outcomes if isinstance(outcome, Restored))
     failures = tuple(outcome for outcome in outcomes if isinstance(outcome, NotRestored))

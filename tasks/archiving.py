@@ -158,7 +158,7 @@ def shards_of(pending: Pending, plan: ArchivePlan, workers: int) -> ShardPlan:
 
 def waves_of(shards: Sequence[Shard], workers: int) -> Iterator[Sequence[Shard]]:
     """Cut the shards of a run into waves, none too small to keep the workers busy."""
-    return waves.waves_of(shards, at_least=workers * SHARDS_PER_WORKER)
+    return waves.waves_of(shards, total=len(shards), at_least=workers * SHARDS_PER_WORKER)
 
 
 @task(

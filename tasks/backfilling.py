@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -13,7 +13,7 @@ from rescaling_core.errors import UsageError
 from rescaling_core.plan import ArchivePlan
 from tasks import progress, waves
 from tasks.backfill import Filled, Gap, NotFilled
-from tasks.catalog import Catalog, CatalogRow, open_catalog
+from tasks.catalog import BULKY, Catalog, CatalogRow, open_catalog
 from tasks.cluster import Lost, WorkerPool
 from tasks.progress import Progress
 from tasks.retrying import RETRIED
@@ -37,7 +37,7 @@ class BackfillTally:
     done: int = 0
     """Sources."""
     finished: set[str] = field(default_factory=set)
-    """Their keys: a wave that is tried again passes over them."""
+    """Keys of the wave under way: if it is tried again, it passes over them."""
 
     def add(self, filled: Filled) -> None:
         """Count what became of some gaps."""
@@ -89,15 +89,27 @@ def find_source(catalog: Catalog, source_url: str | None) -> str | None:
     return None
 
 
-@task(name="find gaps", **RETRIED)
-def find_gaps(catalog: Catalog, plan: ArchivePlan) -> list[Gap]:
-    """The archived sources that lack a target of `plan`."""
-    gaps = []
-    for _, rows in groupby(catalog.rows(), key=lambda row: row.source_key):
+@task(name="count gaps", **RETRIED)
+def count_gaps(catalog: Catalog, plan: ArchivePlan) -> int:
+    """How many archived sources lack a target of `plan`."""
+    return sum(1 for _ in gaps_of(catalog, plan, leave_out=BULKY))
+
+
+def gaps_of(
+    catalog: Catalog, plan: ArchivePlan, *, leave_out: Collection[str] = ()
+) -> Iterator[Gap]:
+    """The archived sources that lack a target of `plan`, some thousand at a time in memory.
+
+    Args:
+        catalog: The archive's.
+        plan: Names the targets.
+        leave_out: Columns that the gaps' rows may lack.
+    """
+    found = catalog.rows(leave_out=leave_out)
+    for _, rows in groupby(found, key=lambda row: row.source_key):
         gap = gap_of(list(rows), plan.target_names)
         if gap is not None:
-            gaps.append(gap)
-    return gaps
+            yield gap
 
 
 def gap_of(rows: Sequence[CatalogRow], targets: Sequence[str]) -> Gap | None:
@@ -116,9 +128,9 @@ def gap_of(rows: Sequence[CatalogRow], targets: Sequence[str]) -> Gap | None:
     return Gap(of_etag[0], missing, best)
 
 
-def waves_of(gaps: Sequence[Gap]) -> Iterator[Sequence[Gap]]:
+def waves_of(gaps: Iterator[Gap], total: int) -> Iterator[Sequence[Gap]]:
     """Cut the gaps of a run into waves."""
-    return waves.waves_of(gaps, at_least=4 * BATCH)
+    return waves.waves_of(gaps, total=total, at_least=4 * BATCH)
 
 
 @task(name="backfill wave", task_run_name="backfill wave {number}", **RETRIED)
@@ -145,6 +157,7 @@ def backfill_wave(
             failure = NotFilled(key, gap.targets, result.reason)
             result = Filled(sources=(key,), shard_id="", rows=(), failures=(failure,))
         _commit(catalog, result, tally, total)
+    tally.finished.clear()
 
 
 def _commit(catalog: Catalog, filled: Filled, tally: BackfillTally, total: int) -> None:

@@ -81,7 +81,7 @@ def find_lr_objects(archive: Store) -> list[str]:
 
 def waves_of(keys: Sequence[str]) -> Iterator[Sequence[str]]:
     """Cut the objects of a run into waves."""
-    return waves.waves_of(keys, at_least=COMMIT_ROWS)
+    return waves.waves_of(keys, total=len(keys), at_least=COMMIT_ROWS)
 
 
 @task(name="rebuild wave", task_run_name="rebuild wave {number}", **RETRIED)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 from prefect import task
 
@@ -94,15 +93,8 @@ def _share(lr_key: str, salt: str) -> float:
 
 
 def waves_of(checks: Iterator[Check], total: int) -> Iterator[Sequence[Check]]:
-    """Cut the checks of a run into at most `MAX_WAVES`; only one wave is held in memory.
-
-    Args:
-        checks: Those of the run.
-        total: Archived rows, of which they are a part.
-    """
-    step = waves.wave_size(total, at_least=4 * BATCH)
-    while wave := tuple(islice(checks, step)):
-        yield wave
+    """Cut the checks of a run, a part of `total` archived rows, into waves."""
+    return waves.waves_of(checks, total=total, at_least=4 * BATCH)
 
 
 @task(name="scrub wave", task_run_name="scrub wave {number}", **RETRIED)

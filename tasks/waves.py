@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from math import ceil
 from typing import Final, TypeVar
 
@@ -17,13 +18,15 @@ def wave_size(total: int, *, at_least: int) -> int:
     return max(at_least, ceil(total / MAX_WAVES))
 
 
-def waves_of(items: Sequence[Item], *, at_least: int) -> Iterator[Sequence[Item]]:
-    """Cut the items of a run into at most `MAX_WAVES` waves.
+def waves_of(items: Iterable[Item], *, total: int, at_least: int) -> Iterator[Sequence[Item]]:
+    """Cut the items of a run into at most `MAX_WAVES` waves, of which one is held in memory.
 
     Args:
-        items: Shards, requests, keys.
+        items: Shards, checks, keys.
+        total: How many they are, or are a part of.
         at_least: Items of a wave, the last one excepted: enough to keep the workers busy.
     """
-    step = wave_size(len(items), at_least=at_least)
-    for start in range(0, len(items), step):
-        yield items[start : start + step]
+    step = wave_size(total, at_least=at_least)
+    left = iter(items)
+    while wave := tuple(islice(left, step)):
+        yield wave

@@ -15,6 +15,8 @@ from tasks.catalog import Catalog, CatalogRow, open_catalog
 from tasks.conversion import ConversionJob, ShardConverter
 from tasks.inventory import EVERYTHING, Selection
 from tasks.planning import PlanOptions, build_plan
+from tasks.restoration import NotRestored, RestoreRequest
+from tasks.restoring import requests_of, select_renditions
 from tasks.runs import Counts, JobRun, record_job
 from tasks.storage import Store, open_store
 from tests.command import photograph
@@ -51,6 +53,13 @@ class SmallArchive:
 
     def rows(self) -> list[CatalogRow]:
         return list(self.catalog.rows())
+
+    def requests(
+        self, keys: Sequence[str] = (), target: str | None = None
+    ) -> tuple[list[RestoreRequest], list[NotRestored]]:
+        """What `refold restore` gives its workers, and what it cannot restore."""
+        chosen, missing = select_renditions.fn(self.archive_url, keys, None, target)
+        return list(requests_of(self.catalog, chosen)), missing
 
     def run(
         self,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Iterator
+from collections.abc import Iterable
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -14,7 +15,7 @@ from rescaling_core.errors import UsageError
 from tasks.gallery import size_text
 
 if TYPE_CHECKING:
-    from tasks.catalog import CatalogRow
+    from tasks.catalog import Catalog, CatalogRow
 
 LISTED: Final = (
     "source_key",
@@ -41,14 +42,18 @@ LISTED: Final = (
 
 def ls(
     archive: Annotated[str, typer.Argument(help="URL or path of the archive.")],
+    keys: Annotated[list[str] | None, typer.Argument(help="Source keys or globs.")] = None,
     where: Annotated[str | None, typer.Option(help="SQL condition on the columns.")] = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """List what became of every source, for each target."""
-    records = [_record(row) for row in _rows(archive, where)]
+    from tasks.catalog import BULKY
+
+    rows = _catalog(archive).rows(where, keys=keys or (), leave_out=BULKY)
+    records = map(_record, rows)
     if json:
-        print_json(records)
+        print_json(list(records))
         return
     table = Table(box=None, pad_edge=False)
     for name in ("source", "target", "state"):
@@ -78,11 +83,11 @@ def show(
     verbose: Verbose = False,
 ) -> None:
     """Show all that is recorded for one source, or the totals of an archive."""
-    rows = list(_rows(archive, None))
+    catalog = _catalog(archive)
     if key is None:
-        value: Any = _totals(rows)
+        value: Any = _totals(catalog.rows())
     else:
-        value = [_full_record(row) for row in rows if row.source_key == key]
+        value = [_full_record(row) for row in catalog.rows(between=(key, key))]
         if not value:
             raise UsageError(f"{key}: not in the catalog of {archive}")
     if json:
@@ -91,11 +96,11 @@ def show(
         out.print_json(data=value)
 
 
-def _rows(archive: str, where: str | None) -> Iterator[CatalogRow]:
+def _catalog(archive: str) -> Catalog:
     from tasks.catalog import open_catalog
     from tasks.storage import open_store
 
-    return open_catalog(open_store(archive), create=False).rows(where=where)
+    return open_catalog(open_store(archive), create=False)
 
 
 def _record(row: CatalogRow) -> dict[str, Any]:
@@ -120,21 +125,30 @@ def _full_record(row: CatalogRow) -> dict[str, Any]:
     }
 
 
-def _totals(rows: list[CatalogRow]) -> dict[str, Any]:
+def _totals(rows: Iterable[CatalogRow]) -> dict[str, Any]:
+    """Of all rows, sorted by source key, of which one source's are in memory."""
     from tasks.strategies import StrategyTallies
 
-    archived = [row for row in rows if row.state == "archived"]
+    sources = source_bytes = stored_bytes = 0
+    states = {"archived": 0, "kept": 0, "quarantined": 0}
+    targets: set[str] = set()
     tallies = StrategyTallies()
-    for row in archived:
-        tallies.add(row)
+    for _, group in groupby(rows, key=lambda row: row.source_key):
+        sources += 1
+        archived_size = 0
+        for row in group:
+            states[row.state] += 1
+            targets.add(row.target)
+            if row.state == "archived":
+                archived_size = row.source_size
+                stored_bytes += row.lr_bytes or 0
+                tallies.add(row)
+        source_bytes += archived_size
     return {
-        "sources": len({row.source_key for row in rows}),
-        "renditions": {
-            state: sum(row.state == state for row in rows)
-            for state in ("archived", "kept", "quarantined")
-        },
-        "targets": sorted({row.target for row in rows}),
-        "source_bytes": sum({row.source_key: row.source_size for row in archived}.values()),
-        "stored_bytes": sum(row.lr_bytes or 0 for row in archived),
+        "sources": sources,
+        "renditions": states,
+        "targets": sorted(targets),
+        "source_bytes": source_bytes,
+        "stored_bytes": stored_bytes,
         "strategies": tallies.report(),
     }

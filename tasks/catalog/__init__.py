@@ -7,7 +7,16 @@ for each run.
 
 from __future__ import annotations
 
-from tasks.catalog.schema import RENDITIONS, RUNS, CatalogRow, RunRecord, State
+from tasks.catalog.schema import BULKY, RENDITIONS, RUNS, CatalogRow, RunRecord, State
 from tasks.catalog.table import Catalog, open_catalog
 
-__all__ = ["RENDITIONS", "RUNS", "Catalog", "CatalogRow", "RunRecord", "State", "open_catalog"]
+__all__ = [
+    "BULKY",
+    "RENDITIONS",
+    "RUNS",
+    "Catalog",
+    "CatalogRow",
+    "RunRecord",
+    "State",
+    "open_catalog",
+]

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final
 
+import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import (
     CommitFailedError,
@@ -25,9 +26,7 @@ from deltalake.exceptions import (
 from tasks.storage import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    import pyarrow as pa
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from tasks.storage import Store
 
@@ -119,11 +118,19 @@ class CatalogTable:
                 self._refreshes += 1
             return self._table
 
-    def select_list(self) -> str:
-        """All columns for a SELECT; those an earlier release had not are null."""
-        known = _names(self.current())
+    def select_list(self, *, leave_out: Collection[str] = ()) -> str:
+        """All columns for a SELECT; those left out, or unknown to an earlier release, are null."""
+        known = _names(self.current()) - set(leave_out)
         names = self._schema.names
         return ", ".join(name if name in known else f"NULL AS {name}" for name in names)
+
+    def files(self, column: str) -> Iterator[tuple[str | None, int]]:
+        """The largest value of an indexed column in each file, and the file's number of rows."""
+        actions = pa.table(self.current().get_add_actions(flatten=True))
+        rows = actions.column("num_records").to_pylist()
+        name = f"max.{column}"  # absent where the table has no file
+        largest = actions.column(name).to_pylist() if name in actions.schema.names else []
+        yield from zip(largest, rows, strict=False)
 
     def commit(self, attempt: Callable[[DeltaTable, CommitProperties], bool], app_id: str) -> bool:
         """Run `attempt` on the newest version until it commits on just that version.

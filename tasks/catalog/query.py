@@ -80,6 +80,24 @@ def matching(batch: pa.RecordBatch, keys: Sequence[str]) -> pa.RecordBatch:
     return batch.filter(pa.array(mask, pa.bool_()))
 
 
+def cuts(files: Iterable[tuple[str | None, int]], rows: int) -> Iterator[str]:
+    """Where to cut a table into ranges of source keys of about so many rows each.
+
+    Args:
+        files: The largest key of each file, None if it is not known, and its number of rows.
+        rows: Of a range. Where the ranges of files overlap, there are more.
+
+    Yields:
+        Keys, ascending: a range goes from behind one up to and with the next.
+    """
+    count = 0
+    for last, held in sorted((last, held) for last, held in files if last is not None):
+        count += held
+        if count >= rows:
+            yield last
+            count = 0
+
+
 def key_range(keys: pa.ChunkedArray | pa.Array) -> tuple[str, str]:
     """Smallest and largest key, by which files are pruned."""
     bounds = pc.min_max(keys).as_py()

@@ -145,6 +145,9 @@ RENDITIONS: Final = pa.schema(
 )
 """Columns of `renditions`, in the order and with the meaning of `CatalogRow`'s fields."""
 
+BULKY: Final = ("metadata_json", "strategies_json")
+"""Columns that are nearly all of the bytes of `renditions`."""
+
 RUNS: Final = pa.schema(
     [
         _field("run_id", pa.string(), null=False),

@@ -31,6 +31,9 @@ REPLACES: Final = (
 )
 """When a row gives way to a later one: its source changed, or came out of quarantine."""
 
+ROWS_AT_ONCE: Final = 65_536
+"""Rows that a reader of the whole table has in memory: 250 MiB with their metadata."""
+
 _INDEXED: Final = ("source_key", "target", "state", "run_id", "committed_at")
 
 _DONE: Final = pa.schema([("key", pa.string()), ("etag", pa.string())])
@@ -185,8 +188,12 @@ class Catalog:
         state: State | None = None,
         target: str | None = None,
         between: tuple[str, str] | None = None,
+        leave_out: Collection[str] = (),
     ) -> Iterator[pa.RecordBatch]:
         """Rows as Arrow batches of `RENDITIONS`, sorted by source key and target.
+
+        All rows of a large catalog come range by range of source keys, so that only some are in
+        memory, and each range as it is when its turn comes: a reader may take hours.
 
         Args:
             where: SQL condition on the columns.
@@ -194,17 +201,20 @@ class Catalog:
             state: Only rows in this state.
             target: Only rows of this target.
             between: Only rows of sources from the first key to the last.
+            leave_out: Columns that are not read and come as null.
 
         Raises:
             UsageError: The condition is wrong.
             StorageError: The table cannot be read.
         """
-        table = self._renditions.current()
         conditions = ["TRUE"]
         if where is not None:
-            sql.check_condition(table, where)
+            sql.check_condition(self._renditions.current(), where)
             conditions.append(f"({where}\n)")
-        if keys and not any(sql.is_glob(key) for key in keys):
+        named = bool(keys) and not any(sql.is_glob(key) for key in keys)
+        if named:  # the range as well, since by it files are passed over
+            low, high = map(sql.literal, (min(keys), max(keys)))
+            conditions.append(f"source_key >= {low} AND source_key <= {high}")
             conditions.append(sql.any_of("source_key", keys))
         if state is not None:
             conditions.append(f"state = {sql.literal(state)}")
@@ -213,12 +223,21 @@ class Catalog:
         if between is not None:
             low, high = map(sql.literal, between)
             conditions.append(f"source_key >= {low} AND source_key <= {high}")
-        text = (
-            f"SELECT {self._renditions.select_list()} FROM {sql.TABLE}"  # noqa: S608
-            f" WHERE {' AND '.join(conditions)} ORDER BY source_key, target"
-        )
-        for batch in sql.query(table, text, RENDITIONS):
-            yield sql.matching(batch, keys) if keys else batch
+        for part in ("TRUE",) if named or between else self._ranges():
+            text = (
+                f"SELECT {self._renditions.select_list(leave_out=leave_out)} FROM {sql.TABLE}"  # noqa: S608
+                f" WHERE {' AND '.join([*conditions, part])} ORDER BY source_key, target"
+            )
+            for batch in sql.query(self._renditions.current(), text, RENDITIONS):
+                yield sql.matching(batch, keys) if keys and not named else batch
+
+    def _ranges(self) -> Iterator[str]:
+        """SQL conditions that part the source keys, in the order of keys."""
+        above = "TRUE"
+        for last in map(sql.literal, sql.cuts(self._renditions.files("source_key"), ROWS_AT_ONCE)):
+            yield f"{above} AND source_key <= {last}"
+            above = f"source_key > {last}"
+        yield above
 
     def rows(
         self,
@@ -228,9 +247,12 @@ class Catalog:
         state: State | None = None,
         target: str | None = None,
         between: tuple[str, str] | None = None,
+        leave_out: Collection[str] = (),
     ) -> Iterator[CatalogRow]:
         """Rows as records; see `batches`."""
-        for batch in self.batches(where, keys=keys, state=state, target=target, between=between):
+        for batch in self.batches(
+            where, keys=keys, state=state, target=target, between=between, leave_out=leave_out
+        ):
             yield from to_rows(batch)
 
     def counts(self) -> Mapping[str, Mapping[State, int]]:

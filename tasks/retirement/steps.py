@@ -74,7 +74,7 @@ def chunks_of(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
 
 def waves_of(chunks: Sequence[pa.RecordBatch]) -> Iterator[Sequence[pa.RecordBatch]]:
     """Cut the chunks of a run into waves."""
-    return waves.waves_of(chunks, at_least=4)
+    return waves.waves_of(chunks, total=len(chunks), at_least=4)
 
 
 @task(name="settle accounts", **RETRIED)

@@ -17,7 +17,6 @@ from tasks.catalog import CatalogRow
 from tasks.inspection import Check, Inspector
 from tasks.planning import PlanOptions, build_plan
 from tasks.rebuilding import row_of
-from tasks.restoring import select_renditions
 from tests.command import Refold
 from tests.small_archive import HerePool, SmallArchive, copied, small_archive
 
@@ -40,11 +39,12 @@ def _backfill(made: SmallArchive, *targets: str, source: str | None) -> Backfill
     job = BackfillJob(
         source_url=source, archive_url=made.archive_url, plan=plan, run_id="backfill-1"
     )
-    gaps = backfilling.find_gaps.fn(catalog, plan)
+    total = backfilling.count_gaps.fn(catalog, plan)
+    gaps = backfilling.gaps_of(catalog, plan)
     tally = BackfillTally()
     pool = HerePool(Backfiller(job).fill)
-    for number, wave in enumerate(backfilling.waves_of(gaps), 1):
-        backfilling.backfill_wave.fn(number, wave, pool, catalog, tally, len(gaps))  # type: ignore[arg-type]
+    for number, wave in enumerate(backfilling.waves_of(gaps, total), 1):
+        backfilling.backfill_wave.fn(number, wave, pool, catalog, tally, total)  # type: ignore[arg-type]
     checks = [Check(row, restore=True) for row in made.rows() if row.state == "archived"]
     assert Inspector(made.archive_url).inspect(checks) == []
     return tally
@@ -84,9 +84,9 @@ def test_a_rendition_of_a_restored_image_says_so_and_comes_after_those_of_the_so
     assert copy.source_sha256 == original.source_sha256
     better = replace(copy, psnr_y=(original.psnr_y or 0) + 5)  # against the restored image
     made.catalog.commit_shard("s", [better], instead_of=[copy.lr_key or ""])
-    (request,), _ = select_renditions.fn(made.archive_url, [first], None, None)
+    (request,), _ = made.requests([first])
     assert request.lr_key == original.lr_key
-    (request,), _ = select_renditions.fn(made.archive_url, [first], None, "x4")
+    (request,), _ = made.requests([first], "x4")
     assert request.lr_key == copy.lr_key
     told = read_metadata(made.archive.get(copy.lr_key or ""))  # without the catalog
     assert told.origin == "restored image"
@@ -101,8 +101,7 @@ def test_a_preview_is_not_made_from_a_damaged_rendition(made: SmallArchive) -> N
     made.archive.put(row.lr_key or "", sound[:-1] + b"\0")
     plan = build_plan(PlanOptions(targets=("long-edge=16",)))
     job = BackfillJob(source_url=None, archive_url=made.archive_url, plan=plan, run_id="b")
-    gaps = backfilling.find_gaps.fn(made.catalog, plan)
-    filled = Backfiller(job).fill(gaps)
+    filled = Backfiller(job).fill(list(backfilling.gaps_of(made.catalog, plan)))
     assert [failure.source_key for failure in filled.failures] == [row.source_key]
     assert len(filled.rows) == 2
 

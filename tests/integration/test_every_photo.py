@@ -12,7 +12,6 @@ from PIL import Image
 
 from rescaling_core import metrics
 from tasks.restoration import NotRestored, RestorationJob, Restored, Restorer
-from tasks.restoring import select_renditions
 from tasks.storage import open_store
 from tests.command import photograph
 from tests.small_archive import SmallArchive
@@ -23,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 def _restored(small: SmallArchive, destination: str) -> dict[str, Restored | NotRestored]:
     """What `refold restore --all` does, in this process."""
-    requests, missing = select_renditions.fn(small.archive_url, (), None, None)
+    requests, missing = small.requests()
     assert not missing
     restorer = Restorer(
         RestorationJob(archive_url=small.archive_url, destination_url=destination, overwrite=False)

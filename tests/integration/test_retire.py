@@ -22,7 +22,6 @@ from tasks.inventory import EVERYTHING
 from tasks.planning import PlanOptions, build_plan
 from tasks.repair import NotRepaired, Repairer
 from tasks.restoration import RestorationJob, Restored, Restorer
-from tasks.restoring import select_renditions
 from tasks.retirement import actions, steps, verification
 from tasks.retirement.actions import RetireTally, Site
 from tasks.retirement.decisions import Terms, floors_of
@@ -137,7 +136,7 @@ def test_an_archive_outlives_its_sources(made: SmallArchive, tmp_path: Path) -> 
     require_collection(made.source, made.archive)
     made.run("x2", run_id="run-2")  # an archive run: nothing listed, nothing lost
     assert made.rows() == rows
-    requests, missing = select_renditions.fn(made.archive_url, keys, None, None)
+    requests, missing = made.requests(keys)
     restorer = Restorer(
         RestorationJob(
             archive_url=made.archive_url, destination_url=str(tmp_path / "out"), overwrite=False
@@ -152,7 +151,7 @@ def test_an_archive_outlives_its_sources(made: SmallArchive, tmp_path: Path) -> 
     job = BackfillJob(
         source_url=made.source_url, archive_url=made.archive_url, plan=plan, run_id="b"
     )
-    filled = Backfiller(job).fill(backfilling.find_gaps.fn(made.catalog, plan))
+    filled = Backfiller(job).fill(list(backfilling.gaps_of(made.catalog, plan)))
     assert (len(filled.rows), filled.failures) == (3, ())
 
 

@@ -22,7 +22,7 @@ STEPS = (
     archiving.convert_wave,
     archiving.record_run,
     backfilling.find_source,
-    backfilling.find_gaps,
+    backfilling.count_gaps,
     backfilling.backfill_wave,
     maintenance.find_garbage,
     maintenance.keep_tables_up,

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from rescaling_core.errors import UsageError
 from tasks import inventory
-from tasks.catalog import RENDITIONS, RUNS, Catalog, CatalogRow, RunRecord, open_catalog
+from tasks.catalog import BULKY, RENDITIONS, RUNS, Catalog, CatalogRow, RunRecord, open_catalog
+from tasks.catalog import query as sql
 from tasks.catalog.delta import COMPACT_EVERY
 from tasks.catalog.table import RENDITIONS_PREFIX
 from tasks.storage import StorageError, open_store
@@ -202,6 +203,47 @@ def test_rows_are_chosen_by_condition_key_glob_state_and_target(catalog):
     ]
     assert found(state="kept") == [("2025/c.png", "x2")]
     assert catalog.counts() == {"x2": {"archived": 2, "kept": 1}, "x4": {"archived": 1}}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    commits=st.lists(
+        st.lists(st.tuples(KEYS, st.sampled_from(["x2", "x4"])), min_size=1, unique=True),
+        min_size=1,
+        max_size=6,
+    ),
+    at_once=st.integers(1, 5),
+)
+def test_a_large_table_is_read_range_by_range_each_row_once_and_in_order(
+    tmp_path_factory, commits, at_once
+):
+    catalog = open_catalog(open_store(str(tmp_path_factory.mktemp("archive"))))
+    for number, rows in enumerate(commits):
+        catalog.commit_shard(f"s{number}", [_row(key, target) for key, target in rows])
+    queries = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tasks.catalog.table.ROWS_AT_ONCE", at_once)
+        query = sql.query
+        patch.setattr(sql, "query", lambda *given: queries.append(given) or query(*given))
+        found = [(row.source_key, row.target) for row in catalog.rows()]
+        some = [row.source_key for row in catalog.rows(target="x4")]
+    written = sorted({row for rows in commits for row in rows})
+    assert found == written
+    assert some == [key for key, target in written if target == "x4"]
+    if len(written) > at_once:
+        assert len(queries) > 2
+
+
+def test_an_empty_table_has_no_rows(catalog):
+    assert list(catalog.rows()) == []
+
+
+def test_columns_that_are_left_out_are_null(catalog):
+    catalog.commit_shard("s", [_row(metadata_json="{}", strategies_json="{}", rescaler="bicubic")])
+    (light,) = catalog.rows(leave_out=BULKY)
+    (full,) = catalog.rows()
+    assert (light.metadata_json, light.strategies_json) == (None, None)
+    assert light == replace(full, metadata_json=None, strategies_json=None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,102 @@
+"""What is chosen to restore a source from, and what is said where nothing can be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rescaling_core.errors import UsageError
+from rescaling_core.plan import TRANSCODE
+from tasks.catalog import Catalog, CatalogRow, open_catalog
+from tasks.restoration import NotRestored
+from tasks.restoring import READ_AT_ONCE, Chosen, requests_of, restore_wave, select_renditions
+from tasks.storage import open_store
+from tests.small_archive import HerePool
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    return open_catalog(open_store(str(tmp_path)))
+
+
+def _row(key: str, target: str = "x2", psnr_y: float | None = 30.0, **values: object) -> CatalogRow:
+    known = {
+        "source_etag": "e",
+        "source_size": 1,
+        "state": "archived",
+        "lr_key": f"{key} {target}",
+        "lr_sha256": "00",
+        "metadata_json": f"of {key}",
+        "psnr_y": psnr_y,
+    }
+    return CatalogRow(source_key=key, target=target, shard_id="s", run_id="r", **known | values)  # type: ignore[arg-type]
+
+
+def test_the_best_rendition_of_each_source_is_taken(catalog: Catalog) -> None:
+    catalog.commit_shard(
+        "s",
+        [
+            _row("a.jpg"),
+            _row("a.jpg", "x4", 35.0),
+            _row("a.jpg", "x3", 50.0, origin="restored image"),
+            _row("b.jpg", rescaler=TRANSCODE),
+            _row("c.png", "x4"),
+        ],
+    )
+    url = catalog.store.url
+    chosen, missing = select_renditions.fn(url, (), None, None)
+    assert missing == []
+    requests = list(requests_of(catalog, chosen))
+    assert [(one.source_key, one.lr_key, one.metadata_json) for one in requests] == [
+        ("a.jpg", "a.jpg x4", "of a.jpg"),
+        ("b.jpg", "b.jpg x2", "of b.jpg"),
+        ("c.png", "c.png x4", "of c.png"),
+    ]
+    assert [one.output_key for one in requests] == ["a.jpg.png", "b.jpg", "c.png"]
+    chosen, missing = select_renditions.fn(url, (), None, "x2")
+    assert [(one.source_key, one.target) for one in chosen] == [("a.jpg", "x2"), ("b.jpg", "x2")]
+    chosen, _ = select_renditions.fn(url, (), "psnr_y > 32", None)
+    assert [one.source_key for one in chosen] == ["a.jpg"]
+
+
+def test_for_every_key_asked_for_there_is_a_rendition_or_a_reason(catalog: Catalog) -> None:
+    catalog.commit_shard(
+        "s",
+        [
+            _row("fine [1].png"),
+            _row("kept.png", state="kept", reason="not smaller", lr_key=None),
+            _row("seen.png", "long-edge=64", None),
+        ],
+    )
+    asked = ["fine [1].png", "kept.*", "seen.png", "gone.png", "g*", "f*", "gone.png"]
+    chosen, missing = select_renditions.fn(catalog.store.url, asked, None, None)
+    assert [one.source_key for one in chosen] == ["fine [1].png"]
+    assert [(one.source_key, one.reason) for one in missing] == [
+        ("kept.*", "kept (not smaller)"),
+        ("seen.png", "only as long-edge=64"),
+        ("gone.png", "not in the catalog"),
+        ("g*", "not in the catalog"),
+    ]
+    with pytest.raises(UsageError, match="preview"):
+        select_renditions.fn(catalog.store.url, (), None, "long-edge=64")
+
+
+def test_metadata_of_many_are_read_in_parts_and_what_vanished_is_told(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert READ_AT_ONCE > 100
+    monkeypatch.setattr("tasks.restoring.READ_AT_ONCE", 3)
+    keys = [f"{number:02}.png" for number in range(8)]
+    catalog.commit_shard("s", [_row(key, target) for key in keys for target in ("x2", "x4")])
+    chosen, _ = select_renditions.fn(catalog.store.url, (), None, "x4")
+    assert [one.lr_key for one in requests_of(catalog, chosen)] == [f"{key} x4" for key in keys]
+    gone = Chosen(source_key="gone.png", target="x4", output_key="gone.png")
+    pool = HerePool(
+        lambda request: NotRestored(source_key=request.source_key, reason="as a worker said")
+    )
+    outcomes = restore_wave.fn(1, [*chosen, gone], catalog.store.url, pool, 0, 9)  # type: ignore[arg-type]
+    assert [(one.source_key, one.reason) for one in outcomes if isinstance(one, NotRestored)] == [
+        *((key, "as a worker said") for key in keys),
+        ("gone.png", "its row left the catalog meanwhile"),
+    ]
