@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import ceil, log2
+from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rescaling_core.errors import CheckpointError
-from rescaling_core.networks.aidn_layers import MeanShift, Resampling, ResidualBlock, ScaleAdapter
+from rescaling_core.networks.aidn_half import Half
+from rescaling_core.networks.aidn_layers import JpegTables
 from rescaling_core.networks.base import (
     Downscaled,
     ResamplingRescaler,
@@ -18,7 +19,7 @@ from rescaling_core.networks.base import (
     Window,
     pad_to_multiple,
 )
-from rescaling_core.networks.diffjpeg import CHROMA_TABLE, LUMA_TABLE, jpeg
+from rescaling_core.networks.diffjpeg import jpeg
 from rescaling_core.networks.family import Family
 from rescaling_core.networks.latent import LatentKind, LatentPolicy
 
@@ -80,11 +81,10 @@ class AIDN(ResamplingRescaler):
         }
         shape = (features, residual_blocks, adapt_every, kernel_experts, sample_experts)
         self.down_net, self.up_net = (
-            _Network(*shape, fixed_scale=fixed_scale, aligned=aligned, up=up)
-            for up in (False, True)
+            Half(*shape, fixed_scale=fixed_scale, aligned=aligned, up=up) for up in (False, True)
         )
         if codec_quality is not None:
-            self.jpeg = _JpegTables()
+            self.jpeg = JpegTables()
 
     @property
     def config(self) -> dict[str, Any]:
@@ -130,9 +130,7 @@ class AIDN(ResamplingRescaler):
         self.check_scale(scale)
         return self._part(self.up_net, lr, float(scale), part)
 
-    def _part(
-        self, network: _Network, x: Tensor, sigma: float, part: tuple[Window, Window]
-    ) -> Tensor:
+    def _part(self, network: Half, x: Tensor, sigma: float, part: tuple[Window, Window]) -> Tensor:
         rows, columns = part
         if self.fixed_scale is None:
             # The last convolution sees one pixel more on each side, where there is one.
@@ -182,113 +180,6 @@ class AIDN(ResamplingRescaler):
             back = state_dict[f"jpeg.decompress.{plane}_dequantize.{plane}_table"]
             if not torch.equal(to, back):
                 raise CheckpointError(f"aidn: the two {plane}_table differ")
-
-
-class _Network(nn.Module):
-    """Half of AIDN: EDSR with scale adapters, then resampling to any size.
-
-    Source: AIDN `EDRS`.
-    """
-
-    def __init__(
-        self,
-        features: int,
-        residual_blocks: int,
-        adapt_every: int,
-        kernel_experts: int,
-        sample_experts: int,
-        *,
-        fixed_scale: int | None,
-        aligned: bool,
-        up: bool,
-    ) -> None:
-        super().__init__()
-        self.adapt_every = adapt_every
-        self.sub_mean, self.add_mean = MeanShift(-1), MeanShift(1)
-        self.head = nn.Sequential(nn.Conv2d(3, features, 3, padding=1))
-        self.body = nn.ModuleList(ResidualBlock(features) for _ in range(residual_blocks))
-        self.body.append(nn.Conv2d(features, features, 3, padding=1))
-        self.tail = nn.ModuleDict({"1": nn.Conv2d(features, 3, 3, padding=1)})
-        if fixed_scale is not None:
-            self.tail["0"] = _fixed_resampling(features, int(log2(fixed_scale)), up=up)
-            return
-        self.sa_adapt = nn.ModuleList(
-            ScaleAdapter(features, kernel_experts) for _ in range(residual_blocks // adapt_every)
-        )
-        self.sa_sample = Resampling(features, sample_experts, aligned=aligned)
-
-    def start_as_resampling(self) -> None:
-        """See `AIDN.start_as_resampling`."""
-        head, body, tail = self.head[0], self.body[-1], self.tail["1"]
-        assert isinstance(head, nn.Conv2d)
-        assert isinstance(body, nn.Conv2d)
-        assert isinstance(tail, nn.Conv2d)
-        assert head.bias is not None
-        assert tail.bias is not None
-        rgb = torch.zeros_like(head.weight[:3])
-        rgb[:, :, 1, 1] = torch.eye(3)
-        head.weight[:3] = rgb
-        tail.weight.mul_(0.1)[:, :3] = rgb
-        silent = (*body.parameters(), *self.sa_sample.offset.parameters())
-        for parameter in (head.bias, tail.bias, self.sa_sample.weight_expand, *silent):
-            nn.init.zeros_(parameter)
-
-    def forward(
-        self,
-        x: Tensor,
-        sigma: float,
-        size: tuple[int, int],
-        part: tuple[Window, Window] | None = None,
-    ) -> Tensor:
-        """(B, 3, H, W) → (B, 3, *size), `sigma` times as large; both only a part if so asked."""
-        x = self.head(self.sub_mean(x))
-        r = x
-        *blocks, last = self.body
-        for count, block in enumerate(blocks, start=1):
-            r = block(r)
-            if "0" not in self.tail and count % self.adapt_every == 0:
-                r = self.sa_adapt[count // self.adapt_every - 1](r, sigma)
-        x = x + last(r)
-        x = self.tail["0"](x) if "0" in self.tail else self.sa_sample(x, sigma, size, part)
-        out: Tensor = self.add_mean(self.tail["1"](x))
-        return out
-
-
-def _fixed_resampling(features: int, halvings: int, *, up: bool) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for _ in range(halvings):
-        if up:
-            layers += [nn.Conv2d(features, 4 * features, 3, padding=1), nn.PixelShuffle(2)]
-        else:
-            layers += [nn.PixelUnshuffle(2), nn.Conv2d(4 * features, features, 3, padding=1)]
-    return nn.Sequential(*layers)
-
-
-class _JpegTables(nn.Module):
-    """The simulator's tables under their official names: each appears twice, as one parameter.
-
-    The official code transposes the standard's tables, and hands them to the optimiser.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        tables = {
-            "y": nn.Parameter(torch.tensor(LUMA_TABLE, dtype=torch.float32).T.contiguous()),
-            "c": nn.Parameter(torch.tensor(CHROMA_TABLE, dtype=torch.float32).T.contiguous()),
-        }
-        for side, verb in (("compress", "quantize"), ("decompress", "dequantize")):
-            holders = nn.Module()
-            for plane, table in tables.items():
-                holder = nn.Module()
-                holder.register_parameter(f"{plane}_table", table)
-                holders.add_module(f"{plane}_{verb}", holder)
-            self.add_module(side, holders)
-
-    @property
-    def tables(self) -> tuple[Tensor, Tensor]:
-        """Luma and chroma, (8, 8)."""
-        luma = self.get_parameter("compress.y_quantize.y_table")
-        return luma, self.get_parameter("compress.c_quantize.c_table")
 
 
 def _deduce(state_dict: StateDict) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The layers of AIDN: scale adapters and conditional resampling."""
+"""The layers of AIDN: scale adapters, conditional resampling, the tables of AIDN+."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from rescaling_core.networks.diffjpeg import CHROMA_TABLE, LUMA_TABLE
 
 if TYPE_CHECKING:
     from rescaling_core.networks.base import Window
@@ -182,3 +184,30 @@ class Resampling(nn.Module):
     def _sample(self, x: Tensor, grid: Tensor, kind: str) -> Tensor:
         beyond = "border" if self.aligned else "zeros"
         return F.grid_sample(x, grid, mode=kind, padding_mode=beyond, align_corners=False)
+
+
+class JpegTables(nn.Module):
+    """The simulator's tables under their official names: each appears twice, as one parameter.
+
+    The official code transposes the standard's tables, and hands them to the optimiser.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        tables = {
+            "y": nn.Parameter(torch.tensor(LUMA_TABLE, dtype=torch.float32).T.contiguous()),
+            "c": nn.Parameter(torch.tensor(CHROMA_TABLE, dtype=torch.float32).T.contiguous()),
+        }
+        for side, verb in (("compress", "quantize"), ("decompress", "dequantize")):
+            holders = nn.Module()
+            for plane, table in tables.items():
+                holder = nn.Module()
+                holder.register_parameter(f"{plane}_table", table)
+                holders.add_module(f"{plane}_{verb}", holder)
+            self.add_module(side, holders)
+
+    @property
+    def tables(self) -> tuple[Tensor, Tensor]:
+        """Luma and chroma, (8, 8)."""
+        luma = self.get_parameter("compress.y_quantize.y_table")
+        return luma, self.get_parameter("compress.c_quantize.c_table")
