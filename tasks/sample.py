@@ -13,7 +13,7 @@ from rescaling_core.errors import RefoldError, UsageError
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import Photo, decode_photo
 from rescaling_core.restore import restore, restore_source_file
-from tasks.catalog import Catalog, CatalogRow
+from tasks.catalog import BULKY, Catalog, CatalogRow
 from tasks.inventory import scan
 from tasks.models import load_model
 from tasks.shards import SourceObject
@@ -94,12 +94,13 @@ class ArchivedCollection:
 
     def sources(self) -> Iterator[SourceObject]:
         """Every source of the catalog, in its latest version."""
-        for rows in self.histories():
+        for rows in self.histories(leave_out=BULKY):
             yield _latest(rows)
 
-    def histories(self) -> Iterator[list[CatalogRow]]:
-        """The rows of each source."""
-        for _, rows in groupby(self._catalog.rows(), key=lambda row: row.source_key):
+    def histories(self, *, leave_out: tuple[str, ...] = ()) -> Iterator[list[CatalogRow]]:
+        """The rows of each source, without the columns that are left out."""
+        found = self._catalog.rows(leave_out=leave_out)
+        for _, rows in groupby(found, key=lambda row: row.source_key):
             yield list(rows)
 
     def original(self, source: SourceObject) -> Original | None:
