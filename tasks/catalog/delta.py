@@ -23,6 +23,7 @@ from deltalake.exceptions import (
     TableNotFoundError,
 )
 
+from tasks.catalog.compaction import join_small_files
 from tasks.storage import StorageError
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ class CatalogTable:
             schema: For making it.
             indexed: Columns by whose ranges queries pass over files.
         """
-        self._store = store
-        self._schema = schema
+        self._store, self._prefix = store, prefix
+        self._schema, self._indexed = schema, indexed
         columns = {"delta.dataSkippingStatsColumns": ",".join(indexed)}
         self._configuration: dict[str, str | None] = {**CONFIGURATION, **columns}
         self.uri = store.delta_uri(prefix)
@@ -179,20 +180,22 @@ class CatalogTable:
             )
 
     def compact(self) -> bool:
-        """Join small files into larger ones; rows and their order are kept.
+        """Join small files into larger ones; the rows stay as they are.
 
         Returns:
             Whether it was done: where another commit came first it is left to a later one.
         """
         with self._lock, self._naming("compact"):
             try:
-                self.current().optimize.compact(
-                    target_size=COMPACT_TO,
-                    commit_properties=CommitProperties(max_commit_retries=0),
+                return join_small_files(
+                    self.current(),
+                    self._store,
+                    self._prefix,
+                    indexed=self._indexed,
+                    size=COMPACT_TO,
                 )
             except CommitFailedError:
                 return False
-            return True
 
     @contextmanager
     def _naming(self, what: str) -> Iterator[None]:

@@ -49,7 +49,10 @@ def keep_up(catalog: Catalog, grace: timedelta, *, dry_run: bool = False) -> Upk
         removed = sum(
             len(
                 table.current().vacuum(
-                    retention_hours=hours, dry_run=dry_run, enforce_retention_duration=False
+                    retention_hours=hours,
+                    dry_run=dry_run,
+                    enforce_retention_duration=False,
+                    full=True,  # else those of commits that were given up would stay for ever
                 )
             )
             for table in tables
