@@ -119,10 +119,10 @@ class CatalogTable:
                 self._refreshes += 1
             return self._table
 
-    def select_list(self) -> str:
-        """All columns for a SELECT; those an earlier release had not are null."""
+    def select_list(self, columns: Sequence[str] = ()) -> str:
+        """Columns for a SELECT, by default all; those an earlier release had not are null."""
         known = _names(self.current())
-        names = self._schema.names
+        names = columns or self._schema.names
         return ", ".join(name if name in known else f"NULL AS {name}" for name in names)
 
     def commit(self, attempt: Callable[[DeltaTable, CommitProperties], bool], app_id: str) -> bool:

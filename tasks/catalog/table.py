@@ -185,6 +185,8 @@ class Catalog:
         state: State | None = None,
         target: str | None = None,
         between: tuple[str, str] | None = None,
+        columns: Sequence[str] = (),
+        ordered: bool = True,
     ) -> Iterator[pa.RecordBatch]:
         """Rows as Arrow batches of `RENDITIONS`, sorted by source key and target.
 
@@ -194,6 +196,9 @@ class Catalog:
             state: Only rows in this state.
             target: Only rows of this target.
             between: Only rows of sources from the first key to the last.
+            columns: Only these; with `keys`, the source key must be among them.
+            ordered: Without, in any order: nothing is sorted, so that memory does not grow with
+                the table.
 
         Raises:
             UsageError: The condition is wrong.
@@ -214,10 +219,13 @@ class Catalog:
             low, high = map(sql.literal, between)
             conditions.append(f"source_key >= {low} AND source_key <= {high}")
         text = (
-            f"SELECT {self._renditions.select_list()} FROM {sql.TABLE}"  # noqa: S608
-            f" WHERE {' AND '.join(conditions)} ORDER BY source_key, target"
+            f"SELECT {self._renditions.select_list(columns)} FROM {sql.TABLE}"  # noqa: S608
+            f" WHERE {' AND '.join(conditions)}"
         )
-        for batch in sql.query(table, text, RENDITIONS):
+        if ordered:
+            text += " ORDER BY source_key, target"
+        schema = pa.schema([RENDITIONS.field(name) for name in columns or RENDITIONS.names])
+        for batch in sql.query(table, text, schema):
             yield sql.matching(batch, keys) if keys else batch
 
     def rows(

@@ -336,3 +336,18 @@ def test_a_catalog_of_a_later_release_is_read_and_added_to(catalog):
     times = {"started_at": now, "finished_at": now, "software": "refold"}
     reopened.record_run(RunRecord(run_id="r-1", job="archive", **counts, **sizes, **times))
     assert [run.run_id for run in reopened.runs()] == ["r-1"]
+
+
+def test_batches_hold_the_columns_asked_for_in_whatever_order(catalog):
+    for number, keys in enumerate(("db", "ca")):
+        catalog.commit_shard(f"s{number}", [_row(key, lr_bytes=ord(key)) for key in keys])
+    narrow = pa.Table.from_batches(
+        catalog.batches(
+            where="source_key <> 'b'", columns=("lr_bytes", "source_key"), ordered=False
+        )
+    )
+    assert narrow.schema.names == ["lr_bytes", "source_key"]
+    assert sorted(narrow.column("source_key").to_pylist()) == ["a", "c", "d"]
+    assert all(one["lr_bytes"] == ord(one["source_key"]) for one in narrow.to_pylist())
+    ordered = pa.Table.from_batches(catalog.batches(columns=("source_key",)))
+    assert ordered.column("source_key").to_pylist() == ["a", "b", "c", "d"]
