@@ -9,6 +9,7 @@ TRANSCODE = "jpeg-transcode"
 """In a rescaler's place: a JPEG source as JPEG XL, from which it comes back bit for bit."""
 
 _AT_FULL_SIZE = " at full size"
+_TRANSCODED = "JPEG XL of the JPEG"
 
 
 def strategy_name(
@@ -31,7 +32,7 @@ def strategy_name(
     if rescaler == FULL_SIZE:
         return codec + _AT_FULL_SIZE
     if rescaler == TRANSCODE:
-        return "JPEG XL of the JPEG"
+        return _TRANSCODED
     traits = [
         codec,
         *(["refined"] if refined else []),
@@ -41,5 +42,5 @@ def strategy_name(
 
 
 def is_full_size(strategy: str) -> bool:
-    """Whether a name that `strategy_name` gave is that of a file at full size."""
-    return strategy.endswith(_AT_FULL_SIZE)
+    """Whether a name that `strategy_name` gave is of files at full size, beside no LR image."""
+    return strategy == _TRANSCODED or strategy.endswith(_AT_FULL_SIZE)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import isinf
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
@@ -164,7 +165,9 @@ def _share(value: float | None) -> str:
 
 
 def _decibels(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f} dB"
+    if value is None:
+        return "–"
+    return "exact" if isinf(value) else f"{value:.2f} dB"
 
 
 def _similarity(value: float | None) -> str:

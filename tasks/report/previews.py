@@ -15,7 +15,7 @@ from rescaling_core.errors import RefoldError
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import exif
 from rescaling_core.photo.encode import as_image
-from rescaling_core.plan import FULL_SIZE
+from rescaling_core.plan import FULL_SIZE, TRANSCODE
 from rescaling_core.restore import restore
 from tasks.catalog import CatalogRow
 from tasks.models import load_model
@@ -70,7 +70,7 @@ class Shown:
     @property
     def is_full_size(self) -> bool:
         """Whether the stored file is no LR image but has the source's size."""
-        return self.row.rescaler == FULL_SIZE
+        return self.row.rescaler in (FULL_SIZE, TRANSCODE)
 
 
 def show(archive: Store, row: CatalogRow) -> Shown:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rescaling_core.metadata import RestorationMetadata
-from rescaling_core.plan import FULL_SIZE
+from rescaling_core.plan import FULL_SIZE, TRANSCODE
 from tasks import strategies
 from tasks.report.distribution import Distribution, PointSample
 from tasks.report.reasons import Reasons
@@ -54,7 +54,7 @@ class TargetAccount:
     stored_bytes: int = 0
     """Of their LR objects."""
     full_size: int = 0
-    """Renditions that are no LR image but the file at full size."""
+    """Renditions that are no LR image but the file at full size, transcoded JPEGs too."""
     from_restored: int = 0
     """Renditions whose measures compare with a restored image, the source being gone."""
     psnr_y: Distribution = field(default_factory=lambda: Distribution(0.0, 100.0, 0.001))
@@ -193,7 +193,7 @@ def _add(account: TargetAccount, rows: pa.Table) -> None:
     archived = rows.filter(pc.equal(rows["state"], "archived"))
     account.source_bytes += pc.sum(archived["source_size"]).as_py() or 0
     account.stored_bytes += pc.sum(archived["lr_bytes"]).as_py() or 0
-    account.full_size += _count(archived["rescaler"], FULL_SIZE)
+    account.full_size += _count(archived["rescaler"], FULL_SIZE, TRANSCODE)
     account.from_restored += _count(archived["origin"], "restored image")
     measured = archived.filter(pc.is_valid(archived["psnr_y"]))
     psnr_y = _floats(measured["psnr_y"])
@@ -204,8 +204,8 @@ def _add(account: TargetAccount, rows: pa.Table) -> None:
     account.rates.add((_floats(measured["lr_bytes"]) / pixels)[drawn], psnr_y[drawn])
 
 
-def _count(column: pa.ChunkedArray, value: str) -> int:
-    return int(pc.sum(pc.equal(column, value)).as_py() or 0)
+def _count(column: pa.ChunkedArray, *values: str) -> int:
+    return int(pc.sum(pc.is_in(column, pa.array(values))).as_py() or 0)
 
 
 def _floats(column: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.float64]]:

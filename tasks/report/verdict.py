@@ -29,7 +29,7 @@ def verdict(account: TargetAccount, strategies: Sequence[Mapping[str, Any]]) -> 
         return _UNKNOWN
     said = [
         f"{account.full_size} of {account.archived} renditions are the picture at full size, "
-        "which was the cheapest that reached the floor: the archive holds no LR image of those."
+        "which was the cheapest of the candidates: the archive holds no LR image of those."
         if account.full_size
         else "No file at full size was the cheapest for any picture."
     ]

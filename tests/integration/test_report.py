@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,6 @@ import pytest
 from PIL import Image, ImageOps
 
 from rescaling_core import metrics
-from tasks.catalog import CatalogRow
 from tasks.report.previews import LONG_EDGE, Preview, Shown, preview, show
 from tasks.report.steps import add_up, restore_worst, write_report
 from tasks.report.summary import Measured
@@ -87,7 +87,7 @@ def test_what_is_refused_says_why_and_its_neighbours_are_shown(
         catalog = made.catalog
         wrong = (worst.metadata_json or "").replace('"psnr_y":', '"psnr_y":1')
         rows = [row for row in made.rows() if row.lr_key == lr_key]
-        changed = [_with(row, metadata_json=wrong) for row in rows]
+        changed = [replace(row, metadata_json=wrong) for row in rows]
         assert catalog.commit_shard("damage", changed, instead_of=[lr_key])
     first, second = _worst(made)
     assert first.restored is None
@@ -99,12 +99,6 @@ def test_what_is_refused_says_why_and_its_neighbours_are_shown(
     assert reason in (first.refusal or "")
     assert (first.stored is not None) == (damage == "metadata")  # what is sound is shown
     assert second.restored is not None
-
-
-def _with(row: CatalogRow, **values: object) -> CatalogRow:
-    from dataclasses import replace
-
-    return replace(row, **values)  # type: ignore[arg-type]
 
 
 def test_a_store_that_fails_for_a_while_is_no_refusal(
@@ -124,6 +118,13 @@ def test_a_store_that_fails_for_a_while_is_no_refusal(
 def test_a_rendition_that_another_run_replaced_is_left_out(made: SmallArchive) -> None:
     gone = Measured(30.0, "roll 0/photo 0.png", "x2")  # of run-2
     assert restore_worst.fn(made.catalog, "run-1", [gone]) == []
+
+
+def test_an_archive_on_s3_is_read_and_restored_alike(moto_url: str, tmp_path: Path) -> None:
+    made = small_archive(moto_url, tmp_path, 2)
+    shown = _worst(made)
+    assert len(shown) == 2
+    assert all(one.stored is not None and one.restored is not None for one in shown)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -157,6 +157,7 @@ def test_the_floor_of_the_run_is_told_and_drawn() -> None:
 def test_exact_restorations_are_counted_and_not_drawn() -> None:
     page = _page(account([_archived("a", inf), _archived("b", inf)]))
     assert "2 of 2 restorations are exact" in page.text
+    assert "PSNR-Y exact exact exact –" in page.text
     assert [label[:27] for label in page.all("aria-label")] == ["Histogram of the restored S"]
 
 
@@ -190,6 +191,7 @@ AVIF = _strategy("avif-420 at full size", 8000)
             [_strategy("lanczos, webp", 6000), AVIF],
             "lanczos, webp would have been the cheaper choice, by 25.0%.",
         ),
+        (2, [_strategy("JPEG XL of the JPEG", 5), AVIF], "LR image of those."),
         (
             3,
             [AVIF, _strategy("lanczos, webp", 10_000, at_least=True)],
@@ -203,7 +205,9 @@ AVIF = _strategy("avif-420 at full size", 8000)
     ],
 )
 def test_it_says_where_a_file_at_full_size_was_cheaper(full_size, strategies, said) -> None:
-    assert said in verdict(TargetAccount(archived=4, full_size=full_size), strategies)
+    told = verdict(TargetAccount(archived=4, full_size=full_size), strategies)
+    assert said in told
+    assert ("For all pictures alike" in told) == ("cheaper choice" in said and "cannot" not in said)
 
 
 def test_floors_and_durations_in_words() -> None:
