@@ -77,7 +77,7 @@ def scatter(sample: PointSample, *, floor: float | None = None) -> str:
     x, y = sample.points.T
     with mpl.rc_context(_STYLE):
         figure, axes = _panel()
-        axes.scatter(x, y, s=24, color=_BARS, alpha=0.6, linewidths=0)
+        axes.scatter(x, y, s=24, color=_BARS, alpha=0.8, linewidths=0)
         if floor is not None:
             axes.axhline(floor, color=_MARK, linewidth=2, label=f"floor {floor:g} dB")
             axes.legend(frameon=False)
