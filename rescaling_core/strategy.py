@@ -8,6 +8,9 @@ FULL_SIZE = "none"
 TRANSCODE = "jpeg-transcode"
 """In a rescaler's place: a JPEG source as JPEG XL, from which it comes back bit for bit."""
 
+_AT_FULL_SIZE = " at full size"
+_TRANSCODED = "JPEG XL of the JPEG"
+
 
 def strategy_name(
     rescaler: str,
@@ -27,12 +30,17 @@ def strategy_name(
         colour: Whether the LR image of a grey source is in colour.
     """
     if rescaler == FULL_SIZE:
-        return f"{codec} at full size"
+        return codec + _AT_FULL_SIZE
     if rescaler == TRANSCODE:
-        return "JPEG XL of the JPEG"
+        return _TRANSCODED
     traits = [
         codec,
         *(["refined"] if refined else []),
         *(["in colour"] if colour else []),
     ]
     return f"{rescaler}, {' '.join(traits)}{' + residual' if residual else ''}"
+
+
+def is_full_size(strategy: str) -> bool:
+    """Whether a name that `strategy_name` gave is of files at full size, beside no LR image."""
+    return strategy == _TRANSCODED or strategy.endswith(_AT_FULL_SIZE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -13,7 +13,7 @@ from rescaling_core.errors import UsageError
 from rescaling_core.plan import ArchivePlan
 from tasks import progress, waves
 from tasks.backfill import Filled, Gap, NotFilled
-from tasks.catalog import BULKY, Catalog, CatalogRow, open_catalog
+from tasks.catalog import LIGHT, Catalog, CatalogRow, open_catalog
 from tasks.cluster import Lost, WorkerPool
 from tasks.progress import Progress
 from tasks.retrying import RETRIED
@@ -92,20 +92,18 @@ def find_source(catalog: Catalog, source_url: str | None) -> str | None:
 @task(name="count gaps", **RETRIED)
 def count_gaps(catalog: Catalog, plan: ArchivePlan) -> int:
     """How many archived sources lack a target of `plan`."""
-    return sum(1 for _ in gaps_of(catalog, plan, leave_out=BULKY))
+    return sum(1 for _ in gaps_of(catalog, plan, columns=LIGHT))
 
 
-def gaps_of(
-    catalog: Catalog, plan: ArchivePlan, *, leave_out: Collection[str] = ()
-) -> Iterator[Gap]:
+def gaps_of(catalog: Catalog, plan: ArchivePlan, *, columns: Sequence[str] = ()) -> Iterator[Gap]:
     """The archived sources that lack a target of `plan`, some thousand at a time in memory.
 
     Args:
         catalog: The archive's.
         plan: Names the targets.
-        leave_out: Columns that the gaps' rows may lack.
+        columns: Of the catalog, by default all.
     """
-    found = catalog.rows(leave_out=leave_out)
+    found = catalog.rows(columns=columns)
     for _, rows in groupby(found, key=lambda row: row.source_key):
         gap = gap_of(list(rows), plan.target_names)
         if gap is not None:

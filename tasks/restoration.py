@@ -77,11 +77,7 @@ class Restorer:
             return NotRestored(source_key=request.source_key, reason=reason)
 
     def _restore(self, request: RestoreRequest) -> Restored:
-        lr_data = self._archive.get(request.lr_key)
-        if hashlib.sha256(lr_data).hexdigest() != request.lr_sha256:
-            raise RestorationMismatchError(
-                f"{request.lr_key}: its bytes are not those that were archived"
-            )
+        lr_data = read_lr_object(self._archive, request.lr_key, request.lr_sha256)
         recorded = RestorationMetadata.from_json(request.metadata_json)
         data = restored_file(lr_data, recorded)
         write_output(self._destination, request.output_key, data, overwrite=self._overwrite)
@@ -91,6 +87,19 @@ class Restorer:
             psnr_y=recorded.psnr_y,
             nbytes=len(data),
         )
+
+
+def read_lr_object(archive: Store, key: str, sha256: str) -> bytes:
+    """The bytes of an LR object, if they are what the catalog says.
+
+    Raises:
+        ObjectNotFoundError: It is not there.
+        RestorationMismatchError: It is another one.
+    """
+    lr_data = archive.get(key)
+    if hashlib.sha256(lr_data).hexdigest() != sha256:
+        raise RestorationMismatchError(f"{key}: its bytes are not those that were archived")
+    return lr_data
 
 
 def restored_file(lr_data: bytes, recorded: RestorationMetadata | None) -> bytes:

@@ -12,7 +12,7 @@ from prefect import task
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import TRANSCODE, Target
 from tasks import progress, waves
-from tasks.catalog import BULKY, Catalog, CatalogRow, open_catalog
+from tasks.catalog import LIGHT, Catalog, CatalogRow, open_catalog
 from tasks.catalog.query import any_of, is_glob
 from tasks.cluster import Lost, WorkerPool
 from tasks.progress import Progress
@@ -55,7 +55,7 @@ def select_renditions(
     catalog = open_catalog(open_store(archive_url), create=False)
     asked = Asked(keys)
     best: dict[str, tuple[str, bool]] = {}
-    found = catalog.rows(where, keys=keys, leave_out=BULKY)
+    found = catalog.rows(where, keys=keys, columns=LIGHT)
     for key, group in groupby(found, key=lambda row: row.source_key):
         rows = list(group)
         usable = [

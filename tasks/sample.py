@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
@@ -13,7 +13,7 @@ from rescaling_core.errors import RefoldError, UsageError
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import Photo, decode_photo
 from rescaling_core.restore import restore, restore_source_file
-from tasks.catalog import BULKY, Catalog, CatalogRow
+from tasks.catalog import LIGHT, Catalog, CatalogRow
 from tasks.inventory import scan
 from tasks.models import load_model
 from tasks.shards import SourceObject
@@ -94,12 +94,12 @@ class ArchivedCollection:
 
     def sources(self) -> Iterator[SourceObject]:
         """Every source of the catalog, in its latest version."""
-        for rows in self.histories(leave_out=BULKY):
+        for rows in self.histories(columns=LIGHT):
             yield _latest(rows)
 
-    def histories(self, *, leave_out: tuple[str, ...] = ()) -> Iterator[list[CatalogRow]]:
-        """The rows of each source, without the columns that are left out."""
-        found = self._catalog.rows(leave_out=leave_out)
+    def histories(self, *, columns: Sequence[str] = ()) -> Iterator[list[CatalogRow]]:
+        """The rows of each source, with these columns, by default all."""
+        found = self._catalog.rows(columns=columns)
         for _, rows in groupby(found, key=lambda row: row.source_key):
             yield list(rows)
 

@@ -50,6 +50,7 @@ def _register() -> None:
         models,
         plan,
         rebuild,
+        report,
         restore,
         retire,
         scrub,
@@ -64,6 +65,7 @@ def _register() -> None:
     app.command("backfill")(backfill.backfill)
     app.command("retire")(retire.retire)
     app.command("maintain")(maintain.maintain)
+    app.command("report")(report.report)
     app.command("ls")(catalog.ls)
     app.command("show")(catalog.show)
     app.command("evaluate")(evaluate.evaluate)

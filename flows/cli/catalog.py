@@ -48,9 +48,9 @@ def ls(
     verbose: Verbose = False,
 ) -> None:
     """List what became of every source, for each target."""
-    from tasks.catalog import BULKY
+    from tasks.catalog import LIGHT
 
-    rows = _catalog(archive).rows(where, keys=keys or (), leave_out=BULKY)
+    rows = _catalog(archive).rows(where, keys=keys or (), columns=LIGHT)
     records = map(_record, rows)
     if json:
         print_json(list(records))

@@ -7,11 +7,11 @@ for each run.
 
 from __future__ import annotations
 
-from tasks.catalog.schema import BULKY, RENDITIONS, RUNS, CatalogRow, RunRecord, State
+from tasks.catalog.schema import LIGHT, RENDITIONS, RUNS, CatalogRow, RunRecord, State
 from tasks.catalog.table import Catalog, open_catalog
 
 __all__ = [
-    "BULKY",
+    "LIGHT",
     "RENDITIONS",
     "RUNS",
     "Catalog",

@@ -27,7 +27,7 @@ from tasks.catalog.compaction import join_small_files
 from tasks.storage import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tasks.storage import Store
 
@@ -119,10 +119,10 @@ class CatalogTable:
                 self._refreshes += 1
             return self._table
 
-    def select_list(self, *, leave_out: Collection[str] = ()) -> str:
-        """All columns for a SELECT; those left out, or unknown to an earlier release, are null."""
-        known = _names(self.current()) - set(leave_out)
-        names = self._schema.names
+    def select_list(self, columns: Sequence[str] = ()) -> str:
+        """Columns for a SELECT, by default all; those an earlier release had not are null."""
+        known = _names(self.current())
+        names = columns or self._schema.names
         return ", ".join(name if name in known else f"NULL AS {name}" for name in names)
 
     def files(self, column: str) -> Iterator[tuple[str | None, int]]:

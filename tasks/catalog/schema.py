@@ -145,8 +145,10 @@ RENDITIONS: Final = pa.schema(
 )
 """Columns of `renditions`, in the order and with the meaning of `CatalogRow`'s fields."""
 
-BULKY: Final = ("metadata_json", "strategies_json")
-"""Columns that are nearly all of the bytes of `renditions`."""
+LIGHT: Final = tuple(
+    name for name in RENDITIONS.names if name not in ("metadata_json", "strategies_json")
+)
+"""Columns of `renditions` but for those that are nearly all of its bytes."""
 
 RUNS: Final = pa.schema(
     [

@@ -188,7 +188,7 @@ class Catalog:
         state: State | None = None,
         target: str | None = None,
         between: tuple[str, str] | None = None,
-        leave_out: Collection[str] = (),
+        columns: Sequence[str] = (),
     ) -> Iterator[pa.RecordBatch]:
         """Rows as Arrow batches of `RENDITIONS`, sorted by source key and target.
 
@@ -201,7 +201,7 @@ class Catalog:
             state: Only rows in this state.
             target: Only rows of this target.
             between: Only rows of sources from the first key to the last.
-            leave_out: Columns that are not read and come as null.
+            columns: Only these; with globs as `keys`, the source key must be among them.
 
         Raises:
             UsageError: The condition is wrong.
@@ -223,12 +223,13 @@ class Catalog:
         if between is not None:
             low, high = map(sql.literal, between)
             conditions.append(f"source_key >= {low} AND source_key <= {high}")
+        schema = pa.schema([RENDITIONS.field(name) for name in columns or RENDITIONS.names])
         for part in ("TRUE",) if named or between else self._ranges():
             text = (
-                f"SELECT {self._renditions.select_list(leave_out=leave_out)} FROM {sql.TABLE}"  # noqa: S608
+                f"SELECT {self._renditions.select_list(columns)} FROM {sql.TABLE}"  # noqa: S608
                 f" WHERE {' AND '.join([*conditions, part])} ORDER BY source_key, target"
             )
-            for batch in sql.query(self._renditions.current(), text, RENDITIONS):
+            for batch in sql.query(self._renditions.current(), text, schema):
                 yield sql.matching(batch, keys) if keys and not named else batch
 
     def _ranges(self) -> Iterator[str]:
@@ -247,11 +248,11 @@ class Catalog:
         state: State | None = None,
         target: str | None = None,
         between: tuple[str, str] | None = None,
-        leave_out: Collection[str] = (),
+        columns: Sequence[str] = (),
     ) -> Iterator[CatalogRow]:
-        """Rows as records; see `batches`."""
+        """Rows as records, in which columns that are left out are None; see `batches`."""
         for batch in self.batches(
-            where, keys=keys, state=state, target=target, between=between, leave_out=leave_out
+            where, keys=keys, state=state, target=target, between=between, columns=columns
         ):
             yield from to_rows(batch)
 

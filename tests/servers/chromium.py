@@ -1,18 +1,25 @@
-"""Headless Chromium, which says how a viewer sees an image file."""
+"""Headless Chromium, which says how a viewer sees an image file or a page."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 from PIL import Image
+from websockets.sync.client import ClientConnection, connect
 
 from tests.servers.debian import CACHE, DebianPackages, library_folders
 from tests.servers.processes import ServerError
@@ -45,12 +52,92 @@ STYLE = """<!doctype html><meta charset="utf-8">
 <style>body { margin: 0 } img { position: absolute; top: 0 }</style>"""
 
 
+LOOK = """JSON.stringify({
+    images: [...document.images].map(image => image.naturalWidth),
+    unnamed: document.querySelectorAll('img:not([alt])').length,
+    text: document.body.innerText,
+    tags: [...new Set([...document.querySelectorAll('*')].map(node => node.localName))],
+    overflow: document.documentElement.scrollWidth - window.innerWidth,
+})"""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What became of a page that was opened."""
+
+    images: list[int]
+    """Width of each image in pixels of its own; 0 of one that could not be loaded."""
+    unnamed: int
+    """Images without an alternative text."""
+    text: str
+    """As it is seen."""
+    tags: list[str]
+    overflow: int
+    """Pixels by which the page is wider than the window; 0 or less if it fits."""
+    requests: list[str]
+    """URLs that were asked for, data URIs aside."""
+
+
 @dataclass(frozen=True)
 class Chromium:
-    """A browser that takes pictures."""
+    """A browser that takes pictures, and opens pages."""
 
     program: Path
     environment: dict[str, str]
+
+    def visit(self, page: Path, width: int = 1000) -> Visit:
+        """Open a page in a window of some width and look around in it.
+
+        Raises:
+            ServerError: The browser does not start or does not answer.
+        """
+        profile = TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True)
+        with profile as folder, self._opened(folder, width) as port:
+            with urlopen(f"http://127.0.0.1:{port}/json/list", timeout=30) as answer:
+                (tab,) = (one for one in json.load(answer) if one["type"] == "page")
+            with connect(tab["webSocketDebuggerUrl"], max_size=None) as socket:
+                tools = _DevTools(socket)
+                tools.ask("Network.enable")
+                tools.ask("Page.enable")
+                tools.ask("Page.navigate", url=page.as_uri())
+                tools.until("Page.loadEventFired")
+                seen = json.loads(tools.ask("Runtime.evaluate", expression=LOOK)["result"]["value"])
+        urls = [
+            event["params"]["request"]["url"]
+            for event in tools.events
+            if event["method"] == "Network.requestWillBeSent"
+        ]
+        return Visit(requests=[url for url in urls if not url.startswith("data:")], **seen)
+
+    @contextmanager
+    def _opened(self, folder: str, width: int) -> Iterator[int]:
+        """Start the browser on an empty page; gives the port that it is led by."""
+        command = [
+            str(self.program),
+            *FLAGS,
+            f"--user-data-dir={folder}/profile",
+            f"--window-size={width},900",
+            "--remote-debugging-port=0",
+            "about:blank",
+        ]
+        told = Path(folder) / "profile" / "DevToolsActivePort"
+        process = subprocess.Popen(
+            command,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            deadline = time.monotonic() + 120
+            while not (told.exists() and told.read_text().count("\n")):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise ServerError(f"{self.program} does not start. {HOW_TO}")
+                time.sleep(0.1)
+            yield int(told.read_text().splitlines()[0])
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def views(self, files: Sequence[Path], size: tuple[int, int]) -> list[np.ndarray]:
         """Open image files as they are, side by side on a white page.
@@ -87,6 +174,36 @@ class Chromium:
             with Image.open(shot) as picture:
                 whole = np.asarray(picture.convert("RGB"))
         return [_seen(whole[:, i * width : (i + 1) * width]) for i in range(len(files))]
+
+
+class _DevTools:
+    """Leads a tab; see https://chromedevtools.github.io/devtools-protocol/."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.events: list[dict[str, Any]] = []
+        self._socket = socket
+        self._numbers = count(1)
+
+    def ask(self, method: str, **params: Any) -> Any:
+        number = next(self._numbers)
+        self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
+        while True:
+            message = self._next()
+            if message.get("id") == number:
+                if "error" in message:
+                    raise ServerError(f"{method}: {message['error']}")
+                return message["result"]
+
+    def until(self, method: str) -> None:
+        """Wait for an event, which may have come already."""
+        while all(event["method"] != method for event in self.events):
+            self._next()
+
+    def _next(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(self._socket.recv(timeout=60))
+        if "method" in message:
+            self.events.append(message)
+        return message
 
 
 def _seen(room: np.ndarray) -> np.ndarray:

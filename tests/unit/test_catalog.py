@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from rescaling_core.errors import UsageError
 from tasks import inventory
-from tasks.catalog import BULKY, RENDITIONS, RUNS, Catalog, CatalogRow, RunRecord, open_catalog
+from tasks.catalog import LIGHT, RENDITIONS, RUNS, Catalog, CatalogRow, RunRecord, open_catalog
 from tasks.catalog import query as sql
 from tasks.catalog.delta import COMPACT_EVERY
 from tasks.catalog.table import RENDITIONS_PREFIX
@@ -240,7 +240,7 @@ def test_an_empty_table_has_no_rows(catalog):
 
 def test_columns_that_are_left_out_are_null(catalog):
     catalog.commit_shard("s", [_row(metadata_json="{}", strategies_json="{}", rescaler="bicubic")])
-    (light,) = catalog.rows(leave_out=BULKY)
+    (light,) = catalog.rows(columns=LIGHT)
     (full,) = catalog.rows()
     assert (light.metadata_json, light.strategies_json) == (None, None)
     assert light == replace(full, metadata_json=None, strategies_json=None)
@@ -378,3 +378,14 @@ def test_a_catalog_of_a_later_release_is_read_and_added_to(catalog):
     times = {"started_at": now, "finished_at": now, "software": "refold"}
     reopened.record_run(RunRecord(run_id="r-1", job="archive", **counts, **sizes, **times))
     assert [run.run_id for run in reopened.runs()] == ["r-1"]
+
+
+def test_batches_hold_the_columns_asked_for(catalog):
+    for number, keys in enumerate(("db", "ca")):
+        catalog.commit_shard(f"s{number}", [_row(key, lr_bytes=ord(key)) for key in keys])
+    narrow = pa.Table.from_batches(
+        catalog.batches(where="source_key <> 'b'", columns=("lr_bytes", "source_key"))
+    )
+    assert narrow.schema.names == ["lr_bytes", "source_key"]
+    assert narrow.column("source_key").to_pylist() == ["a", "c", "d"]
+    assert all(one["lr_bytes"] == ord(one["source_key"]) for one in narrow.to_pylist())

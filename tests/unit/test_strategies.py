@@ -8,6 +8,7 @@ from dataclasses import replace
 from rescaling_core.convert import Rival
 from rescaling_core.convert.rivals import NOTHING, Cost, Rivals
 from rescaling_core.metadata import RestorationMetadata
+from rescaling_core.strategy import FULL_SIZE, TRANSCODE, is_full_size, strategy_name
 from tasks.catalog import CatalogRow
 from tasks.strategies import StrategyTallies, from_json, to_json
 from tests.unit.test_metadata_documented import EXAMPLE
@@ -75,6 +76,13 @@ def test_a_strategy_that_was_not_tried_everywhere_is_not_compared() -> None:
     for rivals in ((Rival("a", 5), Rival("b", 6)), (Rival("a", 5), Rival("b", 6), Rival("c", 1))):
         tallies.add(_row("x2", 5, rivals))
     assert [one["strategy"] for one in tallies.report()["x2"]] == ["a", "b"]
+
+
+def test_files_at_full_size_are_told_from_lr_images_by_name() -> None:
+    for rescaler in (FULL_SIZE, TRANSCODE):
+        assert is_full_size(strategy_name(rescaler, "jxl-lossless"))
+    for residual in (False, True):
+        assert not is_full_size(strategy_name("lanczos", "webp", residual=residual))
 
 
 def test_no_choice_no_report() -> None:
