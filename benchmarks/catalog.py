@@ -37,7 +37,7 @@ FILE_ROWS = 8192
 """Of a file of the catalog: about the 4 MiB to which it is compacted."""
 
 METADATA_DIGESTS = 20
-"""Of 64 characters: with them, metadata are as long as a rendition's and compress as badly."""
+"""Of 64 characters: 1.4 kB of metadata, about what a rendition has."""
 
 
 def fill_catalog(archive: Store, count: int) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 from prefect import flow
 
+from flows.report import ReportSummary
+from flows.report import report as report_on
 from rescaling_core.plan import ArchivePlan
 from tasks import archiving
 from tasks.archiving import Pending, RunTally
@@ -48,6 +50,8 @@ class RunSummary:
     """Sent to S3 by this run and its workers, by kind; empty where nothing lies there."""
     s3_requests_usd: float
     """What they cost, at list prices."""
+    report: ReportSummary | None
+    """Of the page about this run; None if none was asked for, or there was nothing to convert."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,7 @@ def archive(
     options: PlanOptions | None = None,
     dry_run: bool = False,
     selection: Selection = EVERYTHING,
+    report: bool = False,
 ) -> RunSummary | DryRun:
     """Convert what is new or changed since the last run.
 
@@ -80,6 +85,7 @@ def archive(
         options: Targets, rescalers, codec, quality, floor; by default x2 as PNG.
         dry_run: Say what would be done and do nothing.
         selection: Which sources; by default all that are new or changed.
+        report: Leave a page about what was converted in the archive; see `flows.report`.
 
     Raises:
         UsageError: A wrong URL, plan or target. Nothing was started.
@@ -101,7 +107,8 @@ def archive(
     archiving.record_run(catalog, job, pending, tally, started_at, selection)
     sent = requests.taken()
     archiving.publish_summary(job.run_id, tally, pending, catalog, sent)
-    return _summary(job, pending, tally, time.monotonic() - started, sent)
+    page = report_on(archive, job.run_id) if report and pending.count else None
+    return _summary(job, pending, tally, time.monotonic() - started, sent, page)
 
 
 def _convert(job: ConversionJob, pending: Pending, catalog: Catalog) -> RunTally:
@@ -136,7 +143,12 @@ def _dry_run(plan: ArchivePlan, pending: Pending) -> DryRun:
 
 
 def _summary(
-    job: ConversionJob, pending: Pending, tally: RunTally, seconds: float, sent: dict[str, int]
+    job: ConversionJob,
+    pending: Pending,
+    tally: RunTally,
+    seconds: float,
+    sent: dict[str, int],
+    page: ReportSummary | None,
 ) -> RunSummary:
     return RunSummary(
         run_id=job.run_id,
@@ -153,4 +165,5 @@ def _summary(
         seconds=round(seconds, 3),
         s3_requests=sent,
         s3_requests_usd=round(requests.cost(sent), 6),
+        report=page,
     )

@@ -96,6 +96,7 @@ def _publish(run_id: str, location: str, shown: int, refused: tuple[Refused, ...
     publish(
         "report",
         run_id,
-        {"page": location, "restorations shown": shown, "of them refused": len(refused)},
+        {"restorations shown": shown, "of them refused": len(refused)},
         [{"source": one.source_key, "target": one.target, "reason": one.reason} for one in refused],
+        page=location,
     )

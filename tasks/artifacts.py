@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from prefect import task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_table_artifact,
+)
 from prefect.cache_policies import NO_CACHE
 
 from tasks.storage import requests
@@ -21,20 +26,28 @@ def publish(
     run_id: str,
     counts: Mapping[str, object],
     troubles: Sequence[Mapping[str, object]] = (),
+    page: str | None = None,
 ) -> None:
-    """Leave a run's counts as Markdown, and its troubles as a table if there are any.
+    """Leave a run's counts as Markdown, its troubles as a table if there are any, and a link.
 
     Args:
         job: Such as `scrub`.
         run_id: Of the run.
         counts: What was counted, by its name.
         troubles: What needs to be looked at: findings, failures.
+        page: URL or path of what tells more.
     """
     create_markdown_artifact(
         key=f"{job}-{run_id.lower()}",
         description=f"{job} run {run_id}",
         markdown=markdown_of({**counts, **billed(requests.taken())}),
     )
+    if page is not None:
+        create_link_artifact(
+            key=f"{job}-page-{run_id.lower()}",
+            link=page if "://" in page else Path(page).absolute().as_uri(),
+            link_text=f"{job} of run {run_id}",
+        )
     if troubles:
         shown: list[dict[str, Any]] = [dict(trouble) for trouble in troubles[:MAX_ROWS]]
         create_table_artifact(

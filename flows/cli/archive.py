@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from flows.cli.console import EXIT_QUARANTINE, Json, Verbose, err, out, print_json, progress_bar
+from flows.cli.report import report_refused
 from rescaling_core.errors import UsageError
 from tasks.gallery import size_text
 
@@ -54,6 +55,9 @@ def archive(
         str | None,
         typer.Option(help="manifest.json of an S3 Inventory report, rather than a listing."),
     ] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Leave a page about the run in the archive.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
     json: Json = False,
     verbose: Verbose = False,
@@ -95,7 +99,12 @@ def archive(
 
     with progress_bar("archive"):
         result = flow(
-            source=source, archive=archive, options=options, dry_run=dry_run, selection=selection
+            source=source,
+            archive=archive,
+            options=options,
+            dry_run=dry_run,
+            selection=selection,
+            report=report,
         )
     record = asdict(result)
     if json:
@@ -104,6 +113,8 @@ def archive(
         out.print(_dry_run_text(record))
     else:
         _print_summary(record)
+    if page := record.get("report"):
+        report_refused(page["refused"])
     if record.get("quarantined"):
         err.print(f"{record['quarantined']} in quarantine: see `refold ls {archive}`")
         raise typer.Exit(EXIT_QUARANTINE)
@@ -143,6 +154,8 @@ def _print_summary(record: dict[str, Any]) -> None:
     out.print(table)
     for target, report in record["strategies"].items():
         out.print(strategies_table(target, report))
+    if record["report"] is not None:
+        out.print(record["report"]["location"], markup=False)
 
 
 def strategies_table(target: str, report: list[dict[str, Any]]) -> Table:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,8 +45,17 @@ def report(
         print_json(asdict(result))
     else:
         out.print(result.location, markup=False)
-    for one in result.refused:
-        reason = f"{one.source_key} at {one.target}: restoration refused: {one.reason}"
+    report_refused(asdict(result)["refused"])
+
+
+def report_refused(refused: Sequence[Mapping[str, Any]]) -> None:
+    """Name the restorations that were to be shown and did not pass their checks.
+
+    Raises:
+        typer.Exit: There are some.
+    """
+    for one in refused:
+        reason = f"{one['source_key']} at {one['target']}: restoration refused: {one['reason']}"
         err.print(reason, markup=False, style="red")
-    if result.refused:
+    if refused:
         raise typer.Exit(EXIT_FAILED)

@@ -94,6 +94,10 @@ def test_each_deployment_runs_on_a_worker_and_one_by_its_schedule(
             "new/b.png",
             "roll 0/photo 0.png",
         ]
+        (page,) = Path(made.archive_url).glob("reports/*/index.html")
+        left = client.read_artifacts()
+        (link,) = (one.data for one in left if (one.key or "").startswith("report-page-"))
+        assert page.as_uri() in str(link)
 
         out = tmp_path / "out"
         started = [

@@ -26,8 +26,12 @@ def archive(tmp_path_factory: pytest.TempPathFactory, refold: Refold) -> Path:
     whole = (photos / "cat.png").read_bytes()
     (photos / "cut.png").write_bytes(whole[: len(whole) // 2])
     photograph("camera", 80, 80).convert("1").save(photos / "bilevel.png")
-    ran = refold("archive", str(photos), str(root / "archive"), "--floor", "psnr_y=30", "--json")
+    asked = ("--floor", "psnr_y=30", "--report", "--json")
+    ran = refold("archive", str(photos), str(root / "archive"), *asked)
     assert ran.code == 3, ran.err
+    page = root / "archive" / "reports" / ran.json["run_id"] / "index.html"
+    assert ran.json["report"]["location"] == str(page)
+    assert "cut.png" in page.read_text("utf-8")
     assert (ran.json["archived"], ran.json["kept"], ran.json["quarantined"]) == (3, 1, 1)
     return root / "archive"
 
