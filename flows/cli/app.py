@@ -99,5 +99,5 @@ def _fail(error: Exception, code: int, prefix: str = "") -> None:
     if Verbosity.on:
         err.print_exception()
     else:
-        err.print(f"refold: {prefix}{error}", markup=False, style="red")
+        err.print(f"refold: {prefix}{error}", style="red")
     sys.exit(code)

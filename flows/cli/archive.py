@@ -155,7 +155,7 @@ def _print_summary(record: dict[str, Any]) -> None:
     for target, report in record["strategies"].items():
         out.print(strategies_table(target, report))
     if record["report"] is not None:
-        out.print(record["report"]["location"], markup=False)
+        out.print(record["report"]["location"])
 
 
 def strategies_table(target: str, report: list[dict[str, Any]]) -> Table:

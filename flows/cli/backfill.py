@@ -43,6 +43,6 @@ def backfill(
             f"{len(result.failures)} failed"
         )
     for failure in result.failures:
-        err.print(f"{failure.source_key}: {failure.reason}", markup=False, style="red")
+        err.print(f"{failure.source_key}: {failure.reason}", style="red")
     if result.failures:
         raise typer.Exit(EXIT_FAILED)

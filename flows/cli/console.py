@@ -24,12 +24,15 @@ EXIT_QUARANTINE: Final = 3
 _WIDTH_OF_A_FILE: Final = 160
 """Columns of a table that nobody's terminal limits."""
 
+# Keys and reasons are printed as they are: what looks like markup in them is none.
 out = Console(
+    markup=False,
+    emoji=False,
     highlight=False,
     soft_wrap=True,
     width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE,
 )
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+err = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 class Verbosity:

@@ -122,7 +122,7 @@ def _print_kept(card: ModelCard, path: Path, *, json: bool) -> None:
         print_json({"path": str(path), "card": _record(card)})
     else:
         out.print(f"{card.id}: family {card.family}, {card.scales}, {card.weights_bytes} bytes")
-        out.print(str(path), markup=False)
+        out.print(str(path))
 
 
 def _record(card: ModelCard) -> dict[str, Any]:

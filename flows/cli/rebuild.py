@@ -31,6 +31,6 @@ def rebuild(
             f"{len(result.unreadable)} LR objects unreadable"
         )
     for finding in result.unreadable:
-        err.print(f"{finding.lr_key}: {finding.reason}", markup=False, style="red")
+        err.print(f"{finding.lr_key}: {finding.reason}", style="red")
     if result.unreadable:
         raise typer.Exit(EXIT_FAILED)

@@ -44,7 +44,7 @@ def report(
     if json:
         print_json(asdict(result))
     else:
-        out.print(result.location, markup=False)
+        out.print(result.location)
     report_refused(asdict(result)["refused"])
 
 
@@ -56,6 +56,6 @@ def report_refused(refused: Sequence[Mapping[str, Any]]) -> None:
     """
     for one in refused:
         reason = f"{one['source_key']} at {one['target']}: restoration refused: {one['reason']}"
-        err.print(reason, markup=False, style="red")
+        err.print(reason, style="red")
     if refused:
         raise typer.Exit(EXIT_FAILED)

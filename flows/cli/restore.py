@@ -44,10 +44,10 @@ def restore(
         print_json(record)
     else:
         for output in record["outputs"]:
-            out.print(output["path"], markup=False)
+            out.print(output["path"])
         out.print(f"{record['restored']} restored, {record['failed']} failed")
     for failure in record["failures"]:
-        err.print(f"{failure['source_key']}: {failure['reason']}", markup=False, style="red")
+        err.print(f"{failure['source_key']}: {failure['reason']}", style="red")
     if record["failed"]:
         raise typer.Exit(EXIT_FAILED)
 

@@ -71,7 +71,7 @@ def retire(
     else:
         out.print(_text(result, dry_run=not yes))
     for item in result.unproven:
-        err.print(f"not proven: {item.source_key}: {item.reason}", markup=False, style="red")
+        err.print(f"not proven: {item.source_key}: {item.reason}", style="red")
     if result.unproven:
         raise typer.Exit(EXIT_FAILED)
 

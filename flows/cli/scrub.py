@@ -46,8 +46,8 @@ def scrub(
             f"{len(result.findings)} found damaged, {result.repaired} repaired"
         )
     for finding in result.findings:
-        err.print(f"{finding.lr_key}: {finding.reason}", markup=False, style="red")
+        err.print(f"{finding.lr_key}: {finding.reason}", style="red")
     for failure in result.not_repaired:
-        err.print(f"not repaired: {failure.lr_key}: {failure.reason}", markup=False, style="red")
+        err.print(f"not repaired: {failure.lr_key}: {failure.reason}", style="red")
     if result.damaged:
         raise typer.Exit(EXIT_FAILED)
