@@ -37,6 +37,9 @@ _SIZE: Final = (4.8, 2.9)
 
 _MOST_BARS: Final = 60
 
+_TICKS: Final = 6
+"""Intervals of an axis across: labels such as 0.9875 have room beside each other."""
+
 
 def histogram(
     measured: Distribution, *, label: str, width: float, floor: float | None = None
@@ -60,6 +63,7 @@ def histogram(
             axes.axvline(floor, color=_MARK, linewidth=2, label=f"floor {floor:g}")
             axes.legend(frameon=False)
         axes.set(xlabel=label, ylabel="renditions")
+        axes.xaxis.set_major_locator(MaxNLocator(_TICKS))
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         return _svg(figure)
 
@@ -83,7 +87,7 @@ def scatter(sample: PointSample, *, floor: float | None = None) -> str:
             axes.legend(frameon=False)
         axes.set(xlabel="bytes a pixel of the HR image", ylabel="PSNR-Y, dB")
         axes.set_xlim(left=0)
-        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_major_locator(MaxNLocator(_TICKS))
         return _svg(figure)
 
 
