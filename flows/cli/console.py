@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from math import isinf
 from typing import Annotated, Any, Final
+from unicodedata import category
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from flows.cli import reaper
 from tasks import progress
@@ -24,15 +26,33 @@ EXIT_QUARANTINE: Final = 3
 _WIDTH_OF_A_FILE: Final = 160
 """Columns of a table that nobody's terminal limits."""
 
-# Keys and reasons are printed as they are: what looks like markup in them is none.
-out = Console(
-    markup=False,
-    emoji=False,
-    highlight=False,
-    soft_wrap=True,
-    width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE,
-)
-err = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+class _PlainConsole(Console):
+    """Prints keys and reasons as they are: nothing in them is markup, or commands a terminal."""
+
+    def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
+        super().__init__(
+            stderr=stderr,
+            width=width,
+            markup=False,
+            emoji=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+    def render_str(self, text: str, *args: Any, **options: Any) -> Text:
+        return super().render_str(_harmless(text), *args, **options)
+
+
+def _harmless(text: str) -> str:
+    """Control characters as their escapes; object stores and file systems allow them in keys."""
+    return "".join(
+        one if one in "\n\t" or category(one) != "Cc" else f"\\x{ord(one):02x}" for one in text
+    )
+
+
+out = _PlainConsole(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
+err = _PlainConsole(stderr=True)
 
 
 class Verbosity:

@@ -36,6 +36,18 @@ def test_keys_that_look_like_markup_are_printed_as_they_are(
     assert listed.count("quarantined") == 2
 
 
+def test_a_key_gives_the_terminal_no_commands(
+    made: SmallArchive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = made.source.get("roll/b.png")
+    made.source.put("roll/\x1b[2Jclear\x07.png", data)
+    made.run("x2", run_id="run-2")
+    ls(made.archive_url, keys=["roll/*clear*"])
+    listed = capsys.readouterr().out
+    assert r"roll/\x1b[2Jclear\x07.png" in listed
+    assert "\x1b[2J" not in listed
+
+
 def test_only_the_keys_asked_for_are_listed(
     made: SmallArchive, capsys: pytest.CaptureFixture[str]
 ) -> None:
