@@ -34,7 +34,7 @@ quick: $(STAMP)  ## run the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow and not radosgw and not faults"
 
 faults: $(STAMP)  ## run every fault test, the long ones too
-	REFOLD_ALL_FAULTS=1 $(BIN)/python -m pytest tests/faults
+	REFOLD_ALL_FAULTS=1 $(BIN)/python -m pytest tests/faults --numprocesses $(JOBS)
 
 lint: $(STAMP)  ## ruff, mypy, import contracts
 	$(BIN)/ruff check .
