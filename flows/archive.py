@@ -115,9 +115,8 @@ def _convert(job: ConversionJob, pending: Pending, catalog: Catalog) -> RunTally
     """Convert all that is pending, wave by wave."""
     tally = RunTally()
     with ray_session():
-        cluster = worker_slots(
-            encoders=encoder_cpus()
-        )  # refuses more encoders than there is room for
+        # Before their CPUs are asked for: more encoders than there is room for are refused here.
+        cluster = worker_slots(encoders=encoder_cpus())
         told = replace(job, photos_at_once=photos_at_once(cluster))
         shards = archiving.shards_of(pending, job.plan, cluster.most)
         slots = cluster.at_most(len(shards))

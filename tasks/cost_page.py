@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, select_autoescape
-
 from tasks.gallery import size_text
+from tasks.pages import page_environment
 
 
 def render_costs(result: Mapping[str, Any], qualities: Mapping[str, Sequence[float]]) -> str:
@@ -18,12 +17,7 @@ def render_costs(result: Mapping[str, Any], qualities: Mapping[str, Sequence[flo
         result: What `plan_costs` found.
         qualities: PSNR-Y (dB) of every archived source of the sample, by plan.
     """
-    environment = Environment(
-        loader=PackageLoader("tasks"),
-        autoescape=select_autoescape(),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     finite = [value for values in qualities.values() for value in values if isfinite(value)]
     low, high = (min(finite) - 0.5, max(finite) + 0.5) if finite else (30.0, 50.0)
     spread = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, select_autoescape
+from tasks.pages import page_environment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +33,7 @@ class GalleryRow:
 
 def render_gallery(title: str, rows: Sequence[GalleryRow]) -> str:
     """Return the page as HTML that needs nothing but the images it names."""
-    environment = Environment(
-        loader=PackageLoader("tasks"),
-        autoescape=select_autoescape(),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     environment.filters["size"] = size_text
     environment.filters["href"] = quote
     archived = [row for row in rows if row.state == "archived"]

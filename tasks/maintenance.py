@@ -14,7 +14,7 @@ from prefect.cache_policies import NO_CACHE
 
 from rescaling_core.errors import UsageError
 from tasks import progress
-from tasks.catalog import LIGHT, Catalog
+from tasks.catalog import Catalog
 from tasks.catalog.upkeep import Upkeep, keep_up
 from tasks.fixity import join_notes, note
 from tasks.lr_objects import UNKNOWN, list_lr_objects
@@ -74,7 +74,8 @@ def find_garbage(archive: Store, catalog: Catalog, before: datetime) -> list[str
     """
     objects = list_lr_objects(archive)
     named = pa.chunked_array(
-        [batch.column("lr_key") for batch in catalog.batches(columns=LIGHT)] or [[]], pa.string()
+        [batch.column("lr_key") for batch in catalog.batches(columns=("lr_key",))] or [[]],
+        pa.string(),
     ).drop_null()
     if objects.num_rows and not len(named):
         raise UsageError(

@@ -13,8 +13,7 @@ from prefect import task
 from rescaling_core.errors import MetadataError, UsageError
 from rescaling_core.metadata import read_metadata
 from tasks import progress, waves
-from tasks.catalog import Catalog, CatalogRow
-from tasks.catalog.query import any_of
+from tasks.catalog import LIGHT, Catalog, CatalogRow
 from tasks.conversion import rendition_key
 from tasks.lr_objects import list_lr_objects, newest_of_each
 from tasks.progress import Progress
@@ -153,8 +152,8 @@ def row_of(archive: Store, lr_key: str, *, shard_id: str, run_id: str) -> Catalo
 def _known(catalog: Catalog, rows: Sequence[CatalogRow]) -> set[tuple[str, str]]:
     if not rows:
         return set()
-    where = any_of("source_key", sorted({row.source_key for row in rows}))
-    return {(row.source_key, row.target) for row in catalog.rows(where=where)}
+    sources = sorted({row.source_key for row in rows})
+    return {(row.source_key, row.target) for row in catalog.rows(sources=sources, columns=LIGHT)}
 
 
 def _shard_id(lr_keys: Sequence[str]) -> str:

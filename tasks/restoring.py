@@ -13,7 +13,7 @@ from rescaling_core.errors import UsageError
 from rescaling_core.plan import TRANSCODE, Target
 from tasks import progress, waves
 from tasks.catalog import LIGHT, Catalog, CatalogRow, open_catalog
-from tasks.catalog.query import any_of, is_glob
+from tasks.catalog.query import is_glob
 from tasks.cluster import Lost, WorkerPool
 from tasks.progress import Progress
 from tasks.restoration import NotRestored, Restored, RestoreRequest, output_names
@@ -115,9 +115,7 @@ def requests_of(catalog: Catalog, chosen: Sequence[Chosen]) -> Iterator[RestoreR
     """
     for start in range(0, len(chosen), READ_AT_ONCE):
         part = {one.source_key: one for one in chosen[start : start + READ_AT_ONCE]}
-        keys = list(part)
-        rows = catalog.rows(where=any_of("source_key", keys), between=(keys[0], keys[-1]))
-        for row in rows:
+        for row in catalog.rows(sources=list(part)):
             one = part[row.source_key]
             if row.target == one.target:
                 yield RestoreRequest(

@@ -107,8 +107,8 @@ class ArchivedCollection:
         """The file that was archived if it is still there, else what is restored of it best."""
         rows = [
             row
-            for row in self._catalog.rows(keys=[source.key])
-            if row.source_key == source.key and row.source_etag == source.etag
+            for row in self._catalog.rows(sources=[source.key])
+            if row.source_etag == source.etag
         ]
         digests = {row.source_sha256 for row in rows}
         data = None if self._source is None else _unchanged(self._source, source.key, digests)

@@ -13,11 +13,6 @@ MAX_WAVES: Final = 50
 """Prefect's server is slow beyond about a hundred task runs a flow."""
 
 
-def wave_size(total: int, *, at_least: int) -> int:
-    """Items of a wave, so that `total` of them are at most `MAX_WAVES` waves."""
-    return max(at_least, ceil(total / MAX_WAVES))
-
-
 def waves_of(items: Iterable[Item], *, total: int, at_least: int) -> Iterator[Sequence[Item]]:
     """Cut the items of a run into at most `MAX_WAVES` waves, of which one is held in memory.
 
@@ -26,7 +21,7 @@ def waves_of(items: Iterable[Item], *, total: int, at_least: int) -> Iterator[Se
         total: How many they are, or are a part of.
         at_least: Items of a wave, the last one excepted: enough to keep the workers busy.
     """
-    step = wave_size(total, at_least=at_least)
+    step = max(at_least, ceil(total / MAX_WAVES))
     left = iter(items)
     while wave := tuple(islice(left, step)):
         yield wave

@@ -87,7 +87,7 @@ def show(
     if key is None:
         value: Any = _totals(catalog.rows())
     else:
-        value = [_full_record(row) for row in catalog.rows(between=(key, key))]
+        value = [_full_record(row) for row in catalog.rows(sources=[key])]
         if not value:
             raise UsageError(f"{key}: not in the catalog of {archive}")
     if json:

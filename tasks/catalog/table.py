@@ -185,6 +185,7 @@ class Catalog:
         where: str | None = None,
         *,
         keys: Sequence[str] = (),
+        sources: Sequence[str] = (),
         state: State | None = None,
         target: str | None = None,
         between: tuple[str, str] | None = None,
@@ -198,6 +199,7 @@ class Catalog:
         Args:
             where: SQL condition on the columns.
             keys: Source keys or globs (`*` crosses `/`); empty for all.
+            sources: Source keys and nothing else, whatever they look like; empty for all.
             state: Only rows in this state.
             target: Only rows of this target.
             between: Only rows of sources from the first key to the last.
@@ -211,11 +213,12 @@ class Catalog:
         if where is not None:
             sql.check_condition(self._renditions.current(), where)
             conditions.append(f"({where}\n)")
-        named = bool(keys) and not any(sql.is_glob(key) for key in keys)
-        if named:  # the range as well, since by it files are passed over
-            low, high = map(sql.literal, (min(keys), max(keys)))
+        if keys and not any(sql.is_glob(key) for key in keys):
+            keys, sources = (), keys
+        if sources:  # the range as well, since by it files are passed over
+            low, high = map(sql.literal, (min(sources), max(sources)))
             conditions.append(f"source_key >= {low} AND source_key <= {high}")
-            conditions.append(sql.any_of("source_key", keys))
+            conditions.append(sql.any_of("source_key", sources))
         if state is not None:
             conditions.append(f"state = {sql.literal(state)}")
         if target is not None:
@@ -224,13 +227,13 @@ class Catalog:
             low, high = map(sql.literal, between)
             conditions.append(f"source_key >= {low} AND source_key <= {high}")
         schema = pa.schema([RENDITIONS.field(name) for name in columns or RENDITIONS.names])
-        for part in ("TRUE",) if named or between else self._ranges():
+        for part in ("TRUE",) if sources or between else self._ranges():
             text = (
                 f"SELECT {self._renditions.select_list(columns)} FROM {sql.TABLE}"  # noqa: S608
                 f" WHERE {' AND '.join([*conditions, part])} ORDER BY source_key, target"
             )
             for batch in sql.query(self._renditions.current(), text, schema):
-                yield sql.matching(batch, keys) if keys and not named else batch
+                yield sql.matching(batch, keys) if keys else batch
 
     def _ranges(self) -> Iterator[str]:
         """SQL conditions that part the source keys, in the order of keys."""
@@ -245,6 +248,7 @@ class Catalog:
         where: str | None = None,
         *,
         keys: Sequence[str] = (),
+        sources: Sequence[str] = (),
         state: State | None = None,
         target: str | None = None,
         between: tuple[str, str] | None = None,
@@ -252,7 +256,13 @@ class Catalog:
     ) -> Iterator[CatalogRow]:
         """Rows as records, in which columns that are left out are None; see `batches`."""
         for batch in self.batches(
-            where, keys=keys, state=state, target=target, between=between, columns=columns
+            where,
+            keys=keys,
+            sources=sources,
+            state=state,
+            target=target,
+            between=between,
+            columns=columns,
         ):
             yield from to_rows(batch)
 

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from math import isinf
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 from rescaling_core.plan import Floor
 from tasks.catalog import RunRecord
 from tasks.gallery import size_text
+from tasks.pages import page_environment
 from tasks.report import figures
 from tasks.report.money import monthly_cost
 from tasks.report.previews import Shown
@@ -24,7 +24,6 @@ from tasks.retirement.decisions import floors_of
 
 MOST_KINDS = 20
 """Kinds of reasons that are shown of each state."""
-
 
 _CENT = 0.01
 
@@ -59,12 +58,7 @@ class TargetPart:
 
 def render_report(report: Report) -> str:
     """Return the page as HTML. Keys and reasons are hostile: all that is no markup is escaped."""
-    environment = Environment(
-        loader=PackageLoader("tasks"),
-        autoescape=select_autoescape(),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     environment.filters.update(
         size=size_text, share=_share, decibels=_decibels, money=_money, similarity=_similarity
     )

@@ -10,7 +10,7 @@ from prefect import task
 
 from tasks import progress
 from tasks.catalog import Catalog, RunRecord
-from tasks.catalog.query import any_of, literal
+from tasks.catalog.query import literal
 from tasks.progress import Progress
 from tasks.report.choice import choose_run
 from tasks.report.previews import Shown, show
@@ -50,10 +50,9 @@ def restore_worst(catalog: Catalog, run_id: str, worst: Sequence[Measured]) -> l
     if not worst:
         return []
     keys = sorted({one.source_key for one in worst})
-    where = f"{_of_run(run_id)} AND {any_of('source_key', keys)}"
     rows = {
         (row.source_key, row.target): row
-        for row in catalog.rows(where=where, state="archived", between=(keys[0], keys[-1]))
+        for row in catalog.rows(where=_of_run(run_id), state="archived", sources=keys)
     }
     shown: list[Shown] = []
     for one in worst:
