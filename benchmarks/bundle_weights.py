@@ -18,9 +18,9 @@ import typer
 
 from rescaling_core import zoo
 from rescaling_core.training.trainer import new_rescaler
-from tasks.evaluation import EvaluationRow, codec_specs, evaluate_set, list_sets
-from tasks.training import CHECKPOINT
-from tasks.training_data import load_recipe
+from tasks.jobs.evaluate.benchmark import EvaluationRow, codec_specs, evaluate_set, list_sets
+from tasks.jobs.train.data import load_recipe
+from tasks.jobs.train.folder import CHECKPOINT
 
 if TYPE_CHECKING:
     from rescaling_core.networks import Rescaler

@@ -24,10 +24,12 @@ from deltalake import write_deltalake
 
 from benchmarks.measure import peak_bytes
 from benchmarks.plan import key_of
-from tasks import backfilling, restoring, scrubbing
 from tasks.catalog import RENDITIONS, Catalog, open_catalog
 from tasks.catalog.table import RENDITIONS_PREFIX
-from tasks.planning import PlanOptions, build_plan
+from tasks.jobs.backfill import steps as backfilling
+from tasks.jobs.restore import steps as restoring
+from tasks.jobs.scrub import steps as scrubbing
+from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import Store, open_store
 
 if TYPE_CHECKING:

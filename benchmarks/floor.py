@@ -35,11 +35,12 @@ import torch
 from PIL import Image
 
 from benchmarks.remembered import remembered
-from rescaling_core import codecs, metrics, zoo
+from rescaling_core import codecs, zoo
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.convert import Rendition, SourceRef, convert, workbench
 from rescaling_core.photo import decode_photo
 from rescaling_core.plan import FULL_SIZE, Candidate, Floor, ResidualPlan, Target, TargetPlan
+from rescaling_core.quality import metrics
 from rescaling_core.restore import restore
 
 if TYPE_CHECKING:

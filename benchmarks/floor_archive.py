@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.floor import BENCH, SETS
-from rescaling_core import metrics
+from rescaling_core.quality import metrics
 
 
 def refold(*arguments: str) -> Any:

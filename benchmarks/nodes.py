@@ -24,18 +24,18 @@ from PIL import Image
 from ray.cluster_utils import Cluster
 
 from benchmarks.measure import machine
-from tasks import archiving
 from tasks.catalog import open_catalog
-from tasks.cluster import Lost, worker_pool
-from tasks.conversion import ConversionJob, ShardConverter
-from tasks.planning import PlanOptions, build_plan
-from tasks.slots import worker_slots
+from tasks.cluster.pool import Lost, worker_pool
+from tasks.cluster.slots import worker_slots
+from tasks.jobs.archive import steps as archiving
+from tasks.jobs.archive.worker import ConversionJob, ShardConverter
+from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tasks.conversion import ShardResult
+    from tasks.jobs.archive.worker import ShardResult
 
 SIDE = 512
 

@@ -33,11 +33,11 @@ from rich.table import Table
 
 from benchmarks.measure import machine, peak_bytes, reset_peak
 from rescaling_core.restore import restore
-from tasks import archiving
 from tasks.catalog import open_catalog
-from tasks.conversion import ConversionJob, ShardConverter
-from tasks.models import load_model
-from tasks.planning import PlanOptions, build_plan
+from tasks.jobs.archive import steps as archiving
+from tasks.jobs.archive.worker import ConversionJob, ShardConverter
+from tasks.models.loading import load_model
+from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import open_store
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ STAGES = {
         "rescaling_core.convert.workbench.downscale_pixels",
         "rescaling_core.convert.workbench.restore_pixels",
     ),
-    "decode": ("tasks.conversion.decode_photo", "rescaling_core.codecs.decode"),
+    "decode": ("tasks.jobs.archive.worker.decode_photo", "rescaling_core.codecs.decode"),
     "encode": ("rescaling_core.codecs.encode",),
     "measure": (
         "rescaling_core.metadata.measured",
-        "rescaling_core.metrics.psnr_y",
-        "rescaling_core.metrics.ssim_y",
-        "rescaling_core.metrics.max_abs_error",
+        "rescaling_core.quality.metrics.psnr_y",
+        "rescaling_core.quality.metrics.ssim_y",
+        "rescaling_core.quality.metrics.max_abs_error",
     ),
     "commit": ("tasks.catalog.Catalog.commit_shard",),
 }

@@ -26,10 +26,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import write_deltalake
 
-from tasks.archiving import find_pending, shards_of, waves_of
 from tasks.catalog import RENDITIONS, open_catalog
 from tasks.catalog.table import RENDITIONS_PREFIX
-from tasks.planning import PlanOptions, build_plan
+from tasks.jobs.archive.steps import find_pending, shards_of, waves_of
+from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import ObjectInfo, Store, open_store
 from tasks.storage.local import LocalStore
 

@@ -16,8 +16,8 @@ from typing import Annotated, Final
 
 import typer
 
-from tasks.evaluation import list_sets
-from tasks.rate_distortion import (
+from tasks.jobs.evaluate.benchmark import list_sets
+from tasks.jobs.evaluate.rates import (
     FULL_SIZE_LADDERS,
     RatePoint,
     full_size_points,

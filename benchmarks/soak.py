@@ -33,17 +33,18 @@ from PIL import Image
 from prefect.logging import disable_run_logger
 
 from benchmarks.measure import machine
-from tasks import archiving
-from tasks.archiving import RunTally
 from tasks.catalog import open_catalog
-from tasks.cluster import ray_session, worker_pool
-from tasks.conversion import ConversionJob, ShardConverter, ShardResult
-from tasks.planning import PlanOptions, build_plan
-from tasks.slots import photos_at_once, worker_slots
+from tasks.cluster.pool import worker_pool
+from tasks.cluster.session import ray_session
+from tasks.cluster.slots import photos_at_once, worker_slots
+from tasks.jobs.archive import steps as archiving
+from tasks.jobs.archive.tally import RunTally
+from tasks.jobs.archive.worker import ConversionJob, ShardConverter, ShardResult
+from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import open_store
 
 if TYPE_CHECKING:
-    from tasks.shards import Shard
+    from tasks.collection.shards import Shard
 
 SAMPLES = ("chelsea", "astronaut", "coffee", "rocket")
 LARGE = (9000, 6667)

@@ -12,16 +12,19 @@ from prefect import flow
 from flows.report import ReportSummary
 from flows.report import report as report_on
 from rescaling_core.plan import ArchivePlan
-from tasks import archiving
-from tasks.archiving import Pending, RunTally
 from tasks.catalog import Catalog, open_catalog
-from tasks.cluster import ray_session, worker_pool
-from tasks.conversion import ConversionJob, ShardConverter
-from tasks.encoders import encoders_of
-from tasks.inventory import EVERYTHING, Selection
-from tasks.planning import PlanOptions, build_plan
-from tasks.slots import check_variables, encoder_cpus, photos_at_once, worker_slots
-from tasks.storage import requests
+from tasks.cluster.encoders import encoders_of
+from tasks.cluster.pool import worker_pool
+from tasks.cluster.session import ray_session
+from tasks.cluster.slots import check_variables, encoder_cpus, photos_at_once, worker_slots
+from tasks.collection.listing import EVERYTHING, Selection
+from tasks.control import opening
+from tasks.control.record import new_run_id
+from tasks.jobs.archive import steps as archiving
+from tasks.jobs.archive.tally import Pending, RunTally
+from tasks.jobs.archive.worker import ConversionJob, ShardConverter
+from tasks.plans.options import PlanOptions, build_plan
+from tasks.storage import accounting as requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +47,7 @@ class RunSummary:
     """Of their LR objects."""
     strategies: dict[str, list[dict[str, Any]]]
     """By target: how often each strategy of the plan was chosen, and what it alone would have
-    stored; see `tasks.strategies`."""
+    stored; see `tasks.catalog.strategies`."""
     seconds: float
     s3_requests: dict[str, int]
     """Sent to S3 by this run and its workers, by kind; empty where nothing lies there."""
@@ -95,14 +98,12 @@ def archive(
     check_variables()
     plan = build_plan(options or PlanOptions())
     if dry_run:
-        collection, catalog = archiving.open_for_reading(source, archive)
+        collection, catalog = opening.open_for_reading(source, archive)
         return _dry_run(plan, archiving.find_pending(collection, catalog, plan, selection))
-    collection, store = archiving.open_for_writing(source, archive)
+    collection, store = opening.open_for_writing(source, archive)
     catalog = open_catalog(store)
     pending = archiving.find_pending(collection, catalog, plan, selection)
-    job = ConversionJob(
-        source_url=source, archive_url=archive, plan=plan, run_id=archiving.new_run_id()
-    )
+    job = ConversionJob(source_url=source, archive_url=archive, plan=plan, run_id=new_run_id())
     tally = _convert(job, pending, catalog) if pending.count else RunTally()
     archiving.record_run(catalog, job, pending, tally, started_at, selection)
     sent = requests.taken()

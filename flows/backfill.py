@@ -6,16 +6,18 @@ from dataclasses import asdict, dataclass
 
 from prefect import flow
 
-from tasks import backfilling
-from tasks.archiving import new_run_id
-from tasks.artifacts import publish
-from tasks.backfill import Backfiller, BackfillJob, NotFilled
-from tasks.backfilling import BATCH, BackfillTally
 from tasks.catalog import Catalog
-from tasks.cluster import ray_session, worker_pool
-from tasks.planning import PlanOptions, build_plan
-from tasks.runs import Counts, JobRun, record_job
-from tasks.slots import worker_slots
+from tasks.cluster.pool import worker_pool
+from tasks.cluster.session import ray_session
+from tasks.cluster.slots import worker_slots
+from tasks.control import opening
+from tasks.control.artifacts import publish
+from tasks.control.record import Counts, JobRun, new_run_id, record_job
+from tasks.jobs.backfill import steps as backfilling
+from tasks.jobs.backfill.steps import BATCH
+from tasks.jobs.backfill.tally import BackfillTally
+from tasks.jobs.backfill.worker import Backfiller, BackfillJob, NotFilled
+from tasks.plans.options import PlanOptions, build_plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +59,8 @@ def backfill(
         StorageError: A store cannot be reached or does not honour conditional writes.
     """
     plan = build_plan(options or PlanOptions(targets=("long-edge=256",)))
-    catalog = backfilling.open_archive(archive)
-    found = backfilling.find_source(catalog, source)
+    catalog = opening.open_archive_for_writing(archive)
+    found = opening.find_source(catalog, source)
     gaps = backfilling.count_gaps(catalog, plan)
     run = JobRun(
         job="backfill",

@@ -13,7 +13,8 @@ from rich.table import Table
 
 from flows.cli.app import quiet_libraries
 from flows.cli.console import err, out, progress_bar
-from tasks.gallery import GalleryRow, render_gallery, size_text
+from tasks.pages.gallery import GalleryRow, render_gallery
+from tasks.pages.words import size_text
 
 OUTPUT: Final = Path("demo-output")
 TARGETS: Final = ("x2", "x4")
@@ -75,8 +76,8 @@ def archive_and_restore() -> list[GalleryRow]:
     """Run the two flows, and gather what the catalog says afterwards."""
     from flows.archive import archive
     from flows.restore import restore
-    from tasks.cluster import ray_session
-    from tasks.planning import PlanOptions
+    from tasks.cluster.session import ray_session
+    from tasks.plans.options import PlanOptions
 
     store = str(OUTPUT / "archive")
     restored: dict[tuple[str, str], str] = {}

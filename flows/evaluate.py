@@ -8,25 +8,23 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
 from rescaling_core.codecs import CodecSpec
-from tasks import progress
-from tasks.evaluation import (
+from tasks.control import progress
+from tasks.control.progress import Progress
+from tasks.jobs.evaluate.benchmark import (
     BenchmarkSet,
     EvaluationOptions,
     EvaluationRow,
     evaluate_set,
-    plot_rows,
-    render_markdown,
     resolve,
-    write_parquet,
 )
-from tasks.progress import Progress
-from tasks.rate_distortion import (
+from tasks.jobs.evaluate.rates import (
     RatePoint,
     full_size_points,
     plot_rates,
     render_rates,
     rescaled_points,
 )
+from tasks.jobs.evaluate.tables import plot_rows, render_markdown, write_parquet
 
 
 @flow(name="evaluate", log_prints=False, validate_parameters=True)

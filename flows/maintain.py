@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from prefect import flow
 
-from tasks import maintenance
-from tasks.archiving import new_run_id
-from tasks.artifacts import publish
 from tasks.catalog.upkeep import Upkeep
-from tasks.runs import Counts, JobRun, record_job
-from tasks.scrubbing import open_existing
+from tasks.control.ages import parse_grace
+from tasks.control.artifacts import publish
+from tasks.control.opening import open_existing
+from tasks.control.record import Counts, JobRun, new_run_id, record_job
+from tasks.jobs.maintain import steps as maintenance
 from tasks.storage import open_store
 
 
@@ -42,7 +42,7 @@ def maintain(archive: str, grace: str = "7d", dry_run: bool = False) -> Maintain
         UsageError: No archive there, a grace period below an hour, a catalog that names nothing.
         StorageError: The store fails, or its listing is not complete.
     """
-    period = maintenance.parse_grace(grace)
+    period = parse_grace(grace)
     catalog = open_existing(archive)
     store = open_store(archive)
     run = JobRun(job="maintain", run_id=new_run_id(), parameters={"grace": grace})

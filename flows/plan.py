@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from tasks.catalog import Catalog
-from tasks.cost_page import render_costs
-from tasks.estimate import as_archived, as_is, estimate, read_prices
-from tasks.planning import PlanOptions, build_plan, single_codec_plan
-from tasks.sample import ArchivedCollection, LiveCollection, draw_sample
+from tasks.jobs.plan.estimate import as_archived, as_is, estimate
+from tasks.jobs.plan.page import render_costs
+from tasks.jobs.plan.sample import ArchivedCollection, LiveCollection, draw_sample
+from tasks.pages.prices import read_prices
+from tasks.plans.options import PlanOptions, build_plan, single_codec_plan
 from tasks.storage import Store, open_store
 
 SINGLE: tuple[str, ...] = ("avif-420", "jxl")
@@ -76,7 +77,7 @@ def _archive(store: Store) -> ArchivedCollection | None:
     catalog = Catalog(store)
     if not catalog.exists():
         return None
-    from tasks.backfilling import find_source  # imports Prefect and Ray
+    from tasks.control.opening import find_source  # imports Prefect and Ray
 
     found = find_source.fn(catalog, None)
     return ArchivedCollection(store, catalog, None if found is None else open_store(found))

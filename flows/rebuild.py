@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 
 from prefect import flow
 
-from tasks import rebuilding
-from tasks.archiving import new_run_id
-from tasks.artifacts import publish
 from tasks.catalog import open_catalog
-from tasks.rebuilding import RebuildTally, Unreadable
-from tasks.runs import Counts, JobRun, record_job
+from tasks.control import opening
+from tasks.control.artifacts import publish
+from tasks.control.record import Counts, JobRun, new_run_id, record_job
+from tasks.jobs.rebuild import steps as rebuilding
+from tasks.jobs.rebuild.steps import RebuildTally, Unreadable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ def rebuild(archive: str) -> RebuildSummary:
         UsageError: No archive there.
         StorageError: The store fails, or its listing is not complete.
     """
-    store = rebuilding.open_archive(archive)
+    store = opening.open_store_for_writing(archive)
     keys = rebuilding.find_lr_objects(store)
     catalog = open_catalog(store)
     run = JobRun(job="rebuild", run_id=new_run_id(), parameters={})

@@ -8,11 +8,11 @@ from typing import Any
 
 from prefect import flow
 
-from tasks.artifacts import publish
-from tasks.report import steps
-from tasks.report.choice import check_shown
-from tasks.report.page import Report, render_report
-from tasks.scrubbing import open_existing
+from tasks.control.artifacts import publish
+from tasks.control.opening import open_existing
+from tasks.jobs.report import steps
+from tasks.jobs.report.choice import check_shown
+from tasks.jobs.report.page import Report, render_report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

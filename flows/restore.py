@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass
 
 from prefect import flow
 
-from tasks import restoring
-from tasks.archiving import new_run_id
-from tasks.artifacts import publish
-from tasks.cluster import ray_session, worker_pool
-from tasks.restoration import NotRestored, RestorationJob, Restored, Restorer
-from tasks.slots import worker_slots
+from tasks.cluster.pool import worker_pool
+from tasks.cluster.session import ray_session
+from tasks.cluster.slots import worker_slots
+from tasks.control.artifacts import publish
+from tasks.control.record import new_run_id
+from tasks.jobs.restore import steps as restoring
+from tasks.jobs.restore.worker import NotRestored, RestorationJob, Restored, Restorer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

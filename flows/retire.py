@@ -9,19 +9,20 @@ import pyarrow as pa
 from prefect import flow
 
 from rescaling_core.plan import Floor
-from tasks.archiving import new_run_id
-from tasks.artifacts import publish
-from tasks.cluster import ray_session, worker_pool
-from tasks.collection import comparable
-from tasks.inventory import EVERYTHING, Selection
-from tasks.maintenance import parse_age, parse_grace
-from tasks.retirement import steps
-from tasks.retirement.actions import RetireTally, Site
-from tasks.retirement.decisions import Terms, floors_of
-from tasks.retirement.journal import Journal
-from tasks.retirement.verification import Unproven, Verifier
-from tasks.runs import Counts, JobRun, record_job
-from tasks.slots import worker_slots
+from tasks.catalog.history import floors_of
+from tasks.catalog.journal import Journal
+from tasks.cluster.pool import worker_pool
+from tasks.cluster.session import ray_session
+from tasks.cluster.slots import worker_slots
+from tasks.collection.access import comparable
+from tasks.collection.listing import EVERYTHING, Selection
+from tasks.control.ages import parse_age, parse_grace
+from tasks.control.artifacts import publish
+from tasks.control.record import Counts, JobRun, new_run_id, record_job
+from tasks.jobs.retire import steps
+from tasks.jobs.retire.actions import RetireTally, Site
+from tasks.jobs.retire.decisions import Terms
+from tasks.jobs.retire.worker import Unproven, Verifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

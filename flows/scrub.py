@@ -6,16 +6,18 @@ from dataclasses import asdict, dataclass
 
 from prefect import flow
 
-from tasks import scrubbing
-from tasks.archiving import new_run_id
-from tasks.artifacts import publish
 from tasks.catalog import Catalog
-from tasks.cluster import ray_session, worker_pool
-from tasks.inspection import Finding, Inspector
-from tasks.repair import NotRepaired, Repaired, Repairer
-from tasks.runs import Counts, JobRun, record_job
-from tasks.scrubbing import Scope, ScrubTally
-from tasks.slots import worker_slots
+from tasks.cluster.pool import worker_pool
+from tasks.cluster.session import ray_session
+from tasks.cluster.slots import worker_slots
+from tasks.control import opening
+from tasks.control.artifacts import publish
+from tasks.control.record import Counts, JobRun, new_run_id, record_job
+from tasks.jobs.scrub import steps as scrubbing
+from tasks.jobs.scrub.repair import NotRepaired, Repaired, Repairer
+from tasks.jobs.scrub.steps import Scope, ScrubTally
+from tasks.jobs.scrub.worker import Inspector
+from tasks.renditions.inspection import Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,7 @@ def scrub(
             repaired=0,
             not_repaired=(),
         )
-    catalog = scrubbing.open_existing(archive)
+    catalog = opening.open_existing(archive)
     parameters = {"sample": sample, "parts": parts, "repair_from": repair_from}
     run = JobRun(job="scrub", run_id=run_id, parameters=parameters)
     total = sum(states.get("archived", 0) for states in catalog.counts().values())

@@ -9,10 +9,10 @@ import torch
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from rescaling_core.arrays import U8Array
+from rescaling_core.pixels.arrays import U8Array
 from rescaling_core.training.recipe import Recipe
-from tasks.training import TrainingResult, check_request, train_here
-from tasks.training_data import read_training_set
+from tasks.jobs.train.data import read_training_set
+from tasks.jobs.train.run import TrainingResult, check_request, train_here
 
 
 @flow(name="train", log_prints=False, validate_parameters=True)
@@ -81,6 +81,6 @@ def run_on_workers(
     recipe: Recipe, data: str, validation: str | None, out: Path, *, workers: int, resume: bool
 ) -> TrainingResult:
     """Train in several processes through Ray Train."""
-    from tasks.training_team import train_on_workers
+    from tasks.jobs.train.team import train_on_workers
 
     return train_on_workers(recipe, data, validation, out, workers=workers, resume=resume)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rescaling_core import codecs, metadata, residual, transcode
+from rescaling_core import codecs, metadata
+from rescaling_core.codecs import transcode
+from rescaling_core.convert import residual
 from rescaling_core.errors import CodecError, RestorationMismatchError
-from rescaling_core.grey import as_grey
 from rescaling_core.photo import decode_photo
+from rescaling_core.pixels.grey import as_grey
+from rescaling_core.pixels.tiles import Tiling
 from rescaling_core.plan import FULL_SIZE, TRANSCODE
-from rescaling_core.rescale import Tiling, restore_pixels
+from rescaling_core.rescale import restore_pixels
 
 if TYPE_CHECKING:
-    from rescaling_core.arrays import U8Array
     from rescaling_core.convert import Models
     from rescaling_core.metadata import RestorationMetadata
     from rescaling_core.photo import Photo
+    from rescaling_core.pixels.arrays import U8Array
 
 
 def restore(

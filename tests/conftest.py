@@ -107,7 +107,7 @@ def ray_local() -> Iterator[Any]:
     """A local Ray with two CPUs; it inherited the environment of the moment it was started."""
     import ray
 
-    from tasks.cluster import LOCAL_SETTINGS
+    from tasks.cluster.session import LOCAL_SETTINGS
 
     ray.init(
         address="local",

@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 
-from tasks.archiving import find_pending, shards_of
 from tasks.catalog import Catalog, CatalogRow, open_catalog
-from tasks.conversion import ConversionJob, ShardConverter
-from tasks.inventory import EVERYTHING, Selection
-from tasks.planning import PlanOptions, build_plan
-from tasks.restoration import NotRestored, RestoreRequest
-from tasks.restoring import requests_of, select_renditions
-from tasks.runs import Counts, JobRun, record_job
+from tasks.collection.listing import EVERYTHING, Selection
+from tasks.control.record import Counts, JobRun, record_job
+from tasks.jobs.archive.steps import find_pending, shards_of
+from tasks.jobs.archive.worker import ConversionJob, ShardConverter
+from tasks.jobs.restore.steps import requests_of, select_renditions
+from tasks.jobs.restore.worker import NotRestored, RestoreRequest
+from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import Store, open_store
 from tests.command import photograph
 

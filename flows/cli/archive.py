@@ -12,7 +12,7 @@ from rich.table import Table
 from flows.cli.console import EXIT_QUARANTINE, Json, Verbose, err, out, print_json, progress_bar
 from flows.cli.report import report_refused
 from rescaling_core.errors import UsageError
-from tasks.gallery import size_text
+from tasks.pages.words import size_text
 
 
 def archive(
@@ -63,9 +63,9 @@ def archive(
     verbose: Verbose = False,
 ) -> None:
     """Convert what is new or changed in SOURCE into renditions in ARCHIVE."""
-    from tasks.collection import require_collection
-    from tasks.inventory import Selection
-    from tasks.planning import PlanOptions, build_plan  # imports torch
+    from tasks.collection.access import require_collection
+    from tasks.collection.listing import Selection
+    from tasks.plans.options import PlanOptions, build_plan  # imports torch
     from tasks.storage import open_store
 
     settings = (target, rescaler, codec, quality, refine)

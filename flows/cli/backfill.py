@@ -21,7 +21,7 @@ def backfill(
 ) -> None:
     """Make targets that what is archived lacks, from sources or from restored images."""
     from tasks.catalog import open_catalog
-    from tasks.planning import PlanOptions, build_plan
+    from tasks.plans.options import PlanOptions, build_plan
     from tasks.storage import open_store
 
     options = PlanOptions(targets=tuple(target))

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from flows.cli.console import Json, Verbose, out, print_json
 from rescaling_core.errors import UsageError
-from tasks.gallery import size_text
+from tasks.pages.words import size_text
 
 if TYPE_CHECKING:
     from tasks.catalog import Catalog, CatalogRow
@@ -127,7 +127,7 @@ def _full_record(row: CatalogRow) -> dict[str, Any]:
 
 def _totals(rows: Iterable[CatalogRow]) -> dict[str, Any]:
     """Of all rows, sorted by source key, of which one source's are in memory."""
-    from tasks.strategies import StrategyTallies
+    from tasks.catalog.strategies import StrategyTallies
 
     sources = source_bytes = stored_bytes = 0
     states = {"archived": 0, "kept": 0, "quarantined": 0}

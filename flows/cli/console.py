@@ -16,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from flows.cli import reaper
-from tasks import progress
-from tasks.gallery import size_text
+from tasks.control import progress
+from tasks.pages.words import size_text
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2

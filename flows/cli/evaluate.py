@@ -34,8 +34,9 @@ def evaluate(
     verbose: Verbose = False,
 ) -> None:
     """Measure rescalers over benchmark sets as the papers do."""
-    from tasks.evaluation import EvaluationOptions, render_markdown, resolve
-    from tasks.rate_distortion import render_rates
+    from tasks.jobs.evaluate.benchmark import EvaluationOptions, resolve
+    from tasks.jobs.evaluate.rates import render_rates
+    from tasks.jobs.evaluate.tables import render_markdown
 
     options = EvaluationOptions(
         rescalers=tuple(rescaler or ()),

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.console import Json, Verbose, out, print_json, progress_bar
-from tasks.gallery import size_text
+from tasks.pages.words import size_text
 
 
 def maintain(
@@ -20,7 +20,7 @@ def maintain(
 ) -> None:
     """Remove LR objects that no row names, and compact the catalog of ARCHIVE."""
     from tasks.catalog import open_catalog
-    from tasks.maintenance import parse_grace
+    from tasks.control.ages import parse_grace
     from tasks.storage import open_store
 
     parse_grace(grace)  # the flow does so too; here it answers before Prefect is up

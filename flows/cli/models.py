@@ -21,7 +21,7 @@ models_app = typer.Typer(help="List, show, import and download rescalers.", no_a
 def list_models(json: Json = False, verbose: Verbose = False) -> None:
     """List the rescalers that ship with Refold, and those brought in."""
     from rescaling_core import zoo
-    from tasks.weights import installed_models
+    from tasks.models.weights import installed_models
 
     cards = (*zoo.list_models(), *installed_models())
     if json:
@@ -54,7 +54,7 @@ def show(
     verbose: Verbose = False,
 ) -> None:
     """Show the model card of one rescaler."""
-    from tasks.weights import load_rescaler
+    from tasks.models.weights import load_rescaler
 
     record = _record(load_rescaler(rescaler).card)
     if json:
@@ -88,7 +88,7 @@ def import_official(
     verbose: Verbose = False,
 ) -> None:
     """Convert an official checkpoint after checking every key and shape."""
-    from tasks.weights import import_weights
+    from tasks.models.weights import import_weights
 
     path, card = import_weights(
         files,
@@ -111,7 +111,7 @@ def download(
 ) -> None:
     """Fetch weights into the weights folder, checked against their digest."""
     from rescaling_core import zoo
-    from tasks.weights import fetch_weights
+    from tasks.models.weights import fetch_weights
 
     path = fetch_weights(url, sha256=sha256)
     _print_kept(zoo.load(path).card, path, json=json)

@@ -11,7 +11,7 @@ from rich.table import Table
 from flows.cli.archive import plan_text
 from flows.cli.console import Json, Verbose, out, print_json, progress_bar
 from rescaling_core.errors import UsageError
-from tasks.gallery import size_text
+from tasks.pages.words import size_text
 
 COMPARED = ("balanced", "faithful", "lossless")
 
@@ -53,7 +53,7 @@ def plan(
             "plan: give a collection or an archive, or --show with the name of a preset"
         )
     from flows.plan import plan_costs  # imports torch
-    from tasks.planning import PlanOptions
+    from tasks.plans.options import PlanOptions
 
     floors = tuple(floor or ())
     names = preset or (() if plan_file else COMPARED)
@@ -71,8 +71,8 @@ def plan(
 
 
 def _text_of(name: str) -> str:
-    from tasks.estimate import PRICES
-    from tasks.presets import PRESETS
+    from tasks.pages.prices import PRICES
+    from tasks.plans.presets import PRESETS
 
     texts = {**PRESETS, "prices": PRICES}
     if name not in texts:

@@ -27,7 +27,7 @@ def report(
 ) -> None:
     """Write a page that tells what a run did, with its worst restorations, into ARCHIVE."""
     from tasks.catalog import open_catalog
-    from tasks.report.choice import check_shown, choose_run
+    from tasks.jobs.report.choice import check_shown, choose_run
     from tasks.storage import open_store
 
     # The flow checks these as well; here they answer before Prefect is up.

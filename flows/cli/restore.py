@@ -13,7 +13,7 @@ from flows.cli.console import EXIT_FAILED, Json, Verbose, err, out, print_json, 
 from rescaling_core.errors import UsageError
 
 if TYPE_CHECKING:
-    from tasks.restoration import NotRestored, Restored
+    from tasks.jobs.restore.worker import NotRestored, Restored
 
 
 def restore(
@@ -54,7 +54,7 @@ def restore(
 
 def _restore_file(path: str, dest: str, overwrite: bool) -> dict[str, Any]:
     """No catalog, no cluster: the file is enough."""
-    from tasks.restoration import restore_lr_file
+    from tasks.jobs.restore.worker import restore_lr_file
 
     return _record([restore_lr_file(path, dest, overwrite=overwrite)], [], dest)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.console import EXIT_FAILED, Json, Verbose, err, out, print_json, progress_bar
-from tasks.gallery import size_text
+from tasks.pages.words import size_text
 
 if TYPE_CHECKING:
     from flows.retire import RetireSummary
@@ -42,9 +42,9 @@ def retire(
     """Delete sources of SOURCE that ARCHIVE can restore, in two runs: mark, then delete."""
     from rescaling_core.plan import Floor
     from tasks.catalog import open_catalog
-    from tasks.collection import require_collection
-    from tasks.inventory import Selection
-    from tasks.maintenance import parse_age, parse_grace
+    from tasks.collection.access import require_collection
+    from tasks.collection.listing import Selection
+    from tasks.control.ages import parse_age, parse_grace
     from tasks.storage import open_store
 
     # The flow checks these as well; here they answer before Prefect and Ray are up.

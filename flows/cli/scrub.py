@@ -26,7 +26,7 @@ def scrub(
 ) -> None:
     """Read the LR objects of ARCHIVE again and hold them against its catalog."""
     from tasks.catalog import open_catalog
-    from tasks.scrubbing import Scope
+    from tasks.jobs.scrub.steps import Scope
     from tasks.storage import open_store
 
     # The flow checks these as well; here they answer before Prefect and Ray are up.

@@ -36,7 +36,7 @@ def train(
     """Train a rescaler, or fine-tune one on your own collection."""
     if data is None:
         raise UsageError("--data: a folder of images to train on is needed")
-    from tasks.training import check_request
+    from tasks.jobs.train.run import check_request
 
     folder = run_folder or f"runs/{config.rpartition('/')[2].removesuffix('.toml')}"
     # The flow checks these as well; here they answer before Prefect is up.

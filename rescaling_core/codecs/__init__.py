@@ -5,6 +5,7 @@ colour profile) is embedded natively.
 """
 
 from rescaling_core.codecs.files import (
+    Encode,
     available,
     check_available,
     decode,
@@ -14,7 +15,7 @@ from rescaling_core.codecs.files import (
     read_xmp,
 )
 from rescaling_core.codecs.spec import CODECS, CodecSpec
-from rescaling_core.codecs.traits import NO_EXTRAS, Codec, Encode, FileExtras
+from rescaling_core.codecs.traits import NO_EXTRAS, Codec, FileExtras
 
 __all__ = [
     "CODECS",

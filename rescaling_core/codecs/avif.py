@@ -5,22 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from rescaling_core.codecs.traits import Codec
-from rescaling_core.photo import exif
+from rescaling_core.containers import exif
 
 if TYPE_CHECKING:
-    from rescaling_core.codecs.spec import CodecSpec
-    from rescaling_core.codecs.traits import FileExtras
+    from rescaling_core.codecs.traits import FileExtras, Settings
 
 
-def _options(spec: CodecSpec, extras: FileExtras) -> dict[str, Any]:
+def _options(settings: Settings, extras: FileExtras) -> dict[str, Any]:
     # Pillow writes EXIF anew here, so only the orientation goes in, which it turns into the
     # container's own rotation. One thread, as the tiles, and so the bytes, follow from their
     # number.
     orientation = exif.orientation(extras.exif)
     return {
-        "quality": spec.quality,
-        "subsampling": spec.chroma or "4:4:4",
-        "speed": 6 if spec.effort is None else 10 - spec.effort,
+        "quality": settings.quality,
+        "subsampling": settings.chroma or "4:4:4",
+        "speed": 6 if settings.effort is None else 10 - settings.effort,
         "max_threads": 1,
         # libavif tunes still pictures for the eye; what is restored from, and held to a floor in
         # dB, takes 5 to 8 % fewer bytes tuned for PSNR (Set5, Kodak 1 to 4, at 34 dB).

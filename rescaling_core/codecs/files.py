@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from PIL import Image
 
 from rescaling_core.codecs.spec import CODECS, CodecSpec
 from rescaling_core.codecs.traits import NO_EXTRAS, Codec, FileExtras
+from rescaling_core.containers import exif as exif_block
+from rescaling_core.containers.icc import means_srgb
 from rescaling_core.errors import CodecError, CodecUnavailableError, PhotoError
-from rescaling_core.photo import exif as exif_block
-from rescaling_core.photo import jxl
-from rescaling_core.photo.icc import means_srgb
 from rescaling_core.photo.opening import INSTALL, available_formats, open_image, samples_of
+from rescaling_core.photo.sources import jxl
 
 if TYPE_CHECKING:
-    from rescaling_core.arrays import U8Array
+    from rescaling_core.codecs.spec import CodecSpec
+    from rescaling_core.pixels.arrays import U8Array
+
+if TYPE_CHECKING:
+    from rescaling_core.pixels.arrays import U8Array
 
 DEFAULT_MAX_PIXELS: Final = 200_000_000
 
@@ -61,7 +65,7 @@ def encode(pixels: U8Array, spec: CodecSpec, *, extras: FileExtras = NO_EXTRAS) 
     _check_fits(pixels, spec, extras)
     samples = pixels[..., 0] if pixels.shape[2] == 1 else pixels
     buffer = io.BytesIO()
-    options = spec.codec.options(spec, extras)
+    options = spec.codec.options(spec.settings, extras)
     try:
         Image.fromarray(np.ascontiguousarray(samples)).save(
             buffer, spec.codec.pillow_format, **options
@@ -157,3 +161,12 @@ def read_xmp(data: bytes) -> bytes | None:
         except ValueError as error:
             raise CodecError(f"LR file: {error}") from error
     return read_extras(data).xmp
+
+
+class Encode(Protocol):
+    """What `codecs.encode` does, wherever it is done."""
+
+    def __call__(
+        self, pixels: U8Array, spec: CodecSpec, *, extras: FileExtras = NO_EXTRAS
+    ) -> bytes:
+        """(H, W, C) → a file."""

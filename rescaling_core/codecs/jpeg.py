@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from rescaling_core.codecs.traits import Codec
-from rescaling_core.photo import exif
+from rescaling_core.containers import exif
 
 if TYPE_CHECKING:
-    from rescaling_core.codecs.spec import CodecSpec
-    from rescaling_core.codecs.traits import FileExtras
+    from rescaling_core.codecs.traits import FileExtras, Settings
 
 _SEGMENT: Final = 65_533
 """Bytes of payload that a segment holds: its length field counts itself, in 16 bits."""
 
 
-def _options(spec: CodecSpec, extras: FileExtras) -> dict[str, Any]:
+def _options(settings: Settings, extras: FileExtras) -> dict[str, Any]:
     return {
-        "quality": spec.quality,
-        "subsampling": spec.chroma or "4:4:4",
+        "quality": settings.quality,
+        "subsampling": settings.chroma or "4:4:4",
         "optimize": True,
         "icc_profile": extras.icc,
         "exif": exif.PREFIX + extras.exif if extras.exif else b"",

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 from rescaling_core.codecs.traits import Codec
 
 if TYPE_CHECKING:
-    from rescaling_core.codecs.spec import CodecSpec
-    from rescaling_core.codecs.traits import FileExtras
+    from rescaling_core.codecs.traits import FileExtras, Settings
 
 
-def _options(spec: CodecSpec, extras: FileExtras) -> dict[str, Any]:
+def _options(settings: Settings, extras: FileExtras) -> dict[str, Any]:
     return {
-        "lossless": spec.quality is None,
-        "quality": spec.quality,
-        "effort": 7 if spec.effort is None else spec.effort,
+        "lossless": settings.quality is None,
+        "quality": settings.quality,
+        "effort": 7 if settings.effort is None else settings.effort,
         "exif": extras.exif or b"",
         "xmp": extras.xmp,
         "use_container": True,

@@ -9,11 +9,10 @@ from PIL import PngImagePlugin
 from rescaling_core.codecs.traits import Codec
 
 if TYPE_CHECKING:
-    from rescaling_core.codecs.spec import CodecSpec
-    from rescaling_core.codecs.traits import FileExtras
+    from rescaling_core.codecs.traits import FileExtras, Settings
 
 
-def _options(spec: CodecSpec, extras: FileExtras) -> dict[str, Any]:
+def _options(settings: Settings, extras: FileExtras) -> dict[str, Any]:
     chunks = PngImagePlugin.PngInfo()
     if extras.xmp:
         chunks.add_itxt("XML:com.adobe.xmp", extras.xmp)
@@ -21,7 +20,7 @@ def _options(spec: CodecSpec, extras: FileExtras) -> dict[str, Any]:
         "icc_profile": extras.icc,
         "exif": extras.exif,
         "pnginfo": chunks,
-        "compress_level": 9 if spec.effort is None else spec.effort,
+        "compress_level": 9 if settings.effort is None else settings.effort,
     }
 
 

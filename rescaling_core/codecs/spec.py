@@ -9,6 +9,7 @@ from rescaling_core.codecs.avif import AVIF
 from rescaling_core.codecs.jpeg import JPEG
 from rescaling_core.codecs.jxl import JXL
 from rescaling_core.codecs.png import PNG
+from rescaling_core.codecs.traits import Settings
 from rescaling_core.codecs.webp import WEBP
 from rescaling_core.errors import UsageError
 
@@ -84,6 +85,11 @@ class CodecSpec:
     def codec(self) -> Codec:
         """What the codec can do."""
         return CODECS[self.name]
+
+    @property
+    def settings(self) -> Settings:
+        """How the codec is set, without its name."""
+        return Settings(self.quality, self.chroma, self.effort)
 
 
 def _find(name: str) -> Codec:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rescaling_core.arrays import U8Array
-    from rescaling_core.codecs.spec import CodecSpec
 
 CodecName = Literal["png", "jpeg", "webp", "avif", "jxl"]
 Chroma = Literal["4:4:4", "4:2:0"]
@@ -31,13 +29,16 @@ class FileExtras:
 NO_EXTRAS: Final = FileExtras()
 
 
-class Encode(Protocol):
-    """What `codecs.encode` does, wherever it is done."""
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a codec is set, in its own scales. `CodecSpec` has checked them."""
 
-    def __call__(
-        self, pixels: U8Array, spec: CodecSpec, *, extras: FileExtras = NO_EXTRAS
-    ) -> bytes:
-        """(H, W, C) → a file."""
+    quality: int | None = None
+    """None for lossless."""
+    chroma: Chroma | None = None
+    """Chroma sampling of the lossy mode; None for the codec's default."""
+    effort: int | None = None
+    """More is slower and smaller; None for the codec's default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,5 +72,5 @@ class Codec:
     """Whether one plane comes back as one plane, not as three equal ones."""
     turned_by_browsers: bool = True
     """Whether browsers heed the orientation that is embedded."""
-    options: Callable[[CodecSpec, FileExtras], dict[str, Any]]
+    options: Callable[[Settings, FileExtras], dict[str, Any]]
     """Arguments of Pillow's `save`."""

@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING, Any, Final
 from rescaling_core.codecs.traits import Codec
 
 if TYPE_CHECKING:
-    from rescaling_core.codecs.spec import CodecSpec
-    from rescaling_core.codecs.traits import FileExtras
+    from rescaling_core.codecs.traits import FileExtras, Settings
 
 _LOSSLESS_EFFORT: Final = 80
 """Pillow's `quality` of the lossless mode is effort, 0 to 100."""
 
 
-def _options(spec: CodecSpec, extras: FileExtras) -> dict[str, Any]:
-    lossless = spec.quality is None
+def _options(settings: Settings, extras: FileExtras) -> dict[str, Any]:
+    lossless = settings.quality is None
     return {
         "lossless": lossless,
-        "quality": _LOSSLESS_EFFORT if lossless else spec.quality,
-        "method": 4 if spec.effort is None else spec.effort,
+        "quality": _LOSSLESS_EFFORT if lossless else settings.quality,
+        "method": 4 if settings.effort is None else settings.effort,
         "icc_profile": extras.icc,
         "exif": extras.exif or b"",
         "xmp": extras.xmp or b"",

@@ -12,8 +12,8 @@ from rescaling_core.convert.search import lowest_enough
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rescaling_core.arrays import U8Array
     from rescaling_core.convert.trial import Encoded
+    from rescaling_core.pixels.arrays import U8Array
 
 _STEEPNESS: Final = 5.0
 """Files grow by about 4 % for a step of quality: times this, like the search's usual slope."""

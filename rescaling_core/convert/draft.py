@@ -11,9 +11,9 @@ from rescaling_core.networks.latent import LatentPolicy
 from rescaling_core.zoo import NO_WEIGHTS_SHA256
 
 if TYPE_CHECKING:
-    from rescaling_core.arrays import U8Array
     from rescaling_core.convert.outcome import SourceRef
     from rescaling_core.photo import Photo
+    from rescaling_core.pixels.arrays import U8Array
     from rescaling_core.plan import Candidate, Target
 
 LATENT_SEED: Final = 0

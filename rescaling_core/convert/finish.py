@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rescaling_core import attachment, codecs, metadata, transcode
+from rescaling_core import codecs, metadata
+from rescaling_core.codecs import transcode
+from rescaling_core.containers import attachment
 from rescaling_core.convert.outcome import Rendition
 from rescaling_core.errors import RestorationMismatchError
 from rescaling_core.plan import TRANSCODE
 
 if TYPE_CHECKING:
-    from rescaling_core.arrays import U8Array
     from rescaling_core.convert.trial import Encoded
     from rescaling_core.metadata import RestorationMetadata
+    from rescaling_core.pixels.arrays import U8Array
     from rescaling_core.plan import Target
 
 

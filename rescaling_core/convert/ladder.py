@@ -14,17 +14,17 @@ from rescaling_core.convert.preview import make_preview
 from rescaling_core.convert.rivals import NOTHING, Cost, Rivals
 from rescaling_core.convert.workbench import Workbench
 from rescaling_core.errors import CodecError
+from rescaling_core.pixels.tiles import DEFAULT_TILING, Tiling
 from rescaling_core.plan import FULL_SIZE, TRANSCODE
-from rescaling_core.rescale import DEFAULT_TILING, Tiling
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from rescaling_core.arrays import U8Array
     from rescaling_core.codecs import Encode
     from rescaling_core.convert.outcome import Models, SourceRef
     from rescaling_core.convert.trial import Encoded, Trial
     from rescaling_core.photo import Photo
+    from rescaling_core.pixels.arrays import U8Array
     from rescaling_core.plan import Candidate, ResidualPlan, TargetPlan
 
 

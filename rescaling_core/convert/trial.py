@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rescaling_core.arrays import U8Array
-    from rescaling_core.floor import Floor
     from rescaling_core.metadata import RestorationMetadata
+    from rescaling_core.pixels.arrays import U8Array
     from rescaling_core.plan import Candidate
+    from rescaling_core.quality.floor import Floor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

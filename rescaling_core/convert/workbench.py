@@ -5,23 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from rescaling_core import attachment, codecs, metadata, metrics, perceptual, residual, transcode
+from rescaling_core import codecs, metadata
+from rescaling_core.codecs import transcode
+from rescaling_core.containers import attachment
+from rescaling_core.convert import residual
 from rescaling_core.convert.draft import LATENT_SEED, draft_metadata
 from rescaling_core.convert.trial import Encoded, Trial
 from rescaling_core.errors import CodecError
-from rescaling_core.grey import as_colour, as_grey
+from rescaling_core.pixels.grey import as_colour, as_grey
 from rescaling_core.plan import FULL_SIZE, TRANSCODE
-from rescaling_core.refine import Refinement, refine_pixels
-from rescaling_core.rescale import Tiling, downscale_pixels, restore_pixels
+from rescaling_core.quality import metrics, perceptual
+from rescaling_core.rescale import downscale_pixels, restore_pixels
+from rescaling_core.rescale.refine import Refinement, refine_pixels
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from rescaling_core.arrays import U8Array
     from rescaling_core.codecs import CodecSpec, Encode
     from rescaling_core.convert.outcome import Models, SourceRef
     from rescaling_core.metadata import RestorationMetadata
     from rescaling_core.photo import Photo
+    from rescaling_core.pixels.arrays import U8Array
+    from rescaling_core.pixels.tiles import Tiling
     from rescaling_core.plan import Candidate, Floor, Target
 
 

@@ -1,6 +1,6 @@
 """Restoration metadata: what a rendition records, embedded in and read from its LR file."""
 
-from rescaling_core.metadata.carried import Carried, carry, photo_from_restoration
+from rescaling_core.metadata.carried import Carried, carry
 from rescaling_core.metadata.embed import encode_with_packet, finalise, read_metadata
 from rescaling_core.metadata.evidence import (
     bytes_digest,
@@ -9,6 +9,7 @@ from rescaling_core.metadata.evidence import (
     measured,
     pixels_digest,
 )
+from rescaling_core.metadata.giving_back import photo_from_restoration
 from rescaling_core.metadata.record import SCHEMA_VERSION, ResidualRecord, RestorationMetadata
 from rescaling_core.metadata.xmp import build_packet
 

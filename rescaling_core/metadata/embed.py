@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rescaling_core import attachment, codecs
+from rescaling_core import codecs
 from rescaling_core.codecs import CodecSpec, Encode, FileExtras
+from rescaling_core.containers import attachment
 from rescaling_core.errors import CodecError, MetadataError
 from rescaling_core.metadata.record import RestorationMetadata
 from rescaling_core.metadata.xmp import build_packet, parse_packet
-from rescaling_core.photo import png
+from rescaling_core.photo.sources import png
 
 if TYPE_CHECKING:
-    from rescaling_core.arrays import U8Array
     from rescaling_core.photo import Photo
+    from rescaling_core.pixels.arrays import U8Array
 
 
 def encode_with_packet(

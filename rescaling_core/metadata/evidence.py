@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from rescaling_core import metrics
+from rescaling_core.quality import metrics
 
 if TYPE_CHECKING:
-    from rescaling_core.arrays import U8Array
     from rescaling_core.metadata.record import RestorationMetadata
+    from rescaling_core.pixels.arrays import U8Array
 
 GRID: Final = 4
 """Blocks a side of the fingerprint."""

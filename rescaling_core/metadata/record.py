@@ -11,7 +11,7 @@ from rescaling_core.errors import MetadataError
 from rescaling_core.metadata.carried import Carried
 from rescaling_core.networks.latent import LatentPolicy
 from rescaling_core.photo.record import MODES
-from rescaling_core.strategy import strategy_name
+from rescaling_core.plan.strategy import strategy_name
 
 SCHEMA_VERSION: Final = 1
 """Raised when a reader of the version before would restore wrongly. Fields may be added within a
@@ -20,7 +20,7 @@ version: readers ignore those they do not know."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResidualRecord:
-    """A coded residual that lies in the LR file; see `rescaling_core.residual`."""
+    """A coded residual that lies in the LR file; see `rescaling_core.convert.residual`."""
 
     codec: str
     """As `CodecSpec.parse` reads it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import ceil, inf
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,6 @@ from rescaling_core.networks.latent import LatentKind, LatentPolicy, gaussian_la
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,21 +105,6 @@ class Rescaler(nn.Module, ABC):
         Returns:
             (B, 3, H, W), near [0, 1], neither clamped nor rounded.
         """
-
-    @classmethod
-    def from_pretrained(cls, id_or_path: str | Path) -> Self:
-        """Load a rescaler of the zoo by its id, or one saved to a file, ready to use.
-
-        Raises:
-            UsageError: There is no such id or file, or it is of another family than `cls`.
-            CheckpointError: The file is damaged.
-        """
-        from rescaling_core import zoo  # the zoo builds on this module
-
-        rescaler = zoo.load(id_or_path).rescaler
-        if not isinstance(rescaler, cls):
-            raise UsageError(f"{id_or_path} is of family {rescaler.family}, not {cls.family}")
-        return rescaler
 
     def check_constants(self, state_dict: Mapping[str, Tensor]) -> None:
         """Refuse weights whose fixed tensors differ from those the network computes with.

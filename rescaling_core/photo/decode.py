@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from rescaling_core.containers import exif, headers
 from rescaling_core.errors import UnsupportedImageError
-from rescaling_core.photo import bmp, exif, headers, heif, jpeg, jxl, png, tiff
 from rescaling_core.photo.opening import (
     check_size,
     decoder_errors,
@@ -19,11 +19,12 @@ from rescaling_core.photo.opening import (
     samples_of,
 )
 from rescaling_core.photo.record import MODES, TOO_DEEP, Photo, Traits
+from rescaling_core.photo.sources import bmp, heif, jpeg, jxl, png, tiff
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
-    from rescaling_core.arrays import U8Array
+    from rescaling_core.pixels.arrays import U8Array
 
 DEFAULT_MAX_PIXELS: Final = 200_000_000
 

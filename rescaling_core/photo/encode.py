@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from rescaling_core.containers import exif
 from rescaling_core.errors import CodecError
-from rescaling_core.photo import exif, jpeg, png
+from rescaling_core.photo.sources import jpeg, png
 
 if TYPE_CHECKING:
     from rescaling_core.photo.record import Photo

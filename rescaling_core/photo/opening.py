@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import Image
 
+from rescaling_core.containers import headers
 from rescaling_core.errors import (
     ImageTooLargeError,
     PhotoError,
@@ -26,14 +27,13 @@ from rescaling_core.errors import (
     UnreadableImageError,
     UnsupportedImageError,
 )
-from rescaling_core.photo import headers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from PIL.ImageFile import ImageFile
 
-    from rescaling_core.arrays import U8Array
+    from rescaling_core.pixels.arrays import U8Array
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JXL", "HEIF")
 """Pillow's names of what is opened; the last two need a plugin."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from rescaling_core.photo import exif as exif_block
+from rescaling_core.containers import exif as exif_block
 
 if TYPE_CHECKING:
-    from rescaling_core.arrays import U8Array
+    from rescaling_core.pixels.arrays import U8Array
 
 MODES: Final = {"L": (1, False), "LA": (1, True), "RGB": (3, False), "RGBA": (3, True)}
 """The modes that go through the networks: planes of colour, and whether there is alpha."""

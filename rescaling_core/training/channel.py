@@ -15,7 +15,7 @@ from rescaling_core.codecs import CodecSpec
 from rescaling_core.networks.diffjpeg import sain_jpeg
 
 if TYPE_CHECKING:
-    from rescaling_core.arrays import U8Array
+    from rescaling_core.pixels.arrays import U8Array
     from rescaling_core.training.recipe import Compression
 
 _ENCODERS: Final = len(os.sched_getaffinity(0))

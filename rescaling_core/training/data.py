@@ -13,7 +13,7 @@ from rescaling_core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rescaling_core.arrays import U8Array
+    from rescaling_core.pixels.arrays import U8Array
 
 
 class PatchSampler:

@@ -21,8 +21,8 @@ from rescaling_core.training.schedule import Average, learning_rate
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rescaling_core.arrays import U8Array
     from rescaling_core.networks import Rescaler
+    from rescaling_core.pixels.arrays import U8Array
     from rescaling_core.training.losses import Loss
     from rescaling_core.training.recipe import Recipe
 

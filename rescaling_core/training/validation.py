@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import Image
 
-from rescaling_core import metrics
 from rescaling_core.networks.filters import FilterRescaler
 from rescaling_core.networks.latent import LatentPolicy
+from rescaling_core.quality import metrics
 from rescaling_core.rescale import downscale_pixels, restore_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rescaling_core.arrays import U8Array
     from rescaling_core.networks import Rescaler
+    from rescaling_core.pixels.arrays import U8Array
 
 
 _BICUBIC: Final = FilterRescaler(kernel="bicubic", latent_policy=LatentPolicy("none"))

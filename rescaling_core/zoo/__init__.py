@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from rescaling_core.errors import CheckpointError, UsageError
 from rescaling_core.networks import LatentPolicy, Rescaler
@@ -25,8 +25,11 @@ __all__ = [
     "import_checkpoint",
     "list_models",
     "load",
+    "load_as",
     "save",
 ]
+
+Kind = TypeVar("Kind", bound=Rescaler)
 
 WEIGHTS_DIR: Final = Path(__file__).parent / "weights"
 """What ships with Refold: `<id>.safetensors` beside `<id>.json`."""
@@ -92,6 +95,19 @@ def load(id_or_path: str | Path, *, sha256: str | None = None) -> LoadedRescaler
             weights_bytes=len(data),
         )
     return _checked(LoadedRescaler(model_id, rescaler, digest, card), sha256)
+
+
+def load_as(kind: type[Kind], id_or_path: str | Path) -> Kind:
+    """As `load`, for callers that need a network of one class.
+
+    Raises:
+        UsageError: There is no such id or file, or it is of another family than `kind`.
+        CheckpointError: The file is damaged.
+    """
+    rescaler = load(id_or_path).rescaler
+    if not isinstance(rescaler, kind):
+        raise UsageError(f"{id_or_path} is of family {rescaler.family}, not {kind.family}")
+    return rescaler
 
 
 def _weights_path(text: str) -> Path:

@@ -74,8 +74,8 @@ class CatalogRow:
     refinement: int | None = None
     """Steps by which the LR image was refined; None for none."""
     strategies_json: str | None = None
-    """What each strategy of the plan would have stored; see `tasks.strategies`. Not in LR files,
-    so that rows of a rebuilt catalog lack it."""
+    """What each strategy of the plan would have stored; see `tasks.catalog.strategies`. LR files do
+    not hold it, so that rows of a rebuilt catalog lack it."""
     origin: Origin | None = None
     """What the rendition was made from, and its measures compare with; None where there is none,
     and in rows of before this column was."""

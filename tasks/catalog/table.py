@@ -153,7 +153,7 @@ class Catalog:
         """What of an inventory batch is new, changed, or lacks one of the targets.
 
         Args:
-            batch: Of `inventory.SCHEMA`.
+            batch: Of `listing.SCHEMA`.
             targets: Names, each of which must be done.
             retry: States that do not count as done, such as quarantined.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from rescaling_core.errors import UsageError
-from tasks.storage.base import ObjectInfo, Store
 from tasks.storage.errors import (
     NothingStoredError,
     ObjectNotFoundError,
@@ -17,6 +16,7 @@ from tasks.storage.errors import (
     UnstorableKeyError,
 )
 from tasks.storage.local import LocalStore
+from tasks.storage.store import ObjectInfo, Store
 
 __all__ = [
     "NothingStoredError",
@@ -49,7 +49,7 @@ def open_store(url: str) -> Store:
             raise UsageError(f"{url}: a file URL has three slashes, such as file:///data/photos")
         return LocalStore(url, Path(rest))
     if protocol in ("s3", "s3a"):
-        from tasks.storage.s3 import S3Store
+        from tasks.storage.s3.store import S3Store
 
         return S3Store(url, rest)
     from tasks.storage.generic import GenericStore

@@ -10,8 +10,8 @@ from typing import Any
 from fsspec.core import url_to_fs
 
 from rescaling_core.errors import UsageError
-from tasks.storage.base import ObjectInfo, Store
 from tasks.storage.errors import ObjectNotFoundError, StorageError, UnstorableKeyError
+from tasks.storage.store import ObjectInfo, Store
 
 
 class GenericStore(Store):

@@ -19,8 +19,8 @@ from secrets import token_hex
 from typing import Final
 
 from rescaling_core.errors import UsageError
-from tasks.storage.base import ObjectInfo, Store
 from tasks.storage.errors import ObjectNotFoundError, StorageError, UnstorableKeyError
+from tasks.storage.store import ObjectInfo, Store
 
 MAX_PART_BYTES: Final = 255
 """Longest file name on the usual file systems."""
@@ -39,6 +39,10 @@ class LocalStore(Store):
     def __init__(self, url: str, root: Path) -> None:
         super().__init__(url)
         self.root = root.absolute()
+
+    @property
+    def _address(self) -> tuple[str, Path]:
+        return self.url, self.root
 
     def require_root(self) -> None:
         """See `Store.require_root`."""

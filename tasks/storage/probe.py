@@ -6,8 +6,8 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
-from tasks.storage.base import Store
 from tasks.storage.errors import StorageError
+from tasks.storage.store import Store
 
 RACERS = 6
 PROBE_FOLDER = ".refold-probe"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rescaling_core import metrics
+from rescaling_core.quality import metrics
 from tests.command import Refold, write_photographs
 
 pytestmark = pytest.mark.slow

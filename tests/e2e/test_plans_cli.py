@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rescaling_core import metrics
+from rescaling_core.quality import metrics
 from tests.command import Refold, photograph
 
 pytestmark = pytest.mark.slow

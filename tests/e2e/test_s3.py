@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rescaling_core import metrics
+from rescaling_core.quality import metrics
 from tasks.storage import open_store
 from tests.command import Refold, write_photographs
 from tests.servers.endpoint import S3Endpoint

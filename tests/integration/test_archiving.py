@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from prefect.logging import disable_run_logger
 
-from tasks import archiving
-from tasks.archiving import RunTally
 from tasks.catalog import Catalog, open_catalog
-from tasks.cluster import worker_pool
-from tasks.collection import refuse_nested
-from tasks.conversion import ConversionJob, ShardConverter, ShardResult
-from tasks.planning import PlanOptions, build_plan
-from tasks.shards import Shard
-from tasks.slots import WorkerSlots
+from tasks.cluster.pool import worker_pool
+from tasks.cluster.slots import WorkerSlots
+from tasks.collection.access import refuse_nested
+from tasks.collection.shards import Shard
+from tasks.jobs.archive import steps as archiving
+from tasks.jobs.archive.tally import RunTally
+from tasks.jobs.archive.worker import ConversionJob, ShardConverter, ShardResult
+from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import StorageError, open_store
 from tests.command import write_photographs
 

@@ -10,13 +10,13 @@ import pytest
 
 from rescaling_core.errors import UsageError
 from rescaling_core.metadata import read_metadata
-from tasks import backfilling
-from tasks.backfill import Backfiller, BackfillJob
-from tasks.backfilling import BackfillTally
 from tasks.catalog import CatalogRow
-from tasks.inspection import Check, Inspector
-from tasks.planning import PlanOptions, build_plan
-from tasks.rebuilding import row_of
+from tasks.jobs.backfill import steps as backfilling
+from tasks.jobs.backfill.tally import BackfillTally
+from tasks.jobs.backfill.worker import Backfiller, BackfillJob
+from tasks.jobs.rebuild.steps import row_of
+from tasks.jobs.scrub.worker import Check, Inspector
+from tasks.plans.options import PlanOptions, build_plan
 from tests.command import Refold
 from tests.small_archive import HerePool, SmallArchive, copied, small_archive
 

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from skimage import data
 
-from rescaling_core import metrics, zoo
+from rescaling_core import zoo
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.convert import Rendition, SourceRef, convert
 from rescaling_core.photo import decode_photo, encode_photo
 from rescaling_core.plan import Candidate, Target, TargetPlan
+from rescaling_core.quality import metrics
 from rescaling_core.restore import restore
 from tests.servers.chromium import Chromium
 from tests.unit import photo_samples as samples

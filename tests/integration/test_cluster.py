@@ -12,8 +12,8 @@ import pytest
 import ray
 
 from rescaling_core.errors import UsageError
-from tasks.cluster import Lost, WorkerStartError, worker_pool
-from tasks.slots import WorkerSlots, check_variables, photos_at_once, worker_slots
+from tasks.cluster.pool import Lost, WorkerStartError, worker_pool
+from tasks.cluster.slots import WorkerSlots, check_variables, photos_at_once, worker_slots
 from tasks.storage import StorageError
 
 

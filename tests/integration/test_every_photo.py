@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rescaling_core import metrics
-from tasks.restoration import NotRestored, RestorationJob, Restored, Restorer
+from rescaling_core.quality import metrics
+from tasks.jobs.restore.worker import NotRestored, RestorationJob, Restored, Restorer
 from tasks.storage import open_store
 from tests.command import photograph
 from tests.small_archive import SmallArchive

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from rescaling_core.errors import UsageError
-from tasks import maintenance
 from tasks.catalog import open_catalog
 from tasks.catalog.upkeep import keep_up
-from tasks.maintenance import Removed, parse_age, parse_grace
+from tasks.control.ages import parse_age, parse_grace
+from tasks.jobs.maintain import steps as maintenance
+from tasks.jobs.maintain.steps import Removed
 from tasks.storage import open_store
 from tests.small_archive import SmallArchive, small_archive
 

@@ -13,21 +13,21 @@ from typing import Any
 
 import pytest
 
-import tasks.conversion
+import tasks.jobs.archive.worker
 from rescaling_core import codecs
 from rescaling_core.codecs import CodecSpec, FileExtras
 from rescaling_core.errors import CodecError
-from tasks.archiving import find_pending, shards_of
 from tasks.catalog import CatalogRow, open_catalog
-from tasks.cluster import worker_pool
-from tasks.conversion import READS_AHEAD, ConversionJob, ShardConverter
-from tasks.encoders import EncoderDiedError, encoders_of
-from tasks.planning import PlanOptions, build_plan
-from tasks.shards import Shard
-from tasks.slots import WorkerSlots
+from tasks.cluster.encoders import EncoderDiedError, encoders_of
+from tasks.cluster.pool import worker_pool
+from tasks.cluster.slots import WorkerSlots
+from tasks.collection.shards import Shard
+from tasks.jobs.archive.steps import find_pending, shards_of
+from tasks.jobs.archive.worker import READS_AHEAD, ConversionJob, ShardConverter
+from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import open_store
 from tasks.storage.local import LocalStore
-from tasks.storage.s3 import S3Store
+from tasks.storage.s3.store import S3Store
 from tests.command import photograph, write_photographs
 from tests.servers.endpoint import S3Endpoint
 from tests.servers.proxy import Fault, proxy
@@ -237,7 +237,7 @@ def test_a_store_that_fails_ends_the_shard_at_once(
     shard = _whole(job)
     converter = ShardConverter(job)
     begun = []
-    honest = tasks.conversion.convert
+    honest = tasks.jobs.archive.worker.convert
 
     def convert(photo: Any, source: Any, *arguments: Any, **options: Any) -> Any:
         begun.append(source.key)
@@ -246,7 +246,7 @@ def test_a_store_that_fails_ends_the_shard_at_once(
     def put_new(*_: object) -> bool:
         raise OSError("disk full")
 
-    monkeypatch.setattr(tasks.conversion, "convert", convert)
+    monkeypatch.setattr(tasks.jobs.archive.worker, "convert", convert)
     monkeypatch.setattr(LocalStore, "put_new", put_new)
     with pytest.raises(OSError, match="disk full"):
         converter.convert(shard)

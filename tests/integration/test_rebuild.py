@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from rescaling_core.errors import UsageError
-from tasks import rebuilding
 from tasks.catalog import CatalogRow, open_catalog
-from tasks.rebuilding import RebuildTally
+from tasks.jobs.rebuild import steps as rebuilding
+from tasks.jobs.rebuild.steps import RebuildTally
 from tasks.storage import Store, open_store
 from tests.command import Refold
 from tests.small_archive import small_archive

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from rescaling_core import metrics
-from tasks.report.previews import LONG_EDGE, Preview, Shown, preview, show
-from tasks.report.steps import add_up, restore_worst, write_report
-from tasks.report.summary import Measured
+from rescaling_core.quality import metrics
+from tasks.jobs.report.previews import LONG_EDGE, Preview, Shown, preview, show
+from tasks.jobs.report.steps import add_up, restore_worst, write_report
+from tasks.jobs.report.summary import Measured
 from tasks.storage import StorageError
 from tests.command import photograph
 from tests.small_archive import SmallArchive, copied, small_archive

@@ -15,18 +15,20 @@ import pytest
 
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import Floor
-from tasks import backfilling
-from tasks.backfill import Backfiller, BackfillJob
-from tasks.collection import comparable, require_collection
-from tasks.inventory import EVERYTHING
-from tasks.planning import PlanOptions, build_plan
-from tasks.repair import NotRepaired, Repairer
-from tasks.restoration import RestorationJob, Restored, Restorer
-from tasks.retirement import actions, steps, verification
-from tasks.retirement.actions import RetireTally, Site
-from tasks.retirement.decisions import Terms, floors_of
-from tasks.retirement.journal import Journal
-from tasks.retirement.verification import Proven, Unproven, Verifier
+from tasks.catalog.history import floors_of
+from tasks.catalog.journal import Journal
+from tasks.collection.access import comparable, require_collection
+from tasks.collection.listing import EVERYTHING
+from tasks.jobs.backfill import steps as backfilling
+from tasks.jobs.backfill.worker import Backfiller, BackfillJob
+from tasks.jobs.restore.worker import RestorationJob, Restored, Restorer
+from tasks.jobs.retire import actions, steps
+from tasks.jobs.retire import worker as verification
+from tasks.jobs.retire.actions import RetireTally, Site
+from tasks.jobs.retire.decisions import Terms
+from tasks.jobs.retire.worker import Proven, Unproven, Verifier
+from tasks.jobs.scrub.repair import NotRepaired, Repairer
+from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import ObjectInfo, StorageError, open_store
 from tasks.storage.local import LocalStore
 from tests.command import Refold

@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from rescaling_core.errors import UsageError
-from tasks import inventory
-from tasks.archiving import find_pending
-from tasks.inventory import Selection
-from tasks.planning import PlanOptions, build_plan
-from tasks.s3_inventory import read_report
+from tasks.collection import listing as inventory
+from tasks.collection.listing import Selection
+from tasks.collection.s3_inventory import read_report
+from tasks.jobs.archive.steps import find_pending
+from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import ObjectInfo, StorageError, Store, open_store
-from tasks.storage import s3 as s3_module
+from tasks.storage.s3 import store as s3_module
 from tests.small_archive import small_archive
 
 KEYS = ("a/1 plus+.png", "a/2 ü%20.png", 'b "quoted", all.jpg', "z/100%.jpg")

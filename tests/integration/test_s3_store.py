@@ -11,15 +11,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rescaling_core.errors import UsageError
-from tasks.artifacts import billed
-from tasks.storage import (
-    ObjectNotFoundError,
-    StorageError,
-    UnstorableKeyError,
-    open_store,
-    requests,
-    s3_multipart,
-)
+from tasks.control.artifacts import billed
+from tasks.storage import ObjectNotFoundError, StorageError, UnstorableKeyError, open_store
+from tasks.storage import accounting as requests
+from tasks.storage.probe import prove_conditional_writes
+from tasks.storage.s3 import parts as s3_multipart
 from tests.servers.processes import free_port
 from tests.servers.proxy import proxy
 
@@ -54,7 +50,7 @@ def test_a_source_that_is_not_there_is_refused(s3_url):
     with pytest.raises(UsageError, match="no such bucket"):
         open_store("s3://no-such-bucket-at-all").require_root()
     with pytest.raises(StorageError, match="no such bucket"):
-        open_store("s3://no-such-bucket-at-all").prove_conditional_writes()
+        prove_conditional_writes(open_store("s3://no-such-bucket-at-all"))
 
 
 @pytest.mark.radosgw
@@ -69,7 +65,7 @@ def test_wrong_credentials_are_one_clear_error(radosgw_url, monkeypatch):
 @pytest.mark.usefixtures("moto_url")
 def test_a_server_that_is_not_there_is_a_retryable_error(moto_url, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setattr("tasks.storage.s3.MAX_ATTEMPTS", 2)
+    monkeypatch.setattr("tasks.storage.s3.store.MAX_ATTEMPTS", 2)
     with pytest.raises(StorageError, match="cannot be reached") as caught:
         open_store(moto_url).require_root()
     assert caught.value.retryable
@@ -80,7 +76,7 @@ def test_a_store_that_ignores_if_none_match_is_refused(moto, moto_url, monkeypat
         monkeypatch.setenv("AWS_ENDPOINT_URL", liar.url)
         store = open_store(f"{moto_url}/archive")
         with pytest.raises(StorageError, match="does not honour conditional writes") as caught:
-            store.prove_conditional_writes()
+            prove_conditional_writes(store)
         assert not caught.value.retryable
         assert list(store.list()) == []
 
@@ -118,7 +114,7 @@ def test_a_create_whose_answer_was_lost_is_stored_once(moto, moto_url, monkeypat
 
 
 def test_errors_that_never_end_are_reported_as_worth_a_later_try(moto, moto_url, monkeypatch):
-    monkeypatch.setattr("tasks.storage.s3.MAX_ATTEMPTS", 2)
+    monkeypatch.setattr("tasks.storage.s3.store.MAX_ATTEMPTS", 2)
     with proxy(moto, faults=lambda *_: "503") as broken:
         monkeypatch.setenv("AWS_ENDPOINT_URL", broken.url)
         store = open_store(moto_url)
@@ -181,7 +177,7 @@ def test_large_objects_go_in_parts_and_begun_uploads_are_removed(s3_server, s3_u
 def test_an_upload_in_parts_that_fails_leaves_nothing(moto, moto_url, monkeypatch):
     monkeypatch.setattr(s3_multipart, "WHOLE_BYTES", 6 * 2**20)
     monkeypatch.setattr(s3_multipart, "PART_BYTES", 5 * 2**20)
-    monkeypatch.setattr("tasks.storage.s3.MAX_ATTEMPTS", 1)
+    monkeypatch.setattr("tasks.storage.s3.store.MAX_ATTEMPTS", 1)
 
     def faults(method: str, path: str):
         return "500" if method == "PUT" and "partNumber=2" in path else None

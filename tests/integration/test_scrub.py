@@ -11,14 +11,16 @@ import pyarrow as pa
 import pytest
 
 from rescaling_core.errors import UsageError
-from tasks import fixity, scrubbing
 from tasks.catalog import CatalogRow
+from tasks.catalog import digests as fixity
 from tasks.catalog.upkeep import keep_up
-from tasks.inspection import Check, Finding, Inspector
-from tasks.repair import NotRepaired, Repaired, Repairer
-from tasks.restoration import NotRestored, RestorationJob, Restorer, RestoreRequest
-from tasks.runs import Counts, JobRun, record_job
-from tasks.scrubbing import Scope, ScrubTally
+from tasks.control.record import Counts, JobRun, record_job
+from tasks.jobs.restore.worker import NotRestored, RestorationJob, Restorer, RestoreRequest
+from tasks.jobs.scrub import steps as scrubbing
+from tasks.jobs.scrub.repair import NotRepaired, Repaired, Repairer
+from tasks.jobs.scrub.steps import Scope, ScrubTally
+from tasks.jobs.scrub.worker import Check, Inspector
+from tasks.renditions.inspection import Finding
 from tests.command import Refold
 from tests.small_archive import HerePool, SmallArchive, copied, small_archive
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rescaling_core.errors import UsageError
-from tasks.archiving import find_pending
-from tasks.inventory import Selection
-from tasks.planning import PlanOptions, build_plan
+from tasks.collection.listing import Selection
+from tasks.jobs.archive.steps import find_pending
+from tasks.plans.options import PlanOptions, build_plan
 from tests.command import Refold
 from tests.small_archive import SmallArchive, copied, small_archive
 

@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 from prefect import flow
 
-from tasks import archiving, backfilling, maintenance, rebuilding, restoring, runs, scrubbing
-from tasks.artifacts import markdown_of, publish
-from tasks.retirement import steps
-from tasks.retrying import DELAYS
-from tasks.storage import ObjectInfo, StorageError, requests
+from tasks.control import record as runs
+from tasks.control.artifacts import markdown_of, publish
+from tasks.control.retries import DELAYS
+from tasks.jobs.archive import steps as archiving
+from tasks.jobs.backfill import steps as backfilling
+from tasks.jobs.maintain import steps as maintenance
+from tasks.jobs.rebuild import steps as rebuilding
+from tasks.jobs.restore import steps as restoring
+from tasks.jobs.retire import steps
+from tasks.jobs.scrub import steps as scrubbing
+from tasks.storage import ObjectInfo, StorageError
+from tasks.storage import accounting as requests
 from tasks.storage.local import LocalStore
 from tests.small_archive import SmallArchive, small_archive
 

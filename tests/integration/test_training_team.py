@@ -12,9 +12,9 @@ from rescaling_core import zoo
 from rescaling_core.errors import UsageError
 from rescaling_core.networks import LatentPolicy
 from rescaling_core.training.recipe import Cadence, Optimisation, Recipe
-from tasks.training import train_here
-from tasks.training_data import read_training_set
-from tasks.training_team import train_on_workers
+from tasks.jobs.train.data import read_training_set
+from tasks.jobs.train.run import train_here
+from tasks.jobs.train.team import train_on_workers
 
 RECIPE = Recipe(
     id="tiny",

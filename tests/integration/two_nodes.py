@@ -20,14 +20,15 @@ import ray
 from prefect.logging import disable_run_logger
 from ray.cluster_utils import Cluster
 
-from tasks import archiving
-from tasks.archiving import RunTally
 from tasks.catalog import open_catalog
-from tasks.cluster import LOCAL_SETTINGS, ray_session, worker_pool
-from tasks.conversion import ConversionJob, ShardConverter, ShardResult
-from tasks.planning import PlanOptions, build_plan
-from tasks.shards import Shard
-from tasks.slots import worker_slots
+from tasks.cluster.pool import worker_pool
+from tasks.cluster.session import LOCAL_SETTINGS, ray_session
+from tasks.cluster.slots import worker_slots
+from tasks.collection.shards import Shard
+from tasks.jobs.archive import steps as archiving
+from tasks.jobs.archive.tally import RunTally
+from tasks.jobs.archive.worker import ConversionJob, ShardConverter, ShardResult
+from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import open_store
 from tests.command import write_photographs
 

@@ -6,12 +6,12 @@ from typing import cast
 
 import torch
 
-from rescaling_core import metrics
-from rescaling_core.hcd import HCDOptions, hcd
 from rescaling_core.networks.aidn import AIDN
 from rescaling_core.networks.diffjpeg import CHROMA_TABLE, LUMA_TABLE, jpeg, sain_jpeg
+from rescaling_core.networks.hcd import HCDOptions, hcd
 from rescaling_core.networks.quantise import quantise
 from rescaling_core.networks.resampling import resize, resize_to_scale
+from rescaling_core.quality import metrics
 from rescaling_core.training.losses import aidn_loss
 from tests.parity.recorded import Recorded
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from tasks.catalog import RENDITIONS, CatalogRow, RunRecord
 from tasks.catalog.schema import to_arrow
-from tasks.report.summary import COLUMNS, RunAccount, account_of
+from tasks.jobs.report.summary import COLUMNS, RunAccount, account_of
 
 START = datetime(2026, 5, 17, 8, 30, tzinfo=UTC)
 

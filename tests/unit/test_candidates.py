@@ -12,14 +12,15 @@ import pytest
 import skimage.data
 from PIL import Image, ImageCms
 
-from rescaling_core import metrics, perceptual, zoo
+from rescaling_core import zoo
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.convert import Kept, Rendition, SourceRef, convert
+from rescaling_core.convert.again import floor_like, plan_like
 from rescaling_core.convert.workbench import Workbench
 from rescaling_core.photo import decode_photo
 from rescaling_core.plan import FULL_SIZE, TRANSCODE, Candidate, Floor, Target, TargetPlan
+from rescaling_core.quality import metrics, perceptual
 from rescaling_core.restore import restore
-from tasks.repair import floor_like, plan_like
 from tests.unit.networks.examples import example
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rescaling_core.errors import UsageError
-from tasks import inventory
 from tasks.catalog import LIGHT, RENDITIONS, RUNS, Catalog, CatalogRow, RunRecord, open_catalog
 from tasks.catalog import query as sql
 from tasks.catalog.delta import COMPACT_EVERY
 from tasks.catalog.table import RENDITIONS_PREFIX
+from tasks.collection import listing as inventory
 from tasks.storage import StorageError, open_store
 
 

@@ -10,9 +10,9 @@ from PIL import Image, ImageOps
 
 from rescaling_core import codecs
 from rescaling_core.codecs import CODECS, CodecSpec, FileExtras, files
+from rescaling_core.containers import exif as exif_block
+from rescaling_core.containers.icc import means_srgb
 from rescaling_core.errors import CodecError, CodecUnavailableError, UsageError
-from rescaling_core.photo import exif as exif_block
-from rescaling_core.photo.icc import means_srgb
 from tests.unit import photo_samples as samples
 
 EVERY = ("png", "jpeg", "jpeg-420", "webp", "webp-lossless", "avif", "avif-420", "jxl")

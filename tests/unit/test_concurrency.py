@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.concurrency import Headroom, NetworkLane, at_once
+from tasks.jobs.archive.concurrency import Headroom, NetworkLane, at_once
 
 PATIENCE = 60
 

@@ -13,13 +13,14 @@ import skimage.data
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from rescaling_core import metrics, zoo
+from rescaling_core import zoo
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.convert import Kept, Rendition, SourceRef, convert
 from rescaling_core.errors import MetadataError, RestorationMismatchError
 from rescaling_core.metadata import RestorationMetadata, finalise
 from rescaling_core.photo import Photo, decode_photo, encode_photo
 from rescaling_core.plan import Candidate, Floor, Target, TargetPlan
+from rescaling_core.quality import metrics
 from rescaling_core.restore import restore
 from tests.unit.photo_samples import exif
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from rescaling_core import metrics, zoo
+from rescaling_core import zoo
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.convert import Kept, Rendition, SourceRef, convert
 from rescaling_core.convert.search import lowest_enough
@@ -22,6 +22,7 @@ from rescaling_core.convert.workbench import Workbench
 from rescaling_core.errors import RestorationMismatchError, UsageError
 from rescaling_core.photo import decode_photo
 from rescaling_core.plan import FULL_SIZE, TRANSCODE, Candidate, Floor, Target, TargetPlan
+from rescaling_core.quality import metrics
 from rescaling_core.restore import restore, restore_source_file
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -207,7 +208,7 @@ def test_a_damaged_transcode_is_refused() -> None:
 def test_a_transcoder_that_does_not_give_the_file_back_is_not_believed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rescaling_core.transcode.to_jpeg", lambda data: JPEG[:-1])
+    monkeypatch.setattr("rescaling_core.codecs.transcode.to_jpeg", lambda data: JPEG[:-1])
     kept = _convert(JPEG, EXACT)
     assert isinstance(kept, Kept)
     assert "bit for bit" in kept.reason

@@ -11,9 +11,9 @@ from PIL import Image
 
 from flows.plan import plan_costs
 from rescaling_core.errors import UsageError
-from tasks.estimate import read_prices
-from tasks.planning import PlanOptions, build_plan, single_codec_plan
-from tasks.sample import LiveCollection, draw_sample
+from tasks.jobs.plan.sample import LiveCollection, draw_sample
+from tasks.pages.prices import read_prices
+from tasks.plans.options import PlanOptions, build_plan, single_codec_plan
 from tasks.storage import open_store
 from tests.small_archive import small_archive
 

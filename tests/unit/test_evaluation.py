@@ -5,18 +5,16 @@ from PIL import Image
 
 from rescaling_core import zoo
 from rescaling_core.errors import UsageError
-from tasks import published
-from tasks.evaluation import (
+from tasks.jobs.evaluate import published
+from tasks.jobs.evaluate.benchmark import (
     EvaluationOptions,
     codec_specs,
     evaluate_set,
     list_sets,
-    plot_rows,
-    render_markdown,
     resolve,
     served_scales,
-    write_parquet,
 )
+from tasks.jobs.evaluate.tables import plot_rows, render_markdown, write_parquet
 
 
 @pytest.fixture

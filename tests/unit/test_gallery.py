@@ -7,7 +7,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from tasks.gallery import GalleryRow, render_gallery, size_text
+from tasks.pages.gallery import GalleryRow, render_gallery
+from tasks.pages.words import size_text
 
 
 def _row(key: str, *, archived: bool = True) -> GalleryRow:

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from rescaling_core.errors import UsageError
-from tasks import inventory
+from tasks.collection import listing as inventory
 from tasks.storage import open_store
 
 

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from rescaling_core import codecs, metadata, zoo
 from rescaling_core.codecs import CodecSpec
+from rescaling_core.containers.icc import means_srgb
 from rescaling_core.errors import CodecError, MetadataError
 from rescaling_core.metadata import RestorationMetadata, xmp
 from rescaling_core.networks.latent import LatentPolicy
 from rescaling_core.photo import Photo, decode_photo, encode_photo
-from rescaling_core.photo.icc import means_srgb
 from rescaling_core.restore import restore
 from tests.unit import photo_samples as samples
 from tests.unit.photo_cases import READ

@@ -12,7 +12,8 @@ from hypothesis.extra.numpy import arrays
 from safetensors.numpy import load_file
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from rescaling_core import metrics, strips
+from rescaling_core.pixels import strips
+from rescaling_core.quality import metrics
 
 FIXTURES = Path(os.environ.get("REFOLD_SHARED", Path(__file__).parents[3] / "shared")) / "fixtures"
 

@@ -9,8 +9,8 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from rescaling_core import perceptual
-from rescaling_core.perceptual import ssimulacra2
+from rescaling_core.quality import perceptual
+from rescaling_core.quality.perceptual import ssimulacra2
 
 PHOTO = skimage.data.astronaut()[:300, :280]
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, ImageOps
 
+from rescaling_core.containers import exif as exif_block
 from rescaling_core.errors import (
     CodecError,
     ImageTooLargeError,
@@ -18,7 +19,6 @@ from rescaling_core.errors import (
     UnsupportedImageError,
 )
 from rescaling_core.photo import Photo, decode_photo, encode_photo, opening, stated_pixels
-from rescaling_core.photo import exif as exif_block
 from tests.unit import photo_samples as samples
 from tests.unit.photo_cases import KEPT, READ, bombs, tiff_with_damaged_tag
 

@@ -17,7 +17,8 @@ from rescaling_core import codecs, metadata, zoo
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.convert import Kept, SourceRef, convert
 from rescaling_core.errors import PhotoError, RefoldError
-from rescaling_core.photo import decode_photo, encode_photo, png
+from rescaling_core.photo import decode_photo, encode_photo
+from rescaling_core.photo.sources import png
 from rescaling_core.plan import Candidate, Target, TargetPlan
 from rescaling_core.restore import restore
 from tests.unit.photo_cases import KEPT, READ

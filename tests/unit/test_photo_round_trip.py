@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from rescaling_core import metrics, zoo
+from rescaling_core import zoo
 from rescaling_core.codecs import CodecSpec
+from rescaling_core.containers import exif as exif_block
+from rescaling_core.containers.icc import means_srgb
 from rescaling_core.convert import Kept, Rendition, SourceRef, convert
 from rescaling_core.photo import Photo, decode_photo, encode_photo
-from rescaling_core.photo import exif as exif_block
-from rescaling_core.photo.icc import means_srgb
 from rescaling_core.photo.opening import available_formats
 from rescaling_core.plan import Candidate, Target, TargetPlan
+from rescaling_core.quality import metrics
 from rescaling_core.restore import restore
 from tests.unit import photo_samples as samples
 from tests.unit.photo_cases import READ

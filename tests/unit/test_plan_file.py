@@ -11,16 +11,16 @@ import pytest
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import FULL_SIZE, TRANSCODE, Candidate, Floor, ResidualPlan
-from tasks.plan_file import read_plan
-from tasks.plan_sections import (
+from tasks.plans.options import PlanOptions, build_plan
+from tasks.plans.presets import PRESETS
+from tasks.plans.sections import (
     CandidateSection,
     FloorSection,
     PlanSection,
     ResidualSection,
     TargetSection,
 )
-from tasks.planning import PlanOptions, build_plan
-from tasks.presets import PRESETS
+from tasks.plans.toml import read_plan
 
 DOCS = Path(__file__).parents[2] / "docs" / "plans.md"
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rescaling_core.rate_distortion import bd_rate, rate_at
+from rescaling_core.quality.rate_distortion import bd_rate, rate_at
 
 CURVE = [(0.2, 28.0), (0.5, 32.0), (1.0, 35.5), (2.0, 39.0), (4.0, 42.0)]
 

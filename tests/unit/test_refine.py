@@ -8,13 +8,14 @@ import skimage.data
 import torch
 from PIL import Image
 
-from rescaling_core import metrics, zoo
-from rescaling_core.arrays import U8Array
-from rescaling_core.hcd import HCDOptions, hcd
+from rescaling_core import zoo
 from rescaling_core.networks import LatentPolicy, Rescaler, build
+from rescaling_core.networks.hcd import HCDOptions, hcd
 from rescaling_core.networks.latent import seeded_generator
-from rescaling_core.refine import Refinement, refine, refine_pixels
+from rescaling_core.pixels.arrays import U8Array
+from rescaling_core.quality import metrics
 from rescaling_core.rescale import downscale_pixels, restore_pixels
+from rescaling_core.rescale.refine import Refinement, refine, refine_pixels
 from tests.unit.networks.examples import example, photo, scale_of
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -86,8 +87,8 @@ def test_blocks_of_a_large_image_fit_together(
 ) -> None:
     pixels = skimage.data.astronaut()[80:175, 180:281]
     whole, _ = _gain(lite, pixels, Refinement(steps=4))
-    monkeypatch.setattr("rescaling_core.refine._BLOCK", 20)
-    monkeypatch.setattr("rescaling_core.refine._CONTEXT", 8)
+    monkeypatch.setattr("rescaling_core.rescale.refine._BLOCK", 20)
+    monkeypatch.setattr("rescaling_core.rescale.refine._CONTEXT", 8)
     blocks, moved = _gain(lite, pixels, Refinement(steps=4))
     assert blocks == pytest.approx(whole, abs=0.5)
     assert moved.max() <= 2

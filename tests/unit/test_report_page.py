@@ -12,12 +12,13 @@ import pytest
 
 from rescaling_core.plan import Floor
 from tasks.catalog import RunRecord
-from tasks.planning import PlanOptions, build_plan
-from tasks.report.money import monthly_cost
-from tasks.report.page import Report, duration_text, floor_text, render_report
-from tasks.report.previews import Preview, Shown
-from tasks.report.summary import RunAccount, TargetAccount
-from tasks.report.verdict import verdict
+from tasks.jobs.report.money import monthly_cost
+from tasks.jobs.report.page import Report, render_report
+from tasks.jobs.report.previews import Preview, Shown
+from tasks.jobs.report.summary import RunAccount, TargetAccount
+from tasks.jobs.report.verdict import verdict
+from tasks.pages.words import duration_text, floor_text
+from tasks.plans.options import PlanOptions, build_plan
 from tests.unit.report_samples import START, account, record, row
 
 HOSTILE = "<script>alert(1)</script>/a\"b'.png"

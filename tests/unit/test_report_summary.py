@@ -18,11 +18,11 @@ from rescaling_core.convert import Rival
 from rescaling_core.errors import UsageError
 from rescaling_core.metadata import RestorationMetadata
 from tasks.catalog import CatalogRow
-from tasks.report.choice import choose_run
-from tasks.report.distribution import Distribution, PointSample
-from tasks.report.reasons import EXAMPLES, MAX_KINDS, OTHER, Reasons
-from tasks.report.summary import quality_of
-from tasks.strategies import to_json
+from tasks.catalog.strategies import to_json
+from tasks.jobs.report.choice import choose_run
+from tasks.jobs.report.distribution import Distribution, PointSample
+from tasks.jobs.report.reasons import EXAMPLES, MAX_KINDS, OTHER, Reasons
+from tasks.jobs.report.summary import quality_of
 from tests.unit.report_samples import account, batch, record, row
 from tests.unit.test_metadata_documented import EXAMPLE
 

@@ -12,7 +12,8 @@ from rescaling_core.networks.base import Rescaler
 from rescaling_core.networks.irn import IRN
 from rescaling_core.networks.irn_color import IRNColor
 from rescaling_core.networks.latent import LatentPolicy
-from rescaling_core.rescale import Tiling, downscale_pixels, restore_pixels
+from rescaling_core.pixels.tiles import Tiling
+from rescaling_core.rescale import downscale_pixels, restore_pixels
 
 
 def _network(scale: int, kind: str = "zeros") -> Rescaler:

@@ -14,12 +14,15 @@ from hypothesis import given
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from rescaling_core import attachment, codecs, metrics, residual, strips, zoo
+from rescaling_core import codecs, zoo
 from rescaling_core.codecs import CodecSpec, FileExtras
-from rescaling_core.convert import Rendition, SourceRef, convert
+from rescaling_core.containers import attachment
+from rescaling_core.convert import Rendition, SourceRef, convert, residual
 from rescaling_core.errors import CodecError, RestorationMismatchError
 from rescaling_core.photo import decode_photo
+from rescaling_core.pixels import strips
 from rescaling_core.plan import Candidate, Floor, ResidualPlan, Target, TargetPlan
+from rescaling_core.quality import metrics
 from rescaling_core.restore import restore
 
 models = lru_cache(zoo.load)

@@ -10,17 +10,10 @@ from hypothesis import strategies as st
 
 from rescaling_core.plan import Floor
 from tasks.catalog import CatalogRow, RunRecord
-from tasks.retirement.decisions import (
-    MayGo,
-    Stays,
-    Terms,
-    Waits,
-    floors_of,
-    judge,
-    standing_marks,
-)
-from tasks.retirement.journal import Entry, Event, Proof
-from tasks.shards import SourceObject
+from tasks.catalog.history import floors_of
+from tasks.catalog.journal import Entry, Event, Proof
+from tasks.collection.shards import SourceObject
+from tasks.jobs.retire.decisions import MayGo, Stays, Terms, Waits, judge, standing_marks
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 DAY = timedelta(days=1)

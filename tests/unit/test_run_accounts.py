@@ -5,10 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.archiving import RunTally, waves_of
 from tasks.catalog import CatalogRow
-from tasks.restoration import output_names
-from tasks.shards import Shard, SourceObject
+from tasks.collection.shards import Shard, SourceObject
+from tasks.jobs.archive.steps import waves_of
+from tasks.jobs.archive.tally import RunTally
+from tasks.jobs.restore.names import output_names
 
 keys = st.text(st.sampled_from("ab/.pnge "), min_size=1, max_size=9) | st.sampled_from(
     ["a.jpg", "a.jpg.png", "a.jpg.restored.png", "a.jpg.restored", "a.png", "a.PNG", "A.png"]

@@ -9,8 +9,14 @@ import pytest
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import TRANSCODE
 from tasks.catalog import Catalog, CatalogRow, open_catalog
-from tasks.restoration import NotRestored
-from tasks.restoring import READ_AT_ONCE, Chosen, requests_of, restore_wave, select_renditions
+from tasks.jobs.restore.steps import (
+    READ_AT_ONCE,
+    Chosen,
+    requests_of,
+    restore_wave,
+    select_renditions,
+)
+from tasks.jobs.restore.worker import NotRestored
 from tasks.storage import open_store
 from tests.small_archive import HerePool
 
@@ -86,7 +92,7 @@ def test_metadata_of_many_are_read_in_parts_and_what_vanished_is_told(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert READ_AT_ONCE > 100
-    monkeypatch.setattr("tasks.restoring.READ_AT_ONCE", 3)
+    monkeypatch.setattr("tasks.jobs.restore.steps.READ_AT_ONCE", 3)
     keys = [f"{number:02}.png" for number in range(8)]
     catalog.commit_shard("s", [_row(key, target) for key in keys for target in ("x2", "x4")])
     chosen, _ = select_renditions.fn(catalog.store.url, (), None, "x4")

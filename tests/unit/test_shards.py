@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rescaling_core.errors import UsageError
-from tasks import inventory
-from tasks.shards import Shard, SourceObject, plan_shards
+from tasks.collection import listing as inventory
+from tasks.collection.shards import Shard, SourceObject, plan_shards
 
 SOURCES = st.lists(
     st.builds(SourceObject, st.text(min_size=1), st.integers(0, 500), st.text("0123456789abcdef")),

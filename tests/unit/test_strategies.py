@@ -8,9 +8,9 @@ from dataclasses import replace
 from rescaling_core.convert import Rival
 from rescaling_core.convert.rivals import NOTHING, Cost, Rivals
 from rescaling_core.metadata import RestorationMetadata
-from rescaling_core.strategy import FULL_SIZE, TRANSCODE, is_full_size, strategy_name
+from rescaling_core.plan.strategy import FULL_SIZE, TRANSCODE, is_full_size, strategy_name
 from tasks.catalog import CatalogRow
-from tasks.strategies import StrategyTallies, from_json, to_json
+from tasks.catalog.strategies import StrategyTallies, from_json, to_json
 from tests.unit.test_metadata_documented import EXAMPLE
 
 

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from rescaling_core import metrics, zoo
-from rescaling_core import rescale as rescaling
+from rescaling_core import zoo
 from rescaling_core.engine.base import PlainEngine
 from rescaling_core.networks.base import BijectiveRescaler, Rescaler
-from rescaling_core.rescale import Tiling, downscale_pixels, restore_pixels
-from rescaling_core.tiles import cut, for_all_tiles
+from rescaling_core.pixels.tiles import Tiling, cut, for_all_tiles
+from rescaling_core.quality import metrics
+from rescaling_core.rescale import downscale_pixels, restore_pixels
+from rescaling_core.rescale import whole as rescaling
 from tests.unit.networks.examples import example
 
 BENCH = Path(os.environ.get("REFOLD_BENCH", Path(__file__).parents[3] / "shared" / "bench"))

@@ -11,7 +11,7 @@ from flows.cli.models import models_app
 from rescaling_core import zoo
 from rescaling_core.errors import CheckpointError, UsageError
 from rescaling_core.networks import LatentPolicy, build
-from tasks import weights
+from tasks.models import weights
 
 
 @pytest.fixture(autouse=True)

@@ -180,12 +180,12 @@ def test_a_file_that_is_no_card_is_refused(text: str) -> None:
         zoo.ModelCard.from_json(text, name="x.json")
 
 
-def test_from_pretrained_gives_the_class_it_is_called_on(tmp_path: Path) -> None:
+def test_load_as_gives_the_class_that_was_asked_for(tmp_path: Path) -> None:
     path, _ = _saved(tmp_path)
-    assert isinstance(Rescaler.from_pretrained("bicubic"), Rescaler)
-    assert IRN.from_pretrained(path).config["growth"] == 8
+    assert isinstance(zoo.load_as(Rescaler, "bicubic"), Rescaler)
+    assert zoo.load_as(IRN, path).config["growth"] == 8
     with pytest.raises(UsageError, match="family irn, not sain"):
-        SAIN.from_pretrained(path)
+        zoo.load_as(SAIN, path)
 
 
 def test_macs_are_counted_as_by_hand() -> None:

@@ -17,15 +17,20 @@ from pathlib import Path
 import wrapt
 
 STEPS = {
-    "list": ("tasks.collection", "sources_of"),
-    "plan": ("tasks.archiving", "shards_of"),
+    "list": ("tasks.collection.access", "sources_of"),
+    "plan": ("tasks.jobs.archive.steps", "shards_of"),
     "read": ("tasks.storage.local", "LocalStore.get"),
     "encode": ("rescaling_core.codecs", "encode"),
     "put": ("tasks.storage.local", "LocalStore.put_new"),
     "commit": ("tasks.catalog.table", "Catalog.commit_shard"),
-    "record": ("tasks.archiving", "write_run"),
+    "record": ("tasks.jobs.archive.steps", "write_run"),
 }
-CLOCKS = ("tasks.archiving", "tasks.catalog.table", "tasks.runs", "flows.archive")
+CLOCKS = (
+    "tasks.jobs.archive.steps",
+    "tasks.catalog.table",
+    "tasks.control.record",
+    "flows.archive",
+)
 
 
 def strike(what: str) -> None:

@@ -8,7 +8,8 @@ from PIL import Image
 from rescaling_core.errors import UsageError
 from rescaling_core.networks.latent import seeded_generator
 from rescaling_core.training.data import PatchSampler
-from tasks.training_data import hold_out, list_images, read_images, validation_crops
+from tasks.collection.images import list_images, read_images
+from tasks.jobs.train.data import hold_out, validation_crops
 
 
 def numbered_image(height, width):

@@ -10,7 +10,8 @@ import torch
 
 from rescaling_core.training.recipe import Cadence
 from rescaling_core.training.trainer import Trainer, new_rescaler
-from tasks.training import RunFolder, run_training
+from tasks.jobs.train.folder import RunFolder
+from tasks.jobs.train.run import run_training
 from tests.unit.training.families import STEPS, TINY, tiny_recipe, training_images
 
 KILLED_AFTER = 13

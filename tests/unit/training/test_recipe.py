@@ -1,7 +1,7 @@
 import pytest
 
 from rescaling_core.errors import UsageError
-from tasks.training_data import RECIPES_DIR, load_recipe, parse_recipe
+from tasks.jobs.train.data import RECIPES_DIR, load_recipe, parse_recipe
 
 MINIMAL = """
 id = "mine"

@@ -14,7 +14,7 @@ from rescaling_core.training.acceleration import accelerate
 from rescaling_core.training.recipe import Objective, Optimisation
 from rescaling_core.training.trainer import Team, Trainer, new_rescaler
 from rescaling_core.training.validation import measure_set
-from tasks.training_data import RECIPES_DIR
+from tasks.jobs.train.data import RECIPES_DIR
 from tests.unit.training.families import STEPS, TINY, tiny_recipe, training_images
 
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rescaling_core import metrics, zoo
+from rescaling_core import zoo
+from rescaling_core.quality import metrics
 from rescaling_core.rescale import downscale_pixels, restore_pixels
 from rescaling_core.training.validation import measure_set
 

@@ -1,0 +1,147 @@
+"""Bytes of ours inside an LR file, where its container keeps what it does not know.
+
+PNG: a private ancillary chunk before the end. JPEG: APP4 segments behind the last APP segment.
+WebP: a RIFF chunk at the end. AVIF and JPEG XL: a `uuid` box at the end. Viewers pass over all of
+them, and the pixels stay what they are. docs/formats.md gives the layout.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING, Final, Literal
+
+from rescaling_core.containers import boxes, headers
+from rescaling_core.errors import CodecError
+from rescaling_core.photo.sources import jpeg, jxl, png
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Kind = Literal["meta", "rsdl"]
+"""Restoration metadata (where XMP cannot hold them); a residual."""
+
+UUID: Final = bytes.fromhex("3b5d0c5e6f1e4f0a9c5a7265666f6c64")
+"""Of our boxes: ISO/IEC 14496-12, 4.2, `uuid` boxes; the end spells `refold`."""
+
+_PNG_CHUNK: Final = b"rfLD"
+"""Ancillary, private, not safe to copy where pixels change."""
+_RIFF_CHUNK: Final = b"RFLD"
+_APP4: Final = 0xE4
+_APP_SIGNATURE: Final = b"Refold\0"
+_SEGMENT: Final = 65_533 - len(_APP_SIGNATURE) - 4
+_VP8X: Final = b"VP8X"
+
+
+def attach(data: bytes, kind: Kind, payload: bytes) -> bytes:
+    """Put bytes into a file; what is attached already stays.
+
+    Args:
+        data: A PNG, JPEG, WebP, AVIF or JPEG XL file; WebP in its extended form, JPEG XL in its
+            container.
+        kind: What they are; one of a kind a file.
+        payload: At most 2³¹ bytes.
+
+    Raises:
+        CodecError: The file is of another format, or cannot hold them.
+    """
+    tagged = kind.encode() + payload
+    name = headers.identify(data)
+    if name == "PNG":
+        return _into_png(data, tagged)
+    if name == "JPEG":
+        return _into_jpeg(data, kind.encode(), payload)
+    if name == "WEBP":
+        return _into_webp(data, tagged)
+    if name == "AVIF" or data.startswith(jxl.CONTAINER_SIGNATURE):
+        return data + struct.pack(">I4s", 8 + len(UUID) + len(tagged), b"uuid") + UUID + tagged
+    raise CodecError(f"LR file: a file of format {name} takes no attachment")
+
+
+def replace_last(data: bytes, kind: Kind, payload: bytes) -> bytes:
+    """Put other bytes in the place of those that were attached last to an AVIF or JPEG XL file.
+
+    Raises:
+        CodecError: The last box is not of that kind.
+    """
+    last = None
+    for box, start, end in boxes.walk(data):
+        last = (box, start, end)
+    if last is None or last[0] != b"uuid" or not data.startswith(UUID + kind.encode(), last[1]):
+        raise CodecError("LR file: what was attached is not its last box")
+    return attach(data[: last[1] - 8], kind, payload)
+
+
+def read(data: bytes, kind: Kind) -> bytes | None:
+    """Find what was attached; None if there is nothing of that kind.
+
+    Raises:
+        CodecError: The file is damaged.
+    """
+    try:
+        parts = [part[4:] for part in _attached(data) if part[:4] == kind.encode()]
+    except ValueError as error:
+        raise CodecError(f"LR file: {error}") from error
+    return b"".join(parts) if parts else None
+
+
+def _attached(data: bytes) -> Iterator[bytes]:
+    name = headers.identify(data)
+    if name == "PNG":
+        yield from (data[at : at + n] for kind, at, n in png.chunks(data) if kind == _PNG_CHUNK)
+    elif name == "JPEG":
+        for marker, start, end in jpeg.walk(data):
+            if marker == _APP4 and data.startswith(_APP_SIGNATURE, start):
+                yield data[start + len(_APP_SIGNATURE) : end]
+    elif name == "WEBP":
+        yield from (data[at : at + n] for kind, at, n in _riff_chunks(data) if kind == _RIFF_CHUNK)
+    elif name == "AVIF" or data.startswith(jxl.CONTAINER_SIGNATURE):
+        for box, start, end in boxes.walk(data):
+            if box == b"uuid" and data.startswith(UUID, start):
+                yield data[start + len(UUID) : end]
+
+
+def _into_png(data: bytes, tagged: bytes) -> bytes:
+    at = png.chunks(data)[-1][1] - 8
+    chunk = _PNG_CHUNK + tagged
+    whole = struct.pack(">I", len(tagged)) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return data[:at] + whole + data[at:]
+
+
+def _into_jpeg(data: bytes, tag: bytes, payload: bytes) -> bytes:
+    at = 2
+    for marker, _, end in jpeg.walk(data):
+        if not 0xE0 <= marker <= 0xEF:
+            break
+        at = end
+    cuts = [payload[i : i + _SEGMENT] for i in range(0, len(payload), _SEGMENT)] or [b""]
+    segments = [
+        struct.pack(">BBH", 0xFF, _APP4, 2 + len(_APP_SIGNATURE) + 4 + len(cut))
+        + _APP_SIGNATURE
+        + tag
+        + cut
+        for cut in cuts
+    ]
+    return data[:at] + b"".join(segments) + data[at:]
+
+
+def _into_webp(data: bytes, tagged: bytes) -> bytes:
+    if data[12:16] != _VP8X:
+        raise CodecError("LR file: a WebP without an extended header takes no attachment")
+    chunk = _RIFF_CHUNK + struct.pack("<I", len(tagged)) + tagged + b"\0" * (len(tagged) % 2)
+    grown = data + chunk
+    return grown[:4] + struct.pack("<I", len(grown) - 8) + grown[8:]
+
+
+def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """(type, offset of the data, length) of the chunks of a WebP.
+
+    Source: the WebP container specification, "Extended file format".
+    """
+    at, stop = 12, min(len(data), 8 + int.from_bytes(data[4:8], "little"))
+    while at + 8 <= stop:
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        if at + 8 + length > stop:
+            raise ValueError("WebP: a chunk reaches past the end of the file")
+        yield data[at : at + 4], at + 8, length
+        at += 8 + length + length % 2

@@ -1,0 +1,117 @@
+"""One way to make a rendition: which network, codec, qualities, refinement, residual."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
+
+from rescaling_core.errors import UsageError
+from rescaling_core.plan.strategy import FULL_SIZE as FULL_SIZE
+from rescaling_core.plan.strategy import TRANSCODE as TRANSCODE
+from rescaling_core.plan.strategy import strategy_name
+from rescaling_core.quality.floor import Floor as Floor  # parts of plans: importable from here
+
+if TYPE_CHECKING:
+    from rescaling_core.codecs import CodecSpec
+
+MAX_REFINEMENT: Final = 100
+"""Steps; each costs about three restorations."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualPlan:
+    """How what a restoration misses is coded."""
+
+    codec: CodecSpec
+    """Its quality is where the search starts."""
+    qualities: tuple[int, int]
+    """Lowest and highest that may be tried, on the codec's scale."""
+
+    def __post_init__(self) -> None:
+        _check_qualities("residual", self.codec, self.qualities)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to make a rendition."""
+
+    rescaler: str
+    """An id of the zoo, `FULL_SIZE` or `TRANSCODE`."""
+    codec: CodecSpec
+    """Of the LR image; where `qualities` is given, its quality is where the search starts."""
+    qualities: tuple[int, int] | None = None
+    """Lowest and highest quality that may be tried; None: the codec's own is the only one."""
+    residual: ResidualPlan | None = None
+    """None: nothing is added to what the rescaler restores."""
+    sources: Sources = "any"
+    """Which sources it is tried for."""
+    refinement: int = 0
+    """Steps by which the LR image is refined for the photo at hand; see `refine`."""
+    lr_mode: LrMode = "source"
+    """`colour`: a grey source gets a colour LR image. It is tried for grey sources alone."""
+
+    def __post_init__(self) -> None:
+        name = f"candidate {self.rescaler} {self.codec}"
+        if not 0 <= self.refinement <= MAX_REFINEMENT:
+            raise UsageError(f"{name}: refinement = {self.refinement}: 0 to {MAX_REFINEMENT} steps")
+        if (self.refinement or self.lr_mode == "colour") and self.rescaler in (
+            FULL_SIZE,
+            TRANSCODE,
+        ):
+            raise UsageError(
+                f"{name}: refinement and lr_mode need a rescaler, at full size there is none"
+            )
+        if self.qualities is not None:
+            _check_qualities(name, self.codec, self.qualities)
+        if self.residual is not None and self.rescaler in (FULL_SIZE, TRANSCODE):
+            raise UsageError(f"{name}: a residual needs a rescaler, at full size there is none")
+        if self.residual is not None and self.qualities is not None:
+            raise UsageError(f"{name}: with a residual, the LR image has one fixed quality")
+        if self.rescaler == TRANSCODE and str(self.codec) != "jxl-lossless":
+            raise UsageError(f"{name}: JPEG files are transcoded to jxl-lossless")
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a quality is to be searched, which takes a floor to aim at."""
+        return self.qualities is not None or self.residual is not None
+
+    @property
+    def strategy(self) -> str:
+        """What this kind of candidate is called."""
+        return strategy_name(
+            self.rescaler,
+            str(self.codec),
+            residual=self.residual is not None,
+            refined=self.refinement > 0,
+            colour=self.lr_mode == "colour",
+        )
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every sample comes back, on whatever device."""
+        lossless = self.codec.quality is None and self.rescaler == FULL_SIZE
+        return lossless or self.rescaler == TRANSCODE
+
+    def serves(self, format: str, channels: int) -> bool:
+        """Whether it is tried for sources of a format, by Pillow's name, and 1 or 3 channels."""
+        if self.rescaler == TRANSCODE and format != "JPEG":
+            return False
+        if self.lr_mode == "colour" and channels != 1:
+            return False
+        return self.sources == "any" or (self.sources == "jpeg") == (format == "JPEG")
+
+
+def _check_qualities(name: str, codec: CodecSpec, qualities: tuple[int, int]) -> None:
+    low, high = qualities
+    if codec.quality is None:
+        raise UsageError(f"{name}: {codec} is lossless and has no quality to search")
+    replace(codec, quality=low)  # which refuses what is off the codec's scale
+    replace(codec, quality=high)
+    if low > high:
+        raise UsageError(f"{name}: qualities from {low} up to {high} are none")
+
+
+Sources = Literal["any", "jpeg", "other"]
+
+
+LrMode = Literal["source", "colour"]

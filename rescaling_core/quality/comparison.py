@@ -1,0 +1,71 @@
+"""How a restored photo differs from its source: the pixels measured, all else equal or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from rescaling_core.quality import metrics, perceptual
+
+if TYPE_CHECKING:
+    from rescaling_core.photo import Photo
+    from rescaling_core.quality.floor import Floor
+
+_CARRIED: Final = ("mode", "format", "icc", "exif", "xmp", "dpi", "traits")
+"""What comes back as it was, or is lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A restored photo held against its source."""
+
+    psnr_y: float
+    """dB, whole image; infinite where every sample is the source's."""
+    ssim_y: float
+    max_abs_error: int
+    """Levels of 255, the worst sample."""
+    ssimulacra2: float | None = None
+    """Points; None where it was not asked for."""
+    lost: tuple[str, ...] = ()
+    """What the source carried and the restored photo does not, or not as it was."""
+
+    def misses(self, floor: Floor) -> str | None:
+        """Which measure falls short of a floor, or None."""
+        return floor.misses(
+            psnr_y=self.psnr_y,
+            ssim_y=self.ssim_y,
+            ssimulacra2=self.ssimulacra2,
+            max_abs_error=self.max_abs_error,
+            exact=self.max_abs_error == 0,
+        )
+
+
+def compare(restored: Photo, source: Photo, *, seen: bool = False) -> Comparison:
+    """Measure a restored photo against its source.
+
+    Args:
+        restored: The photo.
+        source: What it should be.
+        seen: Measure SSIMULACRA 2 too, which takes longer than all the rest.
+
+    Raises:
+        ValueError: They are not of one size.
+    """
+    lost = [name for name in _CARRIED if getattr(restored, name) != getattr(source, name)]
+    if not _same_alpha(restored, source):
+        lost.append("alpha")
+    return Comparison(
+        psnr_y=metrics.psnr_y(restored.pixels, source.pixels),
+        ssim_y=metrics.ssim_y(restored.pixels, source.pixels),
+        max_abs_error=metrics.max_abs_error(restored.pixels, source.pixels),
+        ssimulacra2=perceptual.ssimulacra2(restored.pixels, source.pixels) if seen else None,
+        lost=tuple(lost),
+    )
+
+
+def _same_alpha(restored: Photo, source: Photo) -> bool:
+    if restored.alpha is None or source.alpha is None:
+        return restored.alpha is source.alpha
+    return np.array_equal(restored.alpha, source.alpha)

@@ -1,0 +1,67 @@
+"""What a run leaves in Prefect for its operator to read: counts, and what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from prefect import task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from tasks.storage import accounting as requests
+
+MAX_ROWS: Final = 500
+"""Of a table artifact; Prefect keeps it in its database, the whole is in the command's output."""
+
+
+@task(name="publish summary", cache_policy=NO_CACHE)
+def publish(
+    job: str,
+    run_id: str,
+    counts: Mapping[str, object],
+    troubles: Sequence[Mapping[str, object]] = (),
+    page: str | None = None,
+) -> None:
+    """Leave a run's counts as Markdown, its troubles as a table if there are any, and a link.
+
+    Args:
+        job: Such as `scrub`.
+        run_id: Of the run.
+        counts: What was counted, by its name.
+        troubles: What needs to be looked at: findings, failures.
+        page: URL or path of what tells more.
+    """
+    create_markdown_artifact(
+        key=f"{job}-{run_id.lower()}",
+        description=f"{job} run {run_id}",
+        markdown=markdown_of({**counts, **billed(requests.taken())}),
+    )
+    if page is not None:
+        create_link_artifact(
+            key=f"{job}-page-{run_id.lower()}",
+            link=page if "://" in page else Path(page).absolute().as_uri(),
+            link_text=f"{job} of run {run_id}",
+        )
+    if troubles:
+        shown: list[dict[str, Any]] = [dict(trouble) for trouble in troubles[:MAX_ROWS]]
+        create_table_artifact(
+            key=f"{job}-troubles-{run_id.lower()}",
+            description=f"{len(troubles)} troubles of {job} run {run_id}, {len(shown)} shown",
+            table=shown,
+        )
+
+
+def billed(sent: Mapping[str, int]) -> dict[str, str]:
+    """The S3 requests of a run and their list price, in words; nothing where there were none."""
+    if not sent:
+        return {}
+    kinds = ", ".join(f"{number} {kind}" for kind, number in sent.items())
+    return {"S3 requests": f"{kinds}: about ${requests.cost(sent):.4f}"}
+
+
+def markdown_of(counts: Mapping[str, object]) -> str:
+    """A table of one row a count."""
+    rows = "".join(f"| {name} | {value} |\n" for name, value in counts.items())
+    return f"| | |\n|---|---:|\n{rows}"

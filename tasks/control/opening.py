@@ -1,0 +1,105 @@
+"""Opening the stores and the catalog that a run works on, as Prefect tasks."""
+
+from __future__ import annotations
+
+import json
+
+from prefect import task
+
+from rescaling_core.errors import UsageError
+from tasks.catalog import Catalog, open_catalog
+from tasks.collection.access import refuse_nested, require_collection
+from tasks.control.retries import RETRIED
+from tasks.storage import Store, open_store
+from tasks.storage.probe import prove_conditional_writes
+
+
+@task(name="open source and archive", **RETRIED)
+def open_for_writing(source_url: str, archive_url: str) -> tuple[Store, Store]:
+    """Open both stores and prove that the archive's honours conditional writes.
+
+    Raises:
+        UsageError: A wrong URL, a source that does not exist, no credentials.
+        StorageError: The archive's store lets two writers win.
+    """
+    source, archive = open_store(source_url), open_store(archive_url)
+    refuse_nested(source_url, archive_url)
+    require_collection(source, archive)
+    prove_conditional_writes(archive)
+    return source, archive
+
+
+@task(name="open for a dry run", **RETRIED)
+def open_for_reading(source_url: str, archive_url: str) -> tuple[Store, Catalog]:
+    """Open the source, and the catalog whether or not there is one; nothing is written.
+
+    Raises:
+        UsageError: A wrong URL, or a source that does not exist.
+    """
+    refuse_nested(source_url, archive_url)
+    source, archive = open_store(source_url), open_store(archive_url)
+    require_collection(source, archive)
+    return source, Catalog(archive)
+
+
+@task(name="open catalog", **RETRIED)
+def open_existing(archive_url: str) -> Catalog:
+    """Open the catalog of an archive.
+
+    Raises:
+        UsageError: No archive there.
+    """
+    return open_catalog(open_store(archive_url), create=False)
+
+
+@task(name="open archive", **RETRIED)
+def open_archive_for_writing(archive_url: str) -> Catalog:
+    """Open the catalog of an archive that is to be written to.
+
+    Raises:
+        UsageError: No archive there.
+        StorageError: The store lets two writers win.
+    """
+    store = open_store(archive_url)
+    catalog = open_catalog(store, create=False)
+    prove_conditional_writes(store)
+    return catalog
+
+
+@task(name="find source", **RETRIED)
+def find_source(catalog: Catalog, source_url: str | None) -> str | None:
+    """The collection to read from: the one named, else that of the last archive run.
+
+    Returns:
+        Its URL; None if none is known, or the known one is not there any more.
+
+    Raises:
+        UsageError: The one named is not there.
+        StorageError: The store failed, so that nothing is known of it.
+    """
+    if source_url is not None:
+        open_store(source_url).require_root()
+        return source_url
+    for run in reversed(catalog.runs()):
+        recorded = json.loads(run.parameters_json).get("source")
+        if recorded is not None:
+            try:
+                open_store(recorded).require_root()
+            except UsageError:
+                return None
+            return str(recorded)
+    return None
+
+
+@task(name="open archive", **RETRIED)
+def open_store_for_writing(url: str) -> Store:
+    """Open an archive whose catalog may be gone.
+
+    Raises:
+        UsageError: A wrong URL, or nothing there.
+        StorageError: The store lets two writers win.
+    """
+    archive = open_store(url)
+    archive.require_root()
+    prove_conditional_writes(archive)
+    return archive

@@ -1,0 +1,188 @@
+"""Converting a shard: read, decode, convert, write. What happens inside a worker."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from rescaling_core import SOFTWARE
+from rescaling_core.convert import Kept, convert
+from rescaling_core.errors import (
+    CodecError,
+    PhotoError,
+    RestorationMismatchError,
+    UnsupportedImageError,
+)
+from rescaling_core.photo import Photo, decode_photo, stated_pixels
+from rescaling_core.plan import ArchivePlan, TargetPlan
+from tasks.catalog import CatalogRow
+from tasks.cluster.encoders import EncoderDiedError, Encoders
+from tasks.collection.shards import Shard, SourceObject
+from tasks.jobs.archive.concurrency import Headroom, NetworkLane, at_once
+from tasks.jobs.archive.telemetry import WorkerMetrics
+from tasks.models.loading import load_model, use_share_of_cpus
+from tasks.renditions.layout import rendition_key
+from tasks.renditions.rows import RowWriter
+from tasks.storage import Store, UnstorableKeyError, open_store
+
+READS_AHEAD = 4
+"""Sources fetched while earlier ones are converted."""
+
+PIXELS_OF_A_PHOTO = 24_000_000
+"""For each of the photos under way, what they may have together; a larger one goes alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionJob:
+    """What every worker of a run is told once."""
+
+    source_url: str
+    archive_url: str
+    plan: ArchivePlan
+    run_id: str
+    photos_at_once: int = 1
+    """Photos of a worker under way together: while one is on the network, others are decoded,
+    encoded, written."""
+    encoders: Encoders | None = None
+    """CPUs set aside for encoding; None: workers encode themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardResult:
+    """What became of a shard: rows ready to commit."""
+
+    shard: Shard
+    rows: tuple[CatalogRow, ...]
+    seconds: float
+
+
+class ShardConverter:
+    """Holds the stores and the networks for the life of a worker process."""
+
+    def __init__(self, job: ConversionJob) -> None:
+        self._job = job
+        self._source = open_store(job.source_url)
+        self._archive = open_store(job.archive_url)
+        self._metrics = WorkerMetrics()
+        self._lane = NetworkLane(self._metrics)
+        self._headroom = Headroom(job.photos_at_once * PIXELS_OF_A_PHOTO)
+        use_share_of_cpus()
+        for rescaler in job.plan.rescalers:  # now, not while the first source waits
+            load_model(rescaler)
+
+    def convert(self, shard: Shard) -> ShardResult:
+        """Convert every source of a shard and write the LR objects.
+
+        Nothing is committed here: the rows count once the caller has committed them.
+        Deliberate errors about a source become its row; storage errors are raised, since the
+        whole shard is then to be tried again.
+        """
+        started = time.monotonic()
+
+        def rows_of(read: tuple[SourceObject, bytes | None]) -> list[CatalogRow]:
+            source, data = read
+            with self._headroom.taken(self._pixels_to_be(data)):
+                rows = self._convert_source(source, data, shard)
+            self._metrics.finished(data, rows)
+            return rows
+
+        with ThreadPoolExecutor(max_workers=READS_AHEAD) as pool:
+            ahead = _read_ahead(pool, self._source, shard.sources, self._metrics.waiting)
+            rows = chain.from_iterable(at_once(rows_of, ahead, self._job.photos_at_once))
+        return ShardResult(shard=shard, rows=tuple(rows), seconds=time.monotonic() - started)
+
+    def _pixels_to_be(self, data: bytes | None) -> int:
+        """How many will be decoded: none of what is refused by its header."""
+        pixels = 0 if data is None else stated_pixels(data) or 0
+        return pixels if pixels <= self._job.plan.max_pixels else 0
+
+    def _convert_source(
+        self, source: SourceObject, data: bytes | None, shard: Shard
+    ) -> list[CatalogRow]:
+        """One row for each target, whatever happens."""
+        plan = self._job.plan
+        record = RowWriter(
+            self._job.run_id, shard.shard_id, source, plan.target_names, data, self._lane.waited
+        )
+        if data is None:
+            return record.quarantined("listed, but gone when it was to be read", "SourceVanished")
+        if len(data) != source.size:
+            reason = f"listed with {source.size} bytes, read {len(data)}: it is being changed"
+            return record.quarantined(reason, "SourceChanged")
+        try:
+            photo = decode_photo(data, max_pixels=plan.max_pixels)
+        except UnsupportedImageError as error:
+            return [record.kept(name, str(error)) for name in plan.target_names]
+        except PhotoError as error:
+            return record.quarantined(str(error), type(error).__name__)
+        try:
+            return [self._convert_target(photo, target, record) for target in plan.targets]
+        except (CodecError, RestorationMismatchError, EncoderDiedError) as error:
+            # One picture that does not come back as measured is no reason to lose its neighbours.
+            return record.quarantined(str(error), type(error).__name__)
+
+    def _convert_target(self, photo: Photo, plan: TargetPlan, record: RowWriter) -> CatalogRow:
+        outcome = convert(
+            photo,
+            record.source_ref,
+            plan,
+            load_model,
+            software=SOFTWARE,
+            data=record.data,
+            lane=self._lane,
+            encode=self._job.encoders,
+        )
+        if isinstance(outcome, Kept):
+            return record.kept(plan.target.name, outcome.reason, outcome.best)
+        digest = hashlib.sha256(outcome.lr_data).hexdigest()
+        key = rendition_key(plan.target.name, record.source_ref.key, digest, outcome.extension)
+        try:
+            if not self._archive.put_new(key, outcome.lr_data):
+                # A killed run left it: written again it is young, and `maintain` lets it be.
+                self._archive.put(key, outcome.lr_data)
+        except UnstorableKeyError as error:
+            return record.kept(plan.target.name, str(error), outcome.metadata)
+        return record.archived(outcome, key, digest)
+
+
+def killer_rows(single: Shard, shard: Shard, reason: str, job: ConversionJob) -> list[CatalogRow]:
+    """The rows of a source that killed every worker it was given to."""
+    (source,) = single.sources
+    record = RowWriter(job.run_id, shard.shard_id, source, job.plan.target_names, None)
+    return record.quarantined(reason, "WorkerDied")
+
+
+def _read_ahead(
+    pool: ThreadPoolExecutor,
+    store: Store,
+    sources: tuple[SourceObject, ...],
+    waiting: Callable[[int], None],
+) -> Iterator[tuple[SourceObject, bytes | None]]:
+    """Yield sources with their bytes in order, a few fetched ahead; None for a vanished one.
+
+    `waiting` is told how many lie ready whenever one is taken.
+    """
+
+    def fetch(source: SourceObject) -> tuple[SourceObject, Future[bytes | None]]:
+        return source, pool.submit(_read, store, source.key)
+
+    left = iter(sources)
+    ahead = deque(fetch(source) for source in islice(left, READS_AHEAD))
+    while ahead:
+        waiting(sum(future.done() for _, future in ahead))
+        source, future = ahead.popleft()
+        data = future.result()
+        ahead.extend(fetch(following) for following in islice(left, 1))
+        yield source, data
+
+
+def _read(store: Store, key: str) -> bytes | None:
+    try:
+        return store.get(key)
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,105 @@
+"""The steps that keep an archive tidy, as Prefect tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from rescaling_core.errors import UsageError
+from tasks.catalog import Catalog
+from tasks.catalog.digests import join_notes, note
+from tasks.catalog.upkeep import Upkeep, keep_up
+from tasks.control import progress
+from tasks.control.progress import Progress
+from tasks.control.retries import RETRIED
+from tasks.renditions.objects import UNKNOWN, list_lr_objects
+from tasks.storage import ObjectNotFoundError, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """LR objects that were removed, or would be."""
+
+    objects: int
+    nbytes: int
+
+
+@task(name="find garbage", **RETRIED)
+def find_garbage(archive: Store, catalog: Catalog, before: datetime) -> list[str]:
+    """The LR objects no row names that were written before a time.
+
+    The objects are listed first and the catalog is read after that, so that what a run commits
+    meanwhile is not taken for garbage. Objects of unknown age never are.
+
+    Raises:
+        UsageError: There are objects but no row names any: the catalog is not theirs.
+        StorageError: The listing could not be completed.
+    """
+    objects = list_lr_objects(archive, progress.scanned)
+    named = pa.chunked_array(
+        [batch.column("lr_key") for batch in catalog.batches(columns=("lr_key",))] or [[]],
+        pa.string(),
+    ).drop_null()
+    if objects.num_rows and not len(named):
+        raise UsageError(
+            f"{archive.url}: {objects.num_rows} LR objects and no row of the catalog that names "
+            "one; if the catalog was lost, run `refold rebuild` first"
+        )
+    modified = objects.column("modified")
+    old = pc.and_(
+        pc.less(modified, pa.scalar(before, modified.type)),
+        pc.not_equal(modified, pa.scalar(UNKNOWN, modified.type)),
+    )
+    unnamed = pc.invert(pc.is_in(objects.column("key"), value_set=named.combine_chunks()))
+    keys: list[str] = objects.filter(pc.and_(old, unnamed)).column("key").to_pylist()
+    return keys
+
+
+@task(name="remove garbage", cache_policy=NO_CACHE)
+def remove_garbage(
+    archive: Store, keys: list[str], before: datetime, *, dry_run: bool = False
+) -> Removed:
+    """Remove objects, looking at each once more: what was written again meanwhile stays."""
+    objects = nbytes = 0
+    for key in keys:
+        try:
+            info = archive.info(key)
+        except ObjectNotFoundError:
+            continue
+        if info.modified is None or info.modified >= before:
+            continue
+        if not dry_run:
+            archive.delete(key)
+        objects += 1
+        nbytes += info.size
+        progress.report(Progress(step="clean", done=objects, total=len(keys), nbytes=nbytes))
+    return Removed(objects, nbytes)
+
+
+@task(name="remove unfinished", **RETRIED)
+def remove_unfinished(archive: Store, before: datetime, *, dry_run: bool = False) -> int:
+    """See `Store.remove_unfinished`."""
+    return archive.remove_unfinished(before, dry_run=dry_run)
+
+
+@task(name="compact and vacuum", **RETRIED)
+def keep_tables_up(catalog: Catalog, grace: timedelta, *, dry_run: bool = False) -> Upkeep:
+    """See `keep_up`."""
+    return keep_up(catalog, grace, dry_run=dry_run)
+
+
+@task(name="note digests", cache_policy=NO_CACHE)
+def note_digests(archive: Store, run_id: str) -> None:
+    """Note the digests of the files compaction made, and put all notes into one."""
+    note(archive, run_id)
+    join_notes(archive, run_id)
+
+
+def cutoff(grace: timedelta) -> datetime:
+    """The time before which things may be removed."""
+    return datetime.now(UTC) - grace

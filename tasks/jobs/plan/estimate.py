@@ -1,0 +1,174 @@
+"""What a collection would cost under a plan: a random sample is converted and extrapolated."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from rescaling_core import SOFTWARE
+from rescaling_core.convert import Kept, Rendition, SourceRef, convert
+from rescaling_core.errors import PhotoError, UnsupportedImageError
+from rescaling_core.metadata import RestorationMetadata
+from rescaling_core.plan import ArchivePlan
+from tasks.catalog import CatalogRow
+from tasks.catalog.strategies import StrategyTallies
+from tasks.collection.shards import SourceObject
+from tasks.control import progress
+from tasks.control.progress import Progress
+from tasks.jobs.plan.sample import Collection, Original, Sample
+from tasks.models.loading import load_model
+from tasks.pages.prices import GB
+
+
+@dataclass(slots=True, kw_only=True)
+class Estimate:
+    """What one plan makes of the sample, and would make of the collection."""
+
+    plan: str
+    sampled: int = 0
+    archived: int = 0
+    """Sources with a rendition that can be restored from."""
+    kept: int = 0
+    """Sources that stay what they are, previews or not."""
+    quarantined: int = 0
+    source_bytes: int = 0
+    """Of the sample."""
+    stored_bytes: int = 0
+    """Of all renditions of the sample, and of the sources that stay."""
+    psnr_y: list[float] = field(default_factory=list)
+    """dB, of each archived source, ascending."""
+    chosen: Counter[str] = field(default_factory=Counter)
+    """How often which kind of candidate won."""
+    strategies: StrategyTallies = field(default_factory=StrategyTallies)
+    """What each kind of candidate alone would have stored of the sample."""
+    seconds: float = 0.0
+    """Of one worker, for the sample."""
+
+    @property
+    def ratio(self) -> float:
+        """Stored bytes for each byte of the sources."""
+        return self.stored_bytes / self.source_bytes if self.source_bytes else 1.0
+
+    def of_collection(self, sample: Sample, prices: Mapping[str, float]) -> dict[str, object]:
+        """The whole collection, supposing it is like the sample byte for byte."""
+        stored = self.ratio * sample.listed_bytes
+        hours = self.seconds / max(1, self.sampled) * sample.listed / 3600
+        return {
+            "plan": self.plan,
+            "sampled": self.sampled,
+            "archived": self.archived,
+            "kept": self.kept,
+            "quarantined": self.quarantined,
+            "ratio": round(self.ratio, 4),
+            "stored_bytes": round(stored),
+            "worker_hours": round(hours, 3),
+            "psnr_y_lowest": self.psnr_y[0] if self.psnr_y else None,
+            "psnr_y_median": median(self.psnr_y) if self.psnr_y else None,
+            "chosen": dict(self.chosen.most_common()),
+            "strategies": self.strategies.report(),
+            "per_month": {name: round(stored / GB * price, 6) for name, price in prices.items()},
+        }
+
+
+def estimate(
+    collection: Collection, sample: Sample, plans: Mapping[str, ArchivePlan]
+) -> list[Estimate]:
+    """Convert the sample under every plan; nothing is written.
+
+    Args:
+        collection: Where it was drawn from.
+        sample: What was drawn from it.
+        plans: By the names to show them under.
+    """
+    estimates = [Estimate(plan=name) for name in plans]
+    for number, source in enumerate(sample.sources, 1):
+        original = collection.original(source)
+        for one, plan in zip(estimates, plans.values(), strict=True):
+            if original is not None:  # else it vanished: neither converted nor counted
+                _add(one, source, original, plan)
+        progress.report(Progress(step="sample", done=number, total=len(sample.sources)))
+    for one in estimates:
+        one.psnr_y.sort()
+    return estimates
+
+
+def _add(one: Estimate, source: SourceObject, original: Original, plan: ArchivePlan) -> None:
+    started = time.monotonic()
+    one.sampled += 1
+    one.source_bytes += source.size
+    try:
+        made = list(_renditions(source, original, plan))
+    except UnsupportedImageError:
+        made = []
+    except PhotoError:
+        one.quarantined += 1
+        one.stored_bytes += source.size
+        return
+    one.stored_bytes += sum(len(rendition.lr_data) for rendition in made)
+    restorable = [rendition for rendition in made if rendition.metadata.psnr_y is not None]
+    if restorable:
+        one.archived += 1
+        one.psnr_y.append(max(rendition.metadata.psnr_y or 0 for rendition in restorable))
+        for rendition in restorable:
+            strategy, nbytes = rendition.metadata.strategy, len(rendition.lr_data)
+            one.chosen[strategy] += 1
+            one.strategies.count(rendition.target.name, strategy, nbytes, rendition.rivals)
+    else:
+        one.kept += 1
+        one.stored_bytes += source.size
+    one.seconds += time.monotonic() - started
+
+
+def _renditions(source: SourceObject, original: Original, plan: ArchivePlan) -> Iterable[Rendition]:
+    photo, data = original.photo(plan.max_pixels), original.data
+    digest = hashlib.sha256(data or b"").hexdigest()
+    ref = SourceRef(key=source.key, etag=source.etag, size=source.size, sha256=digest)
+    for target in plan.targets:
+        outcome = convert(photo, ref, target, load_model, software=SOFTWARE, data=data)
+        if not isinstance(outcome, Kept):
+            yield outcome
+
+
+def as_is(sample: Sample) -> Estimate:
+    """The collection as it lies."""
+    size = sum(source.size for source in sample.sources)
+    count = len(sample.sources)
+    return Estimate(
+        plan="as it is", sampled=count, kept=count, source_bytes=size, stored_bytes=size
+    )
+
+
+def as_archived(histories: Iterable[Sequence[CatalogRow]]) -> Estimate:
+    """What an archive stores, all of it counted: its LR objects, and the sources it cannot restore.
+
+    Args:
+        histories: The rows of each source.
+    """
+    one = Estimate(plan="as archived")
+    for rows in histories:
+        etag = max(rows, key=lambda row: str(row.committed_at)).source_etag
+        current = [row for row in rows if row.source_etag == etag]
+        archived = [row for row in current if row.state == "archived"]
+        restorable = [row for row in archived if row.psnr_y is not None]
+        one.sampled += 1
+        one.source_bytes += current[0].source_size
+        one.stored_bytes += sum(row.lr_bytes or 0 for row in archived)
+        for row in archived:
+            one.strategies.add(row)
+        one.seconds += sum(row.seconds or 0 for row in current)
+        if restorable:
+            one.archived += 1
+            one.psnr_y.append(max(row.psnr_y or 0 for row in restorable))
+        else:
+            one.stored_bytes += current[0].source_size
+            one.quarantined += any(row.state == "quarantined" for row in current)
+            one.kept += not any(row.state == "quarantined" for row in current)
+        one.chosen.update(
+            RestorationMetadata.from_json(row.metadata_json or "").strategy for row in restorable
+        )
+    one.psnr_y.sort()
+    return one

@@ -1,0 +1,140 @@
+"""Small pictures of stored and restored images, to be shown in a page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import Final
+
+from PIL import Image
+
+from rescaling_core import codecs
+from rescaling_core.containers import exif
+from rescaling_core.errors import RefoldError
+from rescaling_core.metadata import RestorationMetadata
+from rescaling_core.photo.encode import as_image
+from rescaling_core.pixels.arrays import U8Array
+from rescaling_core.plan import FULL_SIZE, TRANSCODE
+from rescaling_core.restore import restore
+from tasks.catalog import CatalogRow
+from tasks.models.loading import load_model
+from tasks.renditions.restoring import read_lr_object
+from tasks.storage import Store
+
+LONG_EDGE: Final = 640
+"""Pixels of the longer side at most."""
+
+_QUALITY: Final = 90
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes an image upright, by its EXIF orientation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """An image as a page shows it."""
+
+    uri: str
+    """A data URI."""
+    width: int
+    """Pixels of what is shown."""
+    height: int
+    full_width: int
+    """Pixels of what it was made from, turned as it is seen."""
+    full_height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A rendition beside what is restored from it now, or why that was refused."""
+
+    row: CatalogRow
+    stored: Preview | None = None
+    """Of the LR object; None if that could not be read."""
+    restored: Preview | None = None
+    refusal: str | None = None
+    """Why there is no restored image."""
+    max_abs_error: int | None = None
+    """Levels of 255, the worst sample of any channel, as measured when it was archived."""
+    strategy: str = ""
+    """The kind of candidate it is."""
+
+    @property
+    def is_full_size(self) -> bool:
+        """Whether the stored file is no LR image but has the source's size."""
+        return self.row.rescaler in (FULL_SIZE, TRANSCODE)
+
+
+def show(archive: Store, row: CatalogRow) -> Shown:
+    """Restore a rendition from storage, with every check that a restoration goes through.
+
+    Args:
+        archive: The store.
+        row: Archived, and no preview.
+
+    Raises:
+        StorageError: The store fails for a while, so that nothing is known of the rendition.
+    """
+    stored: Preview | None = None
+    try:
+        recorded = RestorationMetadata.from_json(row.metadata_json or "")
+        lr_data = read_lr_object(archive, row.lr_key or "", row.lr_sha256 or "")
+        extras = codecs.read_extras(lr_data)
+        stored = preview(
+            _image(codecs.decode(lr_data, channels=recorded.lr_planes)),
+            orientation=exif.orientation(extras.exif),
+            icc=extras.icc,
+        )
+        photo = restore(lr_data, load_model, recorded=recorded)
+    except RefoldError as error:
+        if error.retryable:
+            raise
+        return Shown(row=row, stored=stored, refusal=f"{type(error).__name__}: {error}")
+    return Shown(
+        row=row,
+        stored=stored,
+        restored=preview(as_image(photo), orientation=photo.orientation, icc=photo.icc),
+        max_abs_error=recorded.max_abs_error,
+        strategy=recorded.strategy,
+    )
+
+
+def preview(image: Image.Image, *, orientation: int = 1, icc: bytes | None = None) -> Preview:
+    """Make an image small enough for a page.
+
+    Args:
+        image: Grey or RGB, with or without alpha.
+        orientation: By EXIF, 1 to 8.
+        icc: The profile of its colours, which goes with it.
+    """
+    if (turn := _TURNS.get(orientation)) is not None:  # the first of them is 0
+        image = image.transpose(turn)
+    small = image.copy()
+    small.thumbnail((LONG_EDGE, LONG_EDGE), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    if "A" in small.getbands():
+        kind = "png"
+        small.save(buffer, "PNG", icc_profile=icc)
+    else:
+        kind = "jpeg"
+        small.save(buffer, "JPEG", quality=_QUALITY, subsampling="4:4:4", icc_profile=icc)
+    text = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Preview(
+        uri=f"data:image/{kind};base64,{text}",
+        width=small.width,
+        height=small.height,
+        full_width=image.width,
+        full_height=image.height,
+    )
+
+
+def _image(pixels: U8Array) -> Image.Image:
+    return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)

@@ -1,0 +1,43 @@
+"""How restored files are named."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+
+from tasks.storage.local import MAX_PART_BYTES
+
+RESTORED_EXTENSION = ".png"
+
+
+def output_names(source_keys: Iterable[str], exact: Collection[str] = ()) -> Mapping[str, str]:
+    """Name the restored file of each source: its own key, and `.png` behind it unless it has that.
+
+    Those in `exact` come back as the file they were, under their own key. Other restored files are
+    PNG, since a restoration is to be kept as it was checked. Two sources never share a name:
+    `a.jpg` becomes `a.jpg.png`, or `a.jpg.restored.png` where that is a source too. A name that
+    would be too long for a file is cut.
+    """
+    keys = sorted(source_keys)
+    taken = {key for key in keys if key in exact or key.lower().endswith(RESTORED_EXTENSION)}
+    names: dict[str, str] = {}
+    for key in keys:
+        name = key
+        if key not in taken:
+            extension = RESTORED_EXTENSION
+            while (name := extended(key, extension)) in taken:
+                extension = f".restored{extension}"
+            taken.add(name)
+        names[key] = name
+    return names
+
+
+def extended(key: str, extension: str) -> str:
+    """The key and an extension; a last part too long for a file is cut, a digest tells it apart."""
+    part = key.rpartition("/")[2]
+    spare = MAX_PART_BYTES - len(extension)
+    if len(encoded := part.encode("utf-8", "replace")) <= spare:
+        return key + extension
+    digest = hashlib.sha256(encoded).hexdigest()[:8]
+    cut = encoded[: spare - len(digest) - 1].decode("utf-8", "ignore")
+    return f"{key.removesuffix(part)}{cut}~{digest}{extension}"

@@ -1,0 +1,118 @@
+"""Restoring renditions from storage: read, check, restore, write. What a worker does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from rescaling_core.errors import RefoldError
+from rescaling_core.metadata import RestorationMetadata, read_metadata
+from rescaling_core.plan import TRANSCODE
+from tasks.jobs.restore.names import output_names
+from tasks.models.loading import use_share_of_cpus
+from tasks.renditions.restoring import read_lr_object, restored_file
+from tasks.storage import Store, open_store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreRequest:
+    """One rendition to restore, and where to."""
+
+    source_key: str
+    lr_key: str
+    lr_sha256: str
+    metadata_json: str
+    output_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """A restoration that agreed with what was recorded, and was written."""
+
+    source_key: str
+    output_key: str
+    psnr_y: float | None
+    """dB, as measured against the source when it was archived."""
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotRestored:
+    """A restoration that was refused, and why."""
+
+    source_key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestorationJob:
+    """What every worker of a restore run is told once."""
+
+    archive_url: str
+    destination_url: str
+    overwrite: bool
+
+
+class Restorer:
+    """Holds the stores and the networks for the life of a worker process."""
+
+    def __init__(self, job: RestorationJob) -> None:
+        self._overwrite = job.overwrite
+        self._archive = open_store(job.archive_url)
+        self._destination = open_store(job.destination_url)
+        use_share_of_cpus()
+
+    def restore(self, request: RestoreRequest) -> Restored | NotRestored:
+        """Restore one rendition; what goes wrong with it comes back as a value."""
+        try:
+            return self._restore(request)
+        except (RefoldError, FileNotFoundError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            return NotRestored(source_key=request.source_key, reason=reason)
+
+    def _restore(self, request: RestoreRequest) -> Restored:
+        lr_data = read_lr_object(self._archive, request.lr_key, request.lr_sha256)
+        recorded = RestorationMetadata.from_json(request.metadata_json)
+        data = restored_file(lr_data, recorded)
+        write_output(self._destination, request.output_key, data, overwrite=self._overwrite)
+        return Restored(
+            source_key=request.source_key,
+            output_key=request.output_key,
+            psnr_y=recorded.psnr_y,
+            nbytes=len(data),
+        )
+
+
+def write_output(store: Store, key: str, data: bytes, *, overwrite: bool) -> None:
+    """Write a restored file; one that is already there with the same bytes is fine.
+
+    Raises:
+        RefoldError: Something else lies there and `overwrite` is off.
+    """
+    if overwrite:
+        store.put(key, data)
+    elif not store.put_new(key, data) and store.get(key) != data:
+        raise RefoldError(f"{key}: exists with other content; --overwrite replaces it")
+
+
+def restore_lr_file(path: str, destination_url: str, *, overwrite: bool) -> Restored:
+    """Restore one LR file by itself: no archive, no catalog, no cluster.
+
+    The output is named after the source's base name.
+
+    Raises:
+        RefoldError: The file cannot be restored, or something else lies at its place.
+    """
+    lr_data = Path(path).read_bytes()
+    recorded = read_metadata(lr_data)
+    source_name = PurePosixPath(recorded.source_key).name
+    exact = {source_name} if recorded.rescaler == TRANSCODE else set()
+    output_key = output_names([source_name], exact)[source_name]
+    data = restored_file(lr_data, None)
+    write_output(open_store(destination_url), output_key, data, overwrite=overwrite)
+    return Restored(
+        source_key=recorded.source_key,
+        output_key=output_key,
+        psnr_y=recorded.psnr_y,
+        nbytes=len(data),
+    )

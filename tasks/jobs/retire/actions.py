@@ -1,0 +1,153 @@
+"""What a retire run does to sources, and its account of it: first the word, then the deed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from rescaling_core.plan import Floor
+from tasks.catalog import Catalog
+from tasks.catalog.journal import Entry, Event, Journal
+from tasks.jobs.retire.decisions import Terms
+from tasks.jobs.retire.worker import Proven, Unproven
+from tasks.storage import ObjectNotFoundError, StorageError, Store
+
+DELETERS: Final = 8
+"""Deletions at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where a run works, and on what terms."""
+
+    source: Store
+    archive: Store
+    catalog: Catalog
+    journal: Journal
+    collection: str
+    """As the journal names the source."""
+    terms: Terms
+    floors: Mapping[tuple[str, str], Floor]
+    """Of earlier runs, by run id and target."""
+    floor: Floor
+    """Asked for besides."""
+    run_id: str
+    dry_run: bool
+
+
+@dataclass(slots=True)
+class RetireTally:
+    """Counts that grow as sources are decided on. Every listed source counts once."""
+
+    marked: int = 0
+    waiting: int = 0
+    deleted: int = 0
+    deleted_bytes: int = 0
+    stay: Counter[str] = field(default_factory=Counter)
+    """By why they do."""
+    unproven: list[Unproven] = field(default_factory=list)
+    released: int = 0
+    """Marks taken back; their sources are counted above as well."""
+
+    @property
+    def done(self) -> int:
+        """Sources decided on."""
+        counted = self.marked + self.waiting + self.deleted
+        return counted + self.stay.total() + len(self.unproven)
+
+
+def release(site: Site, marks: Sequence[tuple[Entry, str]], tally: RetireTally) -> None:
+    """Take marks back, each for a reason."""
+    _write(site, "released", [replace(mark, reason=reason, proofs=()) for mark, reason in marks])
+    tally.released += len(marks)
+
+
+def mark(site: Site, proven: Sequence[Proven], tally: RetireTally) -> None:
+    """Mark sources whose renditions were proven: their grace period begins."""
+    _write(site, "marked", [_entry(site, item) for item in proven])
+    tally.marked += len(proven)
+
+
+def delete(site: Site, proven: Sequence[Proven], tally: RetireTally) -> None:
+    """Delete sources whose renditions were proven once more.
+
+    That they are about to be deleted is in the journal before the first one is. Each is looked at
+    once more, and stays if it is not what was compared.
+
+    Raises:
+        StorageError: A deletion failed. Those that succeeded are accounted for.
+    """
+    if site.dry_run:
+        tally.deleted += len(proven)
+        tally.deleted_bytes += sum(item.source.size for item in proven)
+        return
+    _write(site, "deleting", [_entry(site, item) for item in proven])
+    with ThreadPoolExecutor(max_workers=DELETERS) as pool:
+        outcomes = list(pool.map(lambda item: _delete_one(site.source, item), proven))
+    gone = [item for item, outcome in zip(proven, outcomes, strict=True) if outcome is None]
+    _write(site, "deleted", [_entry(site, item) for item in gone])
+    tally.deleted += len(gone)
+    tally.deleted_bytes += sum(item.source.size for item in gone)
+    stayed = [outcome for outcome in outcomes if isinstance(outcome, Unproven)]
+    by_key = {item.source.key: _entry(site, item) for item in proven}
+    release(site, [(by_key[item.source_key], item.reason) for item in stayed], tally)
+    tally.unproven += stayed
+    for outcome in outcomes:
+        if isinstance(outcome, StorageError):
+            raise outcome
+
+
+def settle(site: Site) -> int:
+    """Write what became of deletions that a run had begun which was killed then.
+
+    Returns:
+        How many sources turned out to be gone.
+    """
+    begun = site.journal.unfinished(site.collection)
+    gone = [entry for entry in begun if not site.source.exists(entry.source_key)]
+    reason = "begun by a run that did not end; found gone"
+    _write(site, "deleted", [replace(entry, reason=reason) for entry in gone])
+    return len(gone)
+
+
+def _delete_one(source: Store, item: Proven) -> Unproven | StorageError | None:
+    """None: it is gone, and was what was compared."""
+    key = item.source.key
+    try:
+        info = source.info(key)
+        if (info.etag, info.size) != (item.source.etag, item.source.size):
+            return Unproven(key, "changed while it was compared")
+        source.delete(key)
+        if source.exists(key):
+            return StorageError(f"{source.url}: {key} is there though its deletion was accepted")
+    except ObjectNotFoundError:
+        return Unproven(key, "gone before it was to be deleted: somebody else did")
+    except StorageError as error:
+        return error
+    return None
+
+
+def _entry(site: Site, item: Proven) -> Entry:
+    return Entry(
+        event="marked",  # what it is and when, `_write` says
+        at=datetime.now(UTC),
+        run_id=site.run_id,
+        collection=site.collection,
+        source_key=item.source.key,
+        source_etag=item.source.etag,
+        source_size=item.source.size,
+        source_sha256=item.sha256,
+        proofs=item.proofs,
+    )
+
+
+def _write(site: Site, event: Event, entries: Sequence[Entry]) -> None:
+    """Add entries in one commit, unless this is a dry run."""
+    if site.dry_run or not entries:
+        return
+    now = datetime.now(UTC)
+    site.journal.add([replace(entry, event=event, at=now, run_id=site.run_id) for entry in entries])

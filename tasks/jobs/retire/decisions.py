@@ -1,0 +1,120 @@
+"""What may be done with a source, from what is recorded of it alone. Pure: no clock, no storage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from tasks.catalog.history import restorable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from tasks.catalog import CatalogRow
+    from tasks.catalog.journal import Entry
+    from tasks.collection.shards import SourceObject
+
+Ground = Literal[
+    "never archived", "kept", "quarantined", "changed", "previews only", "archived too recently"
+]
+"""Why a source stays, whatever its renditions are like."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What an owner asked for, as points in time."""
+
+    archived_before: datetime
+    """All renditions of a source must have been committed before."""
+    marked_before: datetime
+    """It must have been marked before, to be deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stays:
+    """The source is not touched."""
+
+    ground: Ground
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """It is marked, and its grace period is not over."""
+
+    mark: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class MayGo:
+    """It may be marked, or deleted, if its renditions prove sound."""
+
+    rows: tuple[CatalogRow, ...]
+    """All of its renditions, previews too."""
+    mark: Entry | None
+    """The mark whose grace period is over; None if it is to be marked."""
+
+
+Verdict = Stays | Waits | MayGo
+
+
+def judge(
+    listed: SourceObject, rows: Sequence[CatalogRow], mark: Entry | None, terms: Terms
+) -> Verdict:
+    """Decide on one source.
+
+    Args:
+        listed: As it lies in storage now.
+        rows: All rows of the catalog that have its key.
+        mark: The mark that stands, see `standing_mark`.
+        terms: What was asked for.
+    """
+    if ground := _ground_to_stay(listed, rows, terms):
+        return Stays(ground)
+    if mark is None or not _is_of(mark, listed, rows):
+        return MayGo(tuple(rows), None)
+    if mark.at >= terms.marked_before:
+        return Waits(mark)
+    return MayGo(tuple(rows), mark)
+
+
+def _ground_to_stay(
+    listed: SourceObject, rows: Sequence[CatalogRow], terms: Terms
+) -> Ground | None:
+    states = {row.state for row in rows}
+    if not rows:
+        return "never archived"
+    if "quarantined" in states:
+        return "quarantined"
+    if "kept" in states:
+        return "kept"
+    if any((row.source_etag, row.source_size) != (listed.etag, listed.size) for row in rows):
+        return "changed"
+    if not restorable(rows):
+        return "previews only"
+    if any(row.committed_at is None or row.committed_at >= terms.archived_before for row in rows):
+        return "archived too recently"
+    return None
+
+
+def _is_of(mark: Entry, listed: SourceObject, rows: Sequence[CatalogRow]) -> bool:
+    """Whether a mark was set on this very source, for these very renditions."""
+    proven = {proof.rendition for proof in mark.proofs}
+    relied = {(row.target, row.lr_key, row.lr_sha256) for row in restorable(rows)}
+    return (mark.source_etag, mark.source_size) == (listed.etag, listed.size) and proven == relied
+
+
+def standing_marks(entries: Iterable[Entry]) -> dict[str, Entry]:
+    """The mark that stands for each source.
+
+    Args:
+        entries: Of one collection, the earliest first. A `deleting` leaves the mark standing: that
+            the source is asked for means that it was not deleted.
+    """
+    marks: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.event == "marked":
+            marks[entry.source_key] = entry
+        elif entry.event in ("released", "deleted"):
+            marks.pop(entry.source_key, None)
+    return marks

@@ -1,0 +1,153 @@
+"""Restoring from storage and comparing with the source. What a worker of `retire` does."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from rescaling_core.convert.again import floor_like
+from rescaling_core.errors import RefoldError
+from rescaling_core.metadata import RestorationMetadata
+from rescaling_core.photo import Photo, decode_photo
+from rescaling_core.plan import Floor
+from rescaling_core.quality.comparison import Comparison, compare
+from rescaling_core.restore import restore, restore_source_file
+from tasks.catalog import CatalogRow
+from tasks.catalog.history import restorable
+from tasks.catalog.journal import Proof
+from tasks.collection.shards import SourceObject
+from tasks.models.loading import load_model, use_share_of_cpus
+from tasks.renditions.inspection import inspect_stored
+from tasks.storage import ObjectNotFoundError, open_store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """That a source can be restored from what is stored; to be proven."""
+
+    source: SourceObject
+    rows: tuple[CatalogRow, ...]
+    """All of its renditions, previews too."""
+    floors: tuple[tuple[str, Floor], ...] = ()
+    """(target, floor) of the runs that made them, as far as known: each must reach its own."""
+    floor: Floor = field(default_factory=Floor)
+    """What the best of them must reach besides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """It can."""
+
+    source: SourceObject
+    sha256: str
+    """Of the source, read just now."""
+    proofs: tuple[Proof, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """It cannot, or not as it was measured; the source stays."""
+
+    source_key: str
+    reason: str
+
+
+class Verifier:
+    """Holds the stores and the networks for the life of a worker process."""
+
+    def __init__(self, source_url: str, archive_url: str) -> None:
+        self._source = open_store(source_url)
+        self._archive = open_store(archive_url)
+        use_share_of_cpus()
+
+    def verify(self, claim: Claim) -> Proven | Unproven:
+        """Read every rendition, restore all that can be, and compare with the source.
+
+        Raises:
+            StorageError: A store failed, so that nothing is known.
+        """
+        key = claim.source.key
+        for row in claim.rows:
+            if found := inspect_stored(self._archive, row):
+                return Unproven(key, f"{found.lr_key}: {found.reason}")
+        try:
+            data = self._source.get(key)
+        except ObjectNotFoundError:
+            return Unproven(key, "listed, but gone when it was to be compared")
+        digest = hashlib.sha256(data).hexdigest()
+        if any(row.source_sha256 != digest for row in claim.rows):
+            return Unproven(key, "the source's bytes are not those that were archived")
+        try:
+            proofs = self._proofs(claim, data)
+        except ObjectNotFoundError as error:
+            return Unproven(key, str(error))
+        except RefoldError as error:
+            if isinstance(error, OSError):  # the store's
+                raise
+            return Unproven(key, str(error))
+        return Proven(claim.source, digest, proofs)
+
+    def _proofs(self, claim: Claim, data: bytes) -> tuple[Proof, ...]:
+        photo: Photo | None = None
+        proofs: list[Proof] = []
+        missed: list[str] = []
+        for row in restorable(claim.rows):
+            recorded = RestorationMetadata.from_json(row.metadata_json or "")
+            if photo is None:
+                photo = decode_photo(data, max_pixels=recorded.width * recorded.height)
+            floors = [floor for name, floor in claim.floors if name == row.target]
+            floors.append(floor_like(recorded))
+            seen = any(floor.ssimulacra2 is not None for floor in (*floors, claim.floor))
+            compared = self._compare(row, recorded, data, photo, seen=seen)
+            _require(row, compared, floors)
+            proofs.append(_proof(row, compared))
+            missed += filter(None, [compared.misses(claim.floor)])
+        if len(missed) == len(proofs):
+            raise RefoldError(f"the best restoration misses the floor asked for: {missed[0]}")
+        return tuple(proofs)
+
+    def _compare(
+        self,
+        row: CatalogRow,
+        recorded: RestorationMetadata,
+        data: bytes,
+        photo: Photo,
+        *,
+        seen: bool,
+    ) -> Comparison:
+        lr_data = self._archive.get(row.lr_key or "")
+        if hashlib.sha256(lr_data).hexdigest() != row.lr_sha256:
+            raise RefoldError(f"{row.lr_key}: its bytes are not those that were archived")
+        file = restore_source_file(lr_data, recorded=recorded)
+        if file is None:
+            return compare(restore(lr_data, load_model, recorded=recorded), photo, seen=seen)
+        if file != data:
+            raise RefoldError(f"{row.lr_key}: the file that comes back is not the source")
+        return compare(photo, photo, seen=seen)
+
+
+def _require(row: CatalogRow, compared: Comparison, floors: list[Floor]) -> None:
+    """Refuse a restoration that lost something or misses a floor.
+
+    Raises:
+        RefoldError: What it lost or misses.
+    """
+    if compared.lost:
+        raise RefoldError(f"{row.lr_key}: restored without the source's {', '.join(compared.lost)}")
+    for floor in floors:
+        if missed := compared.misses(floor):
+            raise RefoldError(f"{row.lr_key}: restored, it misses the floor: {missed}")
+
+
+def _proof(row: CatalogRow, compared: Comparison) -> Proof:
+    return Proof(
+        target=row.target,
+        lr_key=row.lr_key or "",
+        lr_sha256=row.lr_sha256 or "",
+        lr_bytes=row.lr_bytes or 0,
+        rescaler=row.rescaler or "",
+        weights_sha256=row.weights_sha256 or "",
+        psnr_y=compared.psnr_y,
+        ssim_y=compared.ssim_y,
+        max_abs_error=compared.max_abs_error,
+    )

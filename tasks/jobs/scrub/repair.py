@@ -1,0 +1,87 @@
+"""Making a damaged rendition again from a source that is still what it was."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from rescaling_core import SOFTWARE
+from rescaling_core.convert import Kept, convert
+from rescaling_core.convert.again import plan_like
+from rescaling_core.errors import RefoldError
+from rescaling_core.metadata import RestorationMetadata
+from rescaling_core.photo import decode_photo
+from tasks.catalog import CatalogRow
+from tasks.collection.shards import SourceObject
+from tasks.models.loading import load_model
+from tasks.renditions.layout import rendition_key
+from tasks.renditions.rows import RowWriter
+from tasks.storage import StorageError, open_store
+
+
+@dataclass(frozen=True, slots=True)
+class NotRepaired:
+    """A damaged rendition that could not be made again, and why."""
+
+    source_key: str
+    target: str
+    lr_key: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """A rendition that was made again and stored; its row is still to be committed."""
+
+    row: CatalogRow
+    damaged_lr_key: str
+
+
+class Repairer:
+    """Holds the stores and the networks for the life of a worker process."""
+
+    def __init__(self, source_url: str, archive_url: str, run_id: str) -> None:
+        self._source = open_store(source_url)
+        self._archive = open_store(archive_url)
+        self._run_id = run_id
+
+    def repair(self, row: CatalogRow) -> Repaired | NotRepaired:
+        """Convert the source again as it was converted; what goes wrong comes back as a value.
+
+        Raises:
+            StorageError: A store failed for a while.
+        """
+        try:
+            return Repaired(self._repair(row), row.lr_key or "")
+        except (RefoldError, FileNotFoundError) as error:
+            if isinstance(error, StorageError) and error.retryable:
+                raise
+            return NotRepaired(row.source_key, row.target, row.lr_key or "", str(error))
+
+    def _repair(self, row: CatalogRow) -> CatalogRow:
+        name = f"{row.source_key} at {row.target}"
+        if self._source.info(row.source_key).etag != row.source_etag:
+            raise RefoldError(f"{name}: the source has changed since it was archived")
+        data = self._source.get(row.source_key)
+        if hashlib.sha256(data).hexdigest() != row.source_sha256:
+            raise RefoldError(f"{name}: the source's bytes are not those that were archived")
+        recorded = RestorationMetadata.from_json(row.metadata_json or "")
+        source = SourceObject(key=row.source_key, size=row.source_size, etag=row.source_etag)
+        record = RowWriter(self._run_id, row.shard_id, source, (row.target,), data)
+        photo = decode_photo(data, max_pixels=recorded.width * recorded.height)
+        outcome = convert(
+            photo,
+            record.source_ref,
+            plan_like(recorded),
+            load_model,
+            software=SOFTWARE,
+            data=data,
+        )
+        if isinstance(outcome, Kept):
+            raise RefoldError(f"{name}: made again, it is worse than recorded: {outcome.reason}")
+        digest = hashlib.sha256(outcome.lr_data).hexdigest()
+        key = rendition_key(row.target, row.source_key, digest, outcome.extension)
+        self._archive.put(key, outcome.lr_data)  # over the damaged one, if that has its name
+        if self._archive.get(key) != outcome.lr_data:
+            raise RefoldError(f"{name}: the store does not give back what was written")
+        return record.archived(outcome, key, digest)

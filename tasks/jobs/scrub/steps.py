@@ -1,0 +1,153 @@
+"""The steps of a scrub run, as Prefect tasks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from prefect import task
+
+from rescaling_core.errors import UsageError
+from tasks.catalog import Catalog, CatalogRow
+from tasks.catalog.digests import damaged_files
+from tasks.catalog.query import any_of
+from tasks.cluster.pool import Lost, WorkerPool
+from tasks.control import progress, waves
+from tasks.control.progress import Progress
+from tasks.control.retries import RETRIED
+from tasks.jobs.scrub.repair import NotRepaired, Repaired
+from tasks.jobs.scrub.worker import Check
+from tasks.renditions.inspection import Finding, finding
+from tasks.storage import open_store
+
+BATCH = 32
+"""Renditions a worker is given at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Which renditions a run looks at."""
+
+    sample: float = 0.01
+    """Fraction of those read that are restored as well."""
+    parts: int = 1
+    """The archive is read in so many runs, a part each."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.sample <= 1:
+            raise UsageError(f"--sample {self.sample:g}: a fraction from 0 to 1")
+        if self.parts < 1:
+            raise UsageError(f"--parts {self.parts}: at least 1")
+
+
+@dataclass(slots=True)
+class ScrubTally:
+    """Counts that grow as renditions are checked."""
+
+    checked: int = 0
+    restored: int = 0
+    nbytes: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+
+@task(name="check catalog files", **RETRIED)
+def check_catalog_files(archive_url: str) -> list[Finding]:
+    """The files of the catalog and of the journal that are not what was written.
+
+    Raises:
+        StorageError: The store failed.
+    """
+    return [
+        Finding(source_key="", target="", lr_key=key, problem="catalog", reason=reason)
+        for key, reason in sorted(damaged_files(open_store(archive_url)).items())
+    ]
+
+
+def round_of(catalog: Catalog) -> int:
+    """How many scrub runs there were: every run reads the next part and draws another sample."""
+    return sum(run.job == "scrub" for run in catalog.runs())
+
+
+def checks_of(catalog: Catalog, scope: Scope, turn: int) -> Iterator[Check]:
+    """The archived renditions of a turn's part, some marked to be restored."""
+    for row in catalog.rows(state="archived"):
+        lr_key = row.lr_key or ""
+        if _share(lr_key, "part") * scope.parts // 1 == turn % scope.parts:
+            yield Check(row, restore=_share(lr_key, f"sample {turn}") < scope.sample)
+
+
+def _share(lr_key: str, salt: str) -> float:
+    """A number from 0 up to 1 that a key and a purpose always give."""
+    digest = hashlib.sha256(f"{salt}\n{lr_key}".encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[:6]) / 2**48
+
+
+def waves_of(checks: Iterator[Check], total: int) -> Iterator[Sequence[Check]]:
+    """Cut the checks of a run, a part of `total` archived rows, into waves."""
+    return waves.waves_of(checks, total=total, at_least=4 * BATCH)
+
+
+@task(name="scrub wave", task_run_name="scrub wave {number}", **RETRIED)
+def scrub_wave(
+    number: int,
+    checks: Sequence[Check],
+    pool: WorkerPool[Sequence[Check], list[Finding]],
+    tally: ScrubTally,
+) -> None:
+    """Check one wave; a worker that dies is a finding about the one it was given."""
+    batches = [checks[start : start + BATCH] for start in range(0, len(checks), BATCH)]
+    lost: list[Check] = []
+    found: list[Finding] = []  # counted at the end, so that a wave can be tried again
+    for result in pool.run(batches):
+        if isinstance(result, Lost):
+            lost += result.job
+        else:
+            found += result
+    for result in pool.run([[check] for check in lost]):
+        if isinstance(result, Lost):
+            found.append(finding(result.job[0].row, "restoration", result.reason))
+        else:
+            found += result
+    tally.findings += found
+    tally.checked += len(checks)
+    tally.restored += sum(check.restore for check in checks)
+    tally.nbytes += sum(check.row.lr_bytes or 0 for check in checks)
+    progress.report(Progress(step="check", done=tally.checked, total=None, nbytes=tally.nbytes))
+
+
+@task(name="select damaged", **RETRIED)
+def damaged_rows(catalog: Catalog, findings: Sequence[Finding]) -> list[CatalogRow]:
+    """The rows that findings are about."""
+    if not findings:
+        return []
+    where = any_of("lr_key", sorted({item.lr_key for item in findings}))
+    return list(catalog.rows(where=where, state="archived"))
+
+
+@task(name="repair", **RETRIED)
+def repair_rows(
+    rows: Sequence[CatalogRow],
+    pool: WorkerPool[CatalogRow, Repaired | NotRepaired],
+    catalog: Catalog,
+) -> list[Repaired | NotRepaired]:
+    """Make damaged renditions again and commit each as it comes back."""
+    outcomes: list[Repaired | NotRepaired] = []
+    for result in pool.run(rows):
+        if isinstance(result, Lost):
+            row: CatalogRow = result.job
+            outcomes.append(
+                NotRepaired(row.source_key, row.target, row.lr_key or "", result.reason)
+            )
+            continue
+        if isinstance(result, Repaired):
+            commit_repair(catalog, result)
+        outcomes.append(result)
+    return outcomes
+
+
+def commit_repair(catalog: Catalog, repaired: Repaired) -> None:
+    """Put the new row in the damaged one's place, unless another run was faster."""
+    catalog.commit_shard(
+        repaired.row.shard_id, [repaired.row], instead_of=[repaired.damaged_lr_key]
+    )

@@ -1,0 +1,66 @@
+"""Whether a stored rendition is what the catalog says it is. What a worker of `scrub` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from rescaling_core.errors import RefoldError
+from rescaling_core.metadata import RestorationMetadata
+from rescaling_core.restore import restore, restore_source_file
+from tasks.catalog import CatalogRow
+from tasks.models.loading import load_model, use_share_of_cpus
+from tasks.renditions.inspection import Finding, finding, inspect_stored
+from tasks.storage import open_store
+
+READERS = 8
+"""LR objects a worker reads at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A row of the catalog to hold against what is stored."""
+
+    row: CatalogRow
+    """Archived."""
+    restore: bool = False
+    """Whether to restore it too, unless it is a preview."""
+
+
+class Inspector:
+    """Holds the archive and the networks for the life of a worker process."""
+
+    def __init__(self, archive_url: str) -> None:
+        self._archive = open_store(archive_url)
+        use_share_of_cpus()
+
+    def inspect(self, checks: Sequence[Check]) -> list[Finding]:
+        """Check some renditions; give back those that are not as they should be.
+
+        Raises:
+            StorageError: The store failed, so that nothing is known of them.
+        """
+        with ThreadPoolExecutor(max_workers=READERS) as pool:
+            found = [item for item in pool.map(self._stored, checks) if item is not None]
+        damaged = {item.lr_key for item in found}
+        for check in checks:
+            if check.restore and check.row.lr_key not in damaged:
+                found += filter(None, [self._restored(check.row)])
+        return found
+
+    def _stored(self, check: Check) -> Finding | None:
+        return inspect_stored(self._archive, check.row)
+
+    def _restored(self, row: CatalogRow) -> Finding | None:
+        """Restore a rendition; restoring compares with the recorded fingerprint."""
+        lr_data = self._archive.get(row.lr_key or "")
+        try:
+            recorded = RestorationMetadata.from_json(row.metadata_json or "")
+            if recorded.fingerprint is None:
+                return None
+            if restore_source_file(lr_data, recorded=recorded) is None:
+                restore(lr_data, load_model, recorded=recorded)
+        except RefoldError as error:
+            return finding(row, "restoration", str(error))
+        return None

@@ -1,0 +1,189 @@
+"""A training run on disk: checkpoints, metrics, a curve, and the weights at the end."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rescaling_core import zoo
+from rescaling_core.errors import UsageError
+from rescaling_core.training.trainer import ALONE, Team, Trainer, new_rescaler
+from rescaling_core.training.validation import Quality, measure_set
+from tasks.collection.images import list_images
+from tasks.control import progress
+from tasks.control.progress import Progress
+from tasks.jobs.train.data import load_recipe
+from tasks.jobs.train.folder import CHECKPOINT, RunFolder, plot_run, write_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rescaling_core.networks import Rescaler
+    from rescaling_core.pixels.arrays import U8Array
+    from rescaling_core.training.recipe import Recipe
+    from rescaling_core.training.trainer import StepReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingResult:
+    """What a run came to."""
+
+    rescaler: str
+    steps: int
+    seconds: float
+    """Of training, earlier parts of a resumed run included."""
+    psnr_y: float
+    """dB, over the validation images, by the papers' protocol."""
+    weights: str
+    """Path of the weights file; its card lies beside it."""
+
+
+def check_request(
+    config: str,
+    data: str,
+    out: str,
+    *,
+    validation: str | None,
+    start: str | None,
+    resume: bool,
+) -> Recipe:
+    """Refuse a run that cannot work, before anything is started.
+
+    Returns:
+        The recipe at `config`.
+
+    Raises:
+        UsageError: A wrong recipe, folder or start, or `out` holds a run and `resume` is off.
+    """
+    recipe = load_recipe(config)
+    for url in (data, validation):
+        if url is not None:
+            list_images(url)
+    if (start := start or recipe.start) is not None:
+        zoo.load(start)
+    if not resume and (Path(out) / CHECKPOINT).exists():
+        raise UsageError(f"{out}: holds a run already; --resume continues it")
+    return recipe
+
+
+def first_rescaler(recipe: Recipe) -> Rescaler:
+    """What a run starts from: random weights, or those of the recipe's `start`.
+
+    A start of another shape gives what fits by name and shape: the first stage of an x4 network
+    starts from an x2 one.
+
+    Raises:
+        UsageError: There is no such start, or nothing of it fits.
+    """
+    rescaler = new_rescaler(recipe)
+    if recipe.start is None:
+        return rescaler
+    own = rescaler.state_dict()
+    other = zoo.load(recipe.start).rescaler.state_dict()
+    fitting = {k: v for k, v in other.items() if k in own and own[k].shape == v.shape}
+    if not fitting:
+        raise UsageError(f"recipe {recipe.id}: nothing of {recipe.start} fits this network")
+    rescaler.load_state_dict({**own, **fitting})
+    return rescaler
+
+
+def run_training(
+    trainer: Trainer,
+    folder: RunFolder,
+    validation: Sequence[U8Array],
+    *,
+    resume: bool,
+    writes: bool = True,
+    listener: Callable[[StepReport, Quality | None], None] = lambda _report, _quality: None,
+) -> float:
+    """Train to the last step of the recipe.
+
+    Args:
+        trainer: Freshly made.
+        folder: Where to keep state; holds no run unless `resume`.
+        validation: (H, W, 3) RGB images, never trained on.
+        resume: Continue what the folder holds, if anything.
+        writes: Measure, record and save; off for all but one trainer of a team.
+        listener: Called after every step, with the quality where it was measured.
+
+    Returns:
+        Seconds of training, earlier parts included.
+
+    Raises:
+        UsageError: The folder holds a run and `resume` is off.
+        CheckpointError: What it holds cannot be continued.
+    """
+    cadence = trainer.recipe.cadence
+    before = 0.0
+    if folder.started:
+        if not resume:
+            raise UsageError(f"{folder.path}: holds a run already; --resume continues it")
+        before = folder.resume(trainer)
+    started = time.monotonic()
+    last = trainer.recipe.optimisation.steps
+    while trainer.done < last:
+        report = trainer.step()
+        if not writes:
+            continue
+        quality = None
+        if trainer.done % cadence.validation == 0 or trainer.done == last:
+            quality = measure_set(trainer.averaged(), validation, trainer.recipe.scales[-1])
+        seconds = before + time.monotonic() - started
+        validated = {} if quality is None else {"validation": asdict(quality)}
+        folder.record(**asdict(report), seconds=round(seconds, 1), **validated)
+        if trainer.done % cadence.checkpoint == 0 or trainer.done == last:
+            folder.save(trainer, seconds)
+        progress.report(Progress(step="train", done=trainer.done, total=last))
+        listener(report, quality)
+    return before + time.monotonic() - started
+
+
+def train_here(
+    recipe: Recipe,
+    images: Sequence[U8Array],
+    held_out: Sequence[U8Array],
+    out: Path,
+    *,
+    resume: bool,
+    device: str,
+    team: Team = ALONE,
+) -> TrainingResult | None:
+    """Train to the end in this process; write weights, card and curve into `out`.
+
+    Returns:
+        What it came to; None if another trainer of the team reports.
+
+    Raises:
+        UsageError: The folder holds a run and `resume` is off, or no step is left.
+        CheckpointError: What it holds cannot be continued.
+    """
+    folder = RunFolder(out)
+    rescaler = first_rescaler(recipe)
+    on_gpu = device != "cpu"
+    trainer = Trainer(recipe, rescaler, images, device=device, accelerated=on_gpu, team=team)
+    first = team.rank == 0
+    seconds = run_training(trainer, folder, held_out, resume=resume, writes=first)
+    if not first:
+        return None
+    records = folder.records()
+    if not records:
+        raise UsageError(f"{out}: nothing was trained; the recipe has no step left")
+    plot_run(out / "curve.png", records)
+    quality = next(r["validation"] for r in reversed(records) if "validation" in r)
+    path = out / f"{recipe.id}.safetensors"
+    facts = {
+        "data": recipe.data or f"{len(images)} images",
+        "hardware": device if team.size == 1 else f"{team.size} x {device}",
+        "minutes": round(seconds / 60, 1),
+        "iterations": trainer.done,
+    }
+    write_weights(path, recipe, trainer.averaged(), facts)
+    return TrainingResult(
+        rescaler=recipe.id,
+        steps=trainer.done,
+        seconds=round(seconds, 1),
+        psnr_y=round(quality["psnr_y"], 3),
+        weights=str(path),
+    )

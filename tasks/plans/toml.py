@@ -1,0 +1,164 @@
+"""Plans as TOML: read, validated, every complaint with the path of its field."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from rescaling_core import codecs
+from rescaling_core.codecs import CodecSpec
+from rescaling_core.errors import UsageError
+from rescaling_core.plan import (
+    DEFAULT_PREVIEW_CODEC,
+    FULL_SIZE,
+    PREVIEW_RESCALER,
+    TRANSCODE,
+    ArchivePlan,
+    Candidate,
+    Floor,
+    ResidualPlan,
+    Target,
+    TargetPlan,
+)
+from tasks.models.weights import load_rescaler
+from tasks.plans.sections import (
+    CandidateSection,
+    FloorSection,
+    PlanSection,
+    ResidualSection,
+    TargetSection,
+    explained,
+)
+
+T = TypeVar("T")
+
+
+def read_plan(text: str, *, name: str, floor: Floor | None = None) -> ArchivePlan:
+    """Turn the TOML of a plan into a plan.
+
+    Args:
+        text: The file.
+        name: What to call it in errors.
+        floor: Instead of the file's, for all targets that can be restored.
+
+    Raises:
+        UsageError: It is no TOML, or a field is unknown, missing or impossible; with its path and
+            what is allowed there.
+    """
+    try:
+        section = PlanSection.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{name}: no TOML: {error}") from error
+    except ValidationError as error:
+        raise UsageError(f"{name}: {explained(error)}") from error
+    targets = tuple(
+        _target_plan(target, f"{name}: targets[{number}]", floor)
+        for number, target in enumerate(section.targets)
+    )
+    return _at(name, lambda: ArchivePlan(targets=targets, max_pixels=section.max_pixels))
+
+
+def _target_plan(section: TargetSection, path: str, floor: Floor | None) -> TargetPlan:
+    target = _at(f"{path}.target", lambda: Target.parse(section.target))
+    if target.preview_only:
+        return _preview_plan(section, target, path)
+    if not section.candidates:
+        raise UsageError(f"{path}.candidates: at least one is needed for {target.name}")
+    stated = (section.floor or FloorSection()).model_dump()
+    wanted = floor or _at(f"{path}", lambda: Floor(**stated))
+    candidates = [
+        candidate
+        for number, one in enumerate(section.candidates)
+        for candidate in _candidates(one, target, f"{path}.candidates[{number}]")
+    ]
+    return _at(path, lambda: TargetPlan(target=target, candidates=tuple(candidates), floor=wanted))
+
+
+def _preview_plan(section: TargetSection, target: Target, path: str) -> TargetPlan:
+    """A preview has one candidate, by default a WebP, and no floor, as nothing is restored."""
+    if section.floor is not None:
+        raise UsageError(f"{path}.floor: {target.name} is a preview, which has no floor")
+    if not section.candidates:
+        preview = Candidate(PREVIEW_RESCALER, DEFAULT_PREVIEW_CODEC)
+        return TargetPlan(target=target, candidates=(preview,))
+    first, where = section.candidates[0], f"{path}.candidates"
+    if len(section.candidates) > 1 or not isinstance(first.quality, int | None):
+        raise UsageError(f"{where}: {target.name} is a preview: one candidate of one quality")
+    if first.rescaler != PREVIEW_RESCALER or first.residual is not None:
+        raise UsageError(f"{where}[0].rescaler: a preview is made by {PREVIEW_RESCALER!r}")
+    if first.refinement != (0,) or first.lr_mode != "source":
+        raise UsageError(f"{where}[0]: nothing is refined or coloured for a preview")
+    spec = _spec(first.codec, first.quality, first.effort, f"{where}[0]")
+    return TargetPlan(target=target, candidates=(Candidate(PREVIEW_RESCALER, spec),))
+
+
+def _candidates(section: CandidateSection, target: Target, path: str) -> list[Candidate]:
+    """One candidate, or one for each quality and each number of steps of a list."""
+    _check_rescaler(section.rescaler, target, f"{path}.rescaler")
+    plan = None if section.residual is None else _residual(section.residual, f"{path}.residual")
+    qualities = section.quality if isinstance(section.quality, tuple) else (section.quality,)
+    found = []
+    for quality, steps in product(qualities, section.refinement):
+        span = _span(quality)
+        middle = None if span is None else (span[0] + span[1]) // 2
+        spec = _spec(section.codec, quality if span is None else middle, section.effort, path)
+        make = partial(
+            Candidate,
+            section.rescaler,
+            spec,
+            qualities=span,
+            residual=plan,
+            sources=section.sources,
+            refinement=steps,
+            lr_mode=section.lr_mode,
+        )
+        found.append(_at(path, make))
+    return found
+
+
+def _residual(section: ResidualSection, path: str) -> ResidualPlan:
+    span = _span(section.quality)
+    if span is None:
+        raise UsageError(f"{path}.quality: a range such as {{ min = 10, max = 95 }}")
+    spec = _spec(section.codec, (span[0] + span[1]) // 2, section.effort, path)
+    return _at(path, lambda: ResidualPlan(spec, span))
+
+
+def _span(quality: Any) -> tuple[int, int] | None:
+    return (quality.start, quality.stop - 1) if isinstance(quality, range) else None
+
+
+def _spec(codec: str, quality: int | None, effort: int | None, path: str) -> CodecSpec:
+    spec = _at(f"{path}.codec", lambda: CodecSpec.parse(codec))
+    if quality is not None:
+        spec = _at(f"{path}.quality", lambda: CodecSpec.parse(codec, quality))
+    if effort is not None:
+        spec = _at(
+            f"{path}.effort", lambda: CodecSpec(spec.name, spec.quality, spec.chroma, effort)
+        )
+    _at(f"{path}.codec", lambda: codecs.check_available(spec))
+    return spec
+
+
+def _check_rescaler(name: str, target: Target, path: str) -> None:
+    if name in (FULL_SIZE, TRANSCODE):
+        return
+    try:
+        scales = load_rescaler(name).rescaler.scales
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}; or {FULL_SIZE!r}, {TRANSCODE!r}") from error
+    if target.scale is None or target.scale not in scales:
+        raise UsageError(f"{path}: {name} serves {scales}, not the target {target.name}")
+
+
+def _at(path: str, make: Callable[[], T]) -> T:
+    """Put the path before a complaint."""
+    try:
+        return make()
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error

@@ -1,0 +1,81 @@
+"""Whether a stored rendition is what the catalog says it is."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from rescaling_core.errors import MetadataError
+from rescaling_core.metadata import RestorationMetadata, read_metadata
+from tasks.catalog import CatalogRow
+from tasks.renditions.rows import described
+from tasks.storage import ObjectNotFoundError, Store
+
+_LATER: Final = ("ssimulacra2", "refinement", "origin")
+"""Columns that the first catalogs lack."""
+
+
+Problem = Literal["missing", "size", "digest", "metadata", "restoration", "catalog"]
+"""In the order they are looked for; the first that is found is reported."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A rendition that is not what the catalog says."""
+
+    source_key: str
+    target: str
+    lr_key: str
+    problem: Problem
+    reason: str
+
+
+def inspect_stored(archive: Store, row: CatalogRow) -> Finding | None:
+    """Check existence, size, digest, and that file and catalog tell the same.
+
+    Raises:
+        StorageError: The store failed.
+    """
+    try:
+        data = archive.get(row.lr_key or "")
+    except ObjectNotFoundError:
+        return finding(row, "missing", "no such object")
+    if len(data) != row.lr_bytes:
+        return finding(row, "size", f"{len(data)} bytes, not {row.lr_bytes}")
+    if hashlib.sha256(data).hexdigest() != row.lr_sha256:
+        return finding(row, "digest", "its bytes are not those that were archived")
+    try:
+        embedded = read_metadata(data)
+        recorded = RestorationMetadata.from_json(row.metadata_json or "")
+    except MetadataError as error:
+        return finding(row, "metadata", str(error))
+    columns = described(embedded) | {
+        "source_key": embedded.source_key,
+        "source_etag": embedded.source_etag,
+        "source_size": embedded.source_size,
+        "source_sha256": embedded.source_sha256,
+        "target": embedded.target,
+    }
+    # A row of before a column was says nothing about it.
+    old = [name for name in _LATER if getattr(row, name) is None]
+    wrong = [
+        name for name, value in columns.items() if name not in old and getattr(row, name) != value
+    ]
+    if embedded != recorded:
+        wrong.append("metadata_json")
+    if wrong:
+        reason = f"the file and the catalog disagree on {', '.join(wrong)}"
+        return finding(row, "metadata", reason)
+    return None
+
+
+def finding(row: CatalogRow, problem: Problem, reason: str) -> Finding:
+    """What is wrong with a row's LR object."""
+    return Finding(
+        source_key=row.source_key,
+        target=row.target,
+        lr_key=row.lr_key or "",
+        problem=problem,
+        reason=reason,
+    )

@@ -1,0 +1,291 @@
+"""S3 and what speaks its protocol, through s3fs.
+
+s3fs brings sessions, credentials, the event loop and the connection pool. Requests are made with
+bucket and key apart, since s3fs's own paths cannot spell every key (`?versionId=`, a trailing
+slash). Retries of a request are botocore's; nothing above repeats them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final
+from urllib.parse import quote
+
+from aiobotocore.session import AioSession  # type: ignore[import-untyped]
+from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+from botocore.session import Session  # type: ignore[import-untyped]
+from fsspec.asyn import sync
+from s3fs import S3FileSystem
+from s3fs.core import S3_RETRYABLE_ERRORS
+
+from rescaling_core.errors import UsageError
+from tasks.storage import accounting as requests
+from tasks.storage.errors import NothingStoredError, StorageError, UnstorableKeyError
+from tasks.storage.s3 import parts as s3_multipart
+from tasks.storage.s3.errors import is_conflict, is_precondition, translate
+from tasks.storage.store import ObjectInfo, Store
+
+MAX_KEY_BYTES: Final = 1024
+"""S3's limit for bucket-relative keys, in UTF-8."""
+
+MAX_ATTEMPTS: Final = 6
+"""Of one request: 500, 503 SlowDown, timeouts and cut connections are tried again."""
+
+CONNECTIONS: Final = 32
+"""At once, of one store in one process."""
+
+CHUNK_BYTES: Final = 8 * 2**20
+"""Of an object that is read piece by piece."""
+
+CREATE_ATTEMPTS: Final = 5
+"""AWS answers 409 to a conditional write that met another one in flight: ask again."""
+
+_TRANSPORT_ERRORS: Final = (BotoCoreError, OSError, EOFError, *S3_RETRYABLE_ERRORS)
+"""What the layers below raise; anything else is a bug."""
+
+
+class S3Store(Store):
+    """Objects below `s3://bucket/prefix`, credentials from the usual environment."""
+
+    def __init__(self, url: str, location: str) -> None:
+        super().__init__(url)
+        self.bucket, _, prefix = location.partition("/")
+        if not self.bucket:
+            raise UsageError(f"{url}: no bucket; expected s3://bucket/prefix")
+        prefix = prefix.rstrip("/")
+        self._root = f"{prefix}/" if prefix else ""
+        self._session = Session()
+        if self._credentials() is None:
+            raise UsageError(
+                f"{url}: no credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+                "or AWS_PROFILE, or run where an instance role gives them"
+            )
+        self._fs = _connect(self._session)
+
+    @property
+    def _address(self) -> tuple[str, str]:
+        return self.url, f"{self.bucket}/{self._root}"
+
+    @property
+    def prefix(self) -> str:
+        """What all keys begin with in the bucket: empty, or ending in a slash."""
+        return self._root
+
+    def require_root(self) -> None:
+        """See `Store.require_root`; an empty bucket will do, an empty prefix will not."""
+        page = self._call("list", "", "list_objects_v2", Prefix=self._root, MaxKeys=1)
+        if self._root and not page.get("Contents"):
+            raise NothingStoredError(f"{self.url}: nothing is stored under this prefix")
+
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """See `Store.list`: page by page, a thousand keys each."""
+        more: dict[str, str] = {}
+        while True:
+            page = self._call("list", prefix, "list_objects_v2", Prefix=self._root + prefix, **more)
+            for entry in page.get("Contents", ()):
+                if not (entry["Key"].endswith("/") and entry["Size"] == 0):  # a folder's marker
+                    key = entry["Key"][len(self._root) :]
+                    yield ObjectInfo(
+                        key=key,
+                        size=entry["Size"],
+                        etag=entry["ETag"].strip('"'),
+                        modified=entry.get("LastModified"),
+                    )
+            if not page.get("IsTruncated"):
+                return
+            if not (token := page.get("NextContinuationToken")):
+                raise StorageError(
+                    f"{self.url}: the listing says that it goes on, but not where", retryable=True
+                )
+            more = {"ContinuationToken": token}
+
+    def info(self, key: str) -> ObjectInfo:
+        """See `Store.info`."""
+        head = self._call("look up", key, "head_object", Key=self._key(key))
+        return ObjectInfo(
+            key=key,
+            size=head["ContentLength"],
+            etag=head["ETag"].strip('"'),
+            modified=head.get("LastModified"),
+        )
+
+    def get(self, key: str) -> bytes:
+        """See `Store.get`; a body that is cut off is asked for again."""
+        data: bytes = self._run("read", key, self._get, self._key(key))
+        return data
+
+    def chunks(self, key: str) -> Iterator[bytes]:
+        """See `Store.chunks`: by ranges, each checked to be of the same version."""
+        whole = self.info(key)
+        for start in range(0, whole.size, CHUNK_BYTES):
+            end = min(start + CHUNK_BYTES, whole.size)
+            span = f"bytes={start}-{end - 1}"
+            data: bytes = self._run("read", key, self._get, self._key(key), Range=span)
+            if len(data) != end - start:
+                raise StorageError(f"{self.url}: {key} was replaced while it was read")
+            yield data
+        if self.info(key).etag != whole.etag:
+            raise StorageError(f"{self.url}: {key} was replaced while it was read", retryable=True)
+
+    async def _get(self, key: str, **options: str) -> bytes:
+        for left in range(MAX_ATTEMPTS - 1, -1, -1):
+            answer = await self._fs._call_s3("get_object", Bucket=self.bucket, Key=key, **options)
+            try:
+                async with answer["Body"] as body:
+                    data: bytes = await body.read()
+                    if len(data) == answer["ContentLength"]:
+                        return data
+            except _TRANSPORT_ERRORS:
+                if not left:
+                    raise
+        raise EOFError("the body ended early every time")
+
+    def put(self, key: str, data: bytes) -> None:
+        """See `Store.put`; what is large goes in parts, so that little of it is sent twice."""
+        if len(data) > s3_multipart.WHOLE_BYTES:
+            target = {"Bucket": self.bucket, "Key": self._key(key)}
+            self._run("write", key, s3_multipart.put_parts, self._fs._call_s3, target, data)
+        else:
+            self._call("write", key, "put_object", **self._body(key, data))
+
+    def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> int:
+        """See `Store.remove_unfinished`: uploads in parts that were begun and not completed."""
+        removed, more = 0, True
+        place: dict[str, str] = {}
+        while more:
+            page = self._call(
+                "list", "uploads", "list_multipart_uploads", Prefix=self._root, **place
+            )
+            for upload in page.get("Uploads", ()):
+                if upload["Initiated"] < before:
+                    if not dry_run:
+                        named = {"Key": upload["Key"], "UploadId": upload["UploadId"]}
+                        self._call("delete", upload["Key"], "abort_multipart_upload", **named)
+                    removed += 1
+            more = bool(page.get("IsTruncated"))
+            place = {
+                "KeyMarker": page.get("NextKeyMarker", ""),
+                "UploadIdMarker": page.get("NextUploadIdMarker", ""),
+            }
+        return removed
+
+    def put_new(self, key: str, data: bytes) -> bool:
+        """See `Store.put_new`: `If-None-Match: *`."""
+        body = self._body(key, data)
+        for attempt in range(1, CREATE_ATTEMPTS + 1):
+            try:
+                self._call("write", key, "put_object", IfNoneMatch="*", **body)
+            except StorageError as error:
+                if is_precondition(error):
+                    return False
+                if not is_conflict(error) or attempt == CREATE_ATTEMPTS:
+                    raise
+                time.sleep(0.05 * 2**attempt)
+            else:
+                return True
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def delete(self, key: str) -> None:
+        """See `Store.delete`."""
+        self._call("delete", key, "delete_object", Key=self._key(key))
+
+    def delta_uri(self, prefix: str) -> str:
+        """See `Store.delta_uri`."""
+        key = self._key(prefix)
+        self._refuse_misread(key)
+        return f"s3://{self.bucket}/{quote(key)}"
+
+    def delta_options(self) -> dict[str, str]:
+        """See `Store.delta_options`: the same credentials and endpoint as s3fs uses."""
+        credentials = self._credentials()
+        if credentials is None:
+            raise StorageError(f"{self.url}: the credentials are gone")
+        options = {
+            "AWS_ACCESS_KEY_ID": credentials.access_key,
+            "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+            "AWS_REGION": _region(self._session),
+            "aws_conditional_put": "etag",
+        }
+        if credentials.token:
+            options["AWS_SESSION_TOKEN"] = credentials.token
+        if self._endpoint:
+            options["AWS_ENDPOINT_URL"] = self._endpoint
+            if self._endpoint.startswith("http://"):
+                options["AWS_ALLOW_HTTP"] = "true"
+        return options
+
+    def _credentials(self) -> Any:
+        found = self._session.get_credentials()
+        return found and found.get_frozen_credentials()
+
+    @cached_property
+    def _endpoint(self) -> str | None:
+        """An endpoint other than AWS's own, from the environment or the profile."""
+        client = self._session.create_client("s3", region_name=_region(self._session))
+        endpoint: str = client.meta.endpoint_url
+        return None if endpoint.split("?")[0].rstrip("/").endswith("amazonaws.com") else endpoint
+
+    def _key(self, key: str) -> str:
+        full = self._root + key
+        if not key or len(full.encode("utf-8", "surrogatepass")) > MAX_KEY_BYTES:
+            raise UnstorableKeyError(
+                f"{self.url}: key {key[:60]!r} is empty or over {MAX_KEY_BYTES} bytes"
+            )
+        return full
+
+    def _body(self, key: str, data: bytes) -> dict[str, Any]:
+        """The digest travels along: the server refuses a body that was damaged on the way."""
+        return {"Key": self._key(key), "Body": data, "ContentMD5": s3_multipart.md5_header(data)}
+
+    def _call(self, verb: str, shown: str, method: str, **arguments: Any) -> Any:
+        """One request; `verb` and `shown` are for the error message."""
+        return self._run(verb, shown, self._fs._call_s3, method, Bucket=self.bucket, **arguments)
+
+    def _run(
+        self,
+        verb: str,
+        shown: str,
+        request: Callable[..., Coroutine[Any, Any, Any]],
+        *arguments: Any,
+        **options: Any,
+    ) -> Any:
+        try:
+            return sync(self._fs.loop, request, *arguments, **options)
+        except _TRANSPORT_ERRORS as error:
+            raise translate(error, f"{verb} {shown or 'objects'}", self.url) from error
+
+
+def _region(session: Session) -> str:
+    return (
+        session.get_config_variable("region")
+        or os.environ.get("AWS_REGION")  # what other clients read, and what containers set
+        or "us-east-1"
+    )
+
+
+def _connect(session: Session) -> S3FileSystem:
+    """A file system of our own: no shared instance, no cached listings, one layer of retries."""
+    counted = AioSession()
+    counted.register("before-send.s3", requests.count)
+    filesystem = S3FileSystem(
+        session=counted,
+        client_kwargs={"region_name": _region(session)},
+        config_kwargs={
+            # Adaptive: after a 503 SlowDown all requests of the client slow down, not that one.
+            "retries": {"mode": "adaptive", "max_attempts": MAX_ATTEMPTS},
+            "max_pool_connections": CONNECTIONS,
+            "connect_timeout": 10,
+            "read_timeout": 60,
+            # Content-MD5 protects writes on every server; the newer checksums confuse older ones.
+            "request_checksum_calculation": "when_required",
+            "response_checksum_validation": "when_required",
+        },
+        use_listings_cache=False,
+        skip_instance_cache=True,
+    )
+    filesystem.retries = 1
+    return filesystem

@@ -1,0 +1,155 @@
+"""What every store can do."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from rescaling_core.errors import UsageError
+from tasks.storage.errors import ObjectNotFoundError, StorageError
+
+_MISREAD_BY_DELTA: Final = re.compile(r"%[0-9A-Fa-f]{2}|\\")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One object as a listing shows it."""
+
+    key: str
+    """Relative to the store's root, parts separated by `/`, unquoted."""
+    size: int
+    """Bytes."""
+    etag: str
+    """Changes when the content does; made by the store, compared for equality only."""
+    modified: datetime | None = field(default=None, compare=False)
+    """When it was last written, by the store's clock; None where the store does not say."""
+
+
+class Store(ABC):
+    """A root URL and the objects below it.
+
+    Keys are arbitrary text, not paths: what a store cannot name it refuses with
+    `UnstorableKeyError`, and no key reaches anything outside the root. A store is pickled as its
+    URL; connections never cross process borders.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as the URL."""
+        return type(self), self._address
+
+    @property
+    def _address(self) -> tuple[Any, ...]:
+        """What the constructor was given, and is given again in another process."""
+        return (self.url,)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
+
+    @abstractmethod
+    def require_root(self) -> None:
+        """Check that there is something to read from.
+
+        Raises:
+            UsageError: The folder, bucket or prefix does not exist.
+            StorageError: It cannot be reached or read.
+        """
+
+    @abstractmethod
+    def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
+        """Yield the objects whose key starts with `prefix`, sorted by key, in bounded memory.
+
+        Keys sort by code point, which is the order of their UTF-8 bytes. Folders are no objects.
+
+        Raises:
+            StorageError: The listing cannot be completed; it never just ends early.
+        """
+
+    @abstractmethod
+    def info(self, key: str) -> ObjectInfo:
+        """Look one object up.
+
+        Raises:
+            ObjectNotFoundError: It is not there.
+        """
+
+    @abstractmethod
+    def get(self, key: str) -> bytes:
+        """Read one object.
+
+        Raises:
+            ObjectNotFoundError: It is not there.
+        """
+
+    def chunks(self, key: str) -> Iterator[bytes]:
+        """Read one object piece by piece, where the store can, for those too large for memory.
+
+        Raises:
+            ObjectNotFoundError: It is not there.
+            StorageError: It was replaced while it was read.
+        """
+        yield self.get(key)
+
+    @abstractmethod
+    def put(self, key: str, data: bytes) -> None:
+        """Write one object whole, replacing what is there."""
+
+    @abstractmethod
+    def put_new(self, key: str, data: bytes) -> bool:
+        """Write one object whole unless the key exists.
+
+        Returns:
+            Whether this call wrote it. False may also follow a write of ours whose answer was
+            lost and that was tried again: under keys named by their content both mean stored.
+        """
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove one object; that it is gone already is no error."""
+
+    def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> int:
+        """Remove what killed writers left that is no object: half files, begun uploads.
+
+        Args:
+            before: What was begun later stays: somebody may be writing it.
+            dry_run: Only count.
+
+        Returns:
+            How many there were.
+        """
+        return 0
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object under this key."""
+        try:
+            self.info(key)
+        except ObjectNotFoundError:
+            return False
+        return True
+
+    def delta_uri(self, prefix: str) -> str:
+        """URL of a Delta table below the root, as `deltalake` wants it.
+
+        Raises:
+            UsageError: The root's address holds what Delta Lake reads in another way.
+            StorageError: Delta tables cannot be kept in such a store.
+        """
+        raise StorageError(f"{self.url}: a catalog can be kept on local files and on S3 only")
+
+    def _refuse_misread(self, address: str) -> None:
+        """Delta Lake decodes `%20` once too often, and turns backslashes."""
+        if found := _MISREAD_BY_DELTA.search(address):
+            raise UsageError(
+                f"{self.url}: an archive's address cannot hold {found[0]!r}, which Delta Lake "
+                "would read as another; choose another one"
+            )
+
+    def delta_options(self) -> dict[str, str]:
+        """Storage options for `deltalake`, credentials of the moment included."""
+        return {}
