@@ -35,7 +35,7 @@ def made(template: Path, tmp_path: Path) -> SmallArchive:
 
 def _backfill(made: SmallArchive, *targets: str, source: str | None) -> BackfillTally:
     plan = build_plan(PlanOptions(targets=targets))
-    catalog = backfilling.open_archive.fn(made.archive_url)
+    catalog = opening.open_archive_for_writing.fn(made.archive_url)
     job = BackfillJob(
         source_url=source, archive_url=made.archive_url, plan=plan, run_id="backfill-1"
     )
@@ -108,7 +108,7 @@ def test_a_preview_is_not_made_from_a_damaged_rendition(made: SmallArchive) -> N
 
 def test_the_source_is_the_one_of_the_last_archive_run(made: SmallArchive, tmp_path: Path) -> None:
     made.run("x2", run_id="run-2")
-    find = backfilling.find_source.fn
+    find = opening.find_source.fn
     assert find(made.catalog, None) == made.source_url
     assert find(made.catalog, str(tmp_path)) == str(tmp_path)
     with pytest.raises(UsageError, match="no such folder"):

@@ -19,7 +19,7 @@ from tests.small_archive import small_archive
 
 
 def _rebuild(archive: Store) -> RebuildTally:
-    store = rebuilding.open_archive.fn(archive.url)
+    store = opening.open_store_for_writing.fn(archive.url)
     keys = rebuilding.find_lr_objects.fn(store)
     tally = RebuildTally()
     catalog = open_catalog(store)

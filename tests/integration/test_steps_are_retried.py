@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from prefect import flow
 
+from tasks.control import opening
 from tasks.control import record as runs
 from tasks.control.artifacts import markdown_of, publish
 from tasks.control.retries import DELAYS
@@ -24,11 +25,11 @@ from tasks.storage.local import LocalStore
 from tests.small_archive import SmallArchive, small_archive
 
 STEPS = (
-    archiving.open_for_writing,
+    opening.open_for_writing,
     archiving.find_pending,
     archiving.convert_wave,
     archiving.record_run,
-    backfilling.find_source,
+    opening.find_source,
     backfilling.count_gaps,
     backfilling.backfill_wave,
     maintenance.find_garbage,

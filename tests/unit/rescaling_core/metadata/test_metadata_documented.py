@@ -1,0 +1,35 @@
+"""docs/formats.md says what the files hold."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from rescaling_core.metadata import RestorationMetadata
+
+ROOT = Path(__file__).parents[4]
+TEXT = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+SCHEMA, EXAMPLE = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", TEXT, re.S))
+EXPECTED = json.loads((ROOT / "tests/unit/fixtures/metadata_v1/expected.json").read_text())
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_files_of_version_1_follow_the_documented_schema(name: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(EXPECTED[name]["metadata"], SCHEMA)
+
+
+def test_every_field_is_documented_in_schema_and_table() -> None:
+    for field in fields(RestorationMetadata):
+        assert field.name in SCHEMA["properties"]
+        assert f"`{field.name}`" in TEXT
+
+
+def test_the_documented_example_is_a_real_one() -> None:
+    assert EXPECTED["scan.png"]["metadata"] == EXAMPLE
+    assert RestorationMetadata.from_json(json.dumps(EXAMPLE)).mode == "L"
