@@ -11,6 +11,7 @@ import pytest
 from rescaling_core.errors import UsageError
 from rescaling_core.metadata import read_metadata
 from tasks.catalog import CatalogRow
+from tasks.control import opening
 from tasks.jobs.backfill import steps as backfilling
 from tasks.jobs.backfill.tally import BackfillTally
 from tasks.jobs.backfill.worker import Backfiller, BackfillJob

@@ -11,6 +11,7 @@ import pytest
 
 from rescaling_core.errors import UsageError
 from tasks.catalog import CatalogRow, open_catalog
+from tasks.control import opening
 from tasks.jobs.rebuild import steps as rebuilding
 from tasks.jobs.rebuild.steps import RebuildTally
 from tasks.storage import Store, open_store
