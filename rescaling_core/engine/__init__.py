@@ -26,7 +26,7 @@ def engine_for(rescaler: BijectiveRescaler) -> Engine:
     """The engine that runs `rescaler` where it lives.
 
     A network whose weights may still be trained is run as it is. Otherwise its weights are taken
-    as final; an engine is made anew only if the network moves or torch's threads change.
+    as final; an engine is made again only if the network moves or torch's threads change.
     """
     parameters = list(rescaler.parameters())
     device = parameters[0].device if parameters else torch.device("cpu")

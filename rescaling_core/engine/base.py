@@ -17,7 +17,7 @@ class Engine(Protocol):
     """Runs both directions of a network on batches of tiles."""
 
     batch: int
-    """Tiles of one shape that are worth running together."""
+    """How many tiles of one shape are worth running together."""
 
     def downscale(self, hr: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1], sides multiples of the scale → (B, 3, h, w)."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rescaling_core.networks.base import Window
 
 _MEAN: Final = (0.4488, 0.4371, 0.4040)
-"""Of DIV2K, RGB."""
+"""Mean colour of the DIV2K training set, RGB."""
 
 
 class MeanShift(nn.Conv2d):

@@ -22,7 +22,7 @@ LUMA_TABLE: Final = (
     (49, 64, 78, 87, 103, 121, 120, 101),
     (72, 92, 95, 98, 112, 100, 103, 99),
 )
-"""ITU-T T.81, table K.1."""
+"""Quantisation table of luma at quality 50: ITU-T T.81, table K.1."""
 CHROMA_TABLE: Final = (
     (17, 18, 24, 47, 99, 99, 99, 99),
     (18, 21, 26, 66, 99, 99, 99, 99),
@@ -30,7 +30,7 @@ CHROMA_TABLE: Final = (
     (47, 66, 99, 99, 99, 99, 99, 99),
     *((99,) * 8,) * 4,
 )
-"""ITU-T T.81, table K.2."""
+"""Quantisation table of chroma at quality 50: ITU-T T.81, table K.2."""
 
 _TO_YCC: Final = (
     (0.299, 0.587, 0.114),

@@ -25,9 +25,9 @@ class Family:
 
     rescaler: type[Rescaler]
     title: str
-    """For people: name, venue, year."""
+    """Name, venue and year, as people cite it."""
     latent_policy: LatentPolicy
-    """What the official weights of this family were trained to receive."""
+    """The latent that the official weights of this family were trained to receive."""
     deduce: Callable[[StateDict], dict[str, Any]]
     """The config of the network that an official state dict belongs to.
 
@@ -35,7 +35,7 @@ class Family:
     """
 
     notes: str = ""
-    """What every model card of the family has to say."""
+    """Remarks that every model card of the family repeats."""
 
     @property
     def name(self) -> str:

@@ -26,9 +26,9 @@ class HCDOptions:
     """The published settings."""
 
     radius: float = 0.3
-    """Of the ball, in the L2 norm over the whole image tensor."""
+    """Radius of the ball, in the L2 norm over the whole image tensor."""
     rate: float = 20 / 255
-    """Length of a step, in the same norm."""
+    """Length of a step, in the L2 norm over the whole image tensor."""
     hr_steps: int = 15
     lr_steps: int = 15
 

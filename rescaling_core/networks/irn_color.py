@@ -68,7 +68,7 @@ class ColorMatrix(nn.Module):
 
 def _deduce(state_dict: StateDict) -> dict[str, Any]:
     if state_dict["operations.0.conv_weights"].shape != (3, 3):
-        raise ValueError("the first operation is no colour matrix")
+        raise ValueError("the first operation is not a colour matrix")
     indices = {int(key.split(".")[1]) for key in state_dict}
     return {"blocks": max(indices)} | dense_block_config(state_dict, "operations")
 

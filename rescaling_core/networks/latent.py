@@ -21,7 +21,8 @@ class LatentPolicy:
     """
 
     kind: LatentKind
-    """`none`: the network has no latent. `mixture`: drawn from a learned Gaussian mixture."""
+    """Where the latent comes from. `none`: the network has no latent. `mixture`: it is drawn from a
+    learned Gaussian mixture."""
     std: float = 1.0
     """Standard deviation of a `gaussian` draw."""
 

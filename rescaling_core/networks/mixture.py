@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 _CHUNK: Final = 2**18
-"""Latent values drawn at a time. It decides the order of random numbers, so it never changes."""
+"""Latent values drawn at a time. This decides the order of random numbers, so it must never
+change."""
 
 
 class GaussianMixture(nn.Module):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rescaling_core.networks.family import StateDict
 
 _SUFFIXES: Final = ("", "_2")
-"""Of the names of the first and second stage in official files."""
+"""Suffixes of the parameter names of the first and second stage in official files."""
 
 _TO_YCC: Final = (
     (0.299, 0.587, 0.114),

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STRIP: Final = 2**21
-"""Pixels of a strip, about: smaller images are one."""
+"""Approximate number of pixels in a strip; smaller images are one strip."""
 
 
 def strips(shape: tuple[int, ...], overlap: int = 0) -> Iterator[tuple[slice, slice]]:

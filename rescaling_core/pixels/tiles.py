@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 SMALLEST: Final = 16
-"""LR pixels on a side below which a tile is not cut again for want of memory."""
+"""Side, in LR pixels, below which a tile is not cut again when memory runs short."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,9 +24,9 @@ class Tiling:
     """
 
     tile: int = 1024
-    """HR pixels on a side that one pass is responsible for."""
+    """Side, in HR pixels, of the square that one pass computes."""
     overlap: int = 32
-    """LR pixels of context around it; the networks see about as far."""
+    """Width, in LR pixels, of the context around a tile; the networks see about this far."""
 
 
 DEFAULT_TILING = Tiling()
@@ -39,7 +39,7 @@ class Span:
     start: int
     stop: int
     length: int
-    """Of the whole axis."""
+    """Length of the whole axis, in pixels."""
     overlap: int
 
     @property

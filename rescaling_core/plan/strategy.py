@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 FULL_SIZE = "none"
-"""In a rescaler's place: no network and no LR image, the file at full size is the restoration."""
+"""Stands in place of a rescaler's id: there is no network and no LR image; the file at full size is
+the restoration."""
 
 TRANSCODE = "jpeg-transcode"
-"""In a rescaler's place: a JPEG source as JPEG XL, from which it comes back bit for bit."""
+"""Stands in place of a rescaler's id: a JPEG source is stored as JPEG XL, from which it comes back
+bit for bit."""
 
 _AT_FULL_SIZE = " at full size"
 _TRANSCODED = "JPEG XL of the JPEG"

@@ -22,9 +22,9 @@ class Target:
     """One output asked for. Exactly one of the two fields is set."""
 
     scale: float | None = None
-    """HR side / LR side, 1 or above: a rendition that can be restored."""
+    """HR side divided by LR side, 1 or above. Set for renditions that can be restored."""
     long_edge: int | None = None
-    """Pixels of the longer LR side: a preview that cannot."""
+    """Longer LR side in pixels. Set for previews, which cannot be restored."""
 
     def __post_init__(self) -> None:
         if (self.scale is None) == (self.long_edge is None):
@@ -62,6 +62,6 @@ class Target:
     def preview_size(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) of the preview: never larger than the source, no side under 1."""
         if self.long_edge is None:
-            raise ValueError(f"{self.name} is no preview")
+            raise ValueError(f"{self.name} is not a preview")
         ratio = min(1.0, self.long_edge / max(width, height))
         return max(1, round(width * ratio)), max(1, round(height * ratio))

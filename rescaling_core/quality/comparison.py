@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rescaling_core.quality.floor import Floor
 
 _CARRIED: Final = ("mode", "format", "icc", "exif", "xmp", "dpi", "traits")
-"""What comes back as it was, or is lost."""
+"""Fields of a photo that are either given back exactly or count as lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,14 +22,15 @@ class Comparison:
     """A restored photo held against its source."""
 
     psnr_y: float
-    """dB, whole image; infinite where every sample is the source's."""
+    """PSNR on luma in dB, over the whole image; infinite where every sample equals the source's."""
     ssim_y: float
     max_abs_error: int
-    """Levels of 255, the worst sample."""
+    """Error of the worst sample, in levels of 255."""
     ssimulacra2: float | None = None
-    """Points; None where it was not asked for."""
+    """SSIMULACRA 2 in points; None where it was not asked for."""
     lost: tuple[str, ...] = ()
-    """What the source carried and the restored photo does not, or not as it was."""
+    """Names of the fields that the source carried and that the restored photo lacks or has
+    changed."""
 
     def misses(self, floor: Floor) -> str | None:
         """Which measure falls short of a floor, or None."""

@@ -67,7 +67,7 @@ class Floor:
         """Read `psnr_y=34`, `ssim_y=0.95`, `ssimulacra2=70`, `max_abs_error=8`.
 
         Raises:
-            UsageError: An unknown measure or a value that is no number.
+            UsageError: An unknown measure or a value that is not a number.
         """
         values: dict[str, float] = {}
         for text in texts:
@@ -77,7 +77,7 @@ class Floor:
             try:
                 values[name] = float(value)
             except ValueError:
-                raise UsageError(f"floor {text!r}: {value!r} is no number") from None
+                raise UsageError(f"floor {text!r}: {value!r} is not a number") from None
         limit = values.get("max_abs_error")
         return cls(
             psnr_y=values.get("psnr_y"),

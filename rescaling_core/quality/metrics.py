@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 Samples = npt.NDArray[np.uint8] | FloatArray
 Plane = Callable[[Any], FloatArray]
-"""From a strip of an image to what is measured of it."""
+"""Turns a strip of an image into the samples that are measured."""
 
 _PEAK: Final = 255.0
 _LUMA: Final = np.array([65.481, 128.553, 24.966]) / 255
@@ -107,9 +107,9 @@ class UnroundedQuality:
     """What AIDN's benchmark reports of one image."""
 
     psnr: float
-    """dB, over all pixels and channels."""
+    """PSNR in dB, over all pixels and channels."""
     psnr_y: float
-    """dB, on luma."""
+    """PSNR in dB, on luma."""
     ssim: float
     ssim_y: float
 

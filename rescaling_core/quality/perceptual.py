@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from rescaling_core.pixels.arrays import U8Array
 
 SMALLEST: Final = 256
-"""Pixels a side below which not all six scales of the metric fit: it would flatter the picture."""
+"""Side in pixels below which the six scales of the metric do not all fit, so that it would flatter
+the picture."""
 LARGEST: Final = 1024
-"""Pixels a side above which a picture is measured part by part, so that 400 MB are enough."""
+"""Side in pixels above which a picture is measured part by part, so that 400 MB of memory are
+enough."""
 
 
 def ssimulacra2(restored: U8Array, reference: U8Array) -> float:

@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 
 _LUMA: Final = (65.481 / 255, 128.553 / 255, 24.966 / 255)
 _BLOCK: Final = 128
-"""LR pixels on a side refined at a time: what bounds the memory."""
+"""Side, in LR pixels, of what is refined at a time. It bounds the memory."""
 _CONTEXT: Final = 32
-"""LR pixels around them that take part but stay as they are."""
+"""Width, in LR pixels, of the border around a block that takes part but is not changed."""
 _RGB_WEIGHT: Final = 0.3
-"""Of the RGB error beside the luma error: luma rises most, and colour does not fall."""
+"""Weight of the RGB error beside the luma error: luma then gains most, and colour does not get
+worse."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +43,11 @@ class Refinement:
     """How much to refine."""
 
     steps: int = 10
-    """Restorations with a gradient; each costs about three plain ones."""
+    """Number of restorations with a gradient; each costs about three plain ones."""
     max_change: int = 2
-    """Levels of 255 by which a sample of the LR image may leave the unrefined one."""
+    """Largest change of a sample of the LR image, in levels of 255."""
     rate: float = 0.6
-    """Levels per step, about."""
+    """Typical change of a sample in one step, in levels of 255."""
 
     def __post_init__(self) -> None:
         if self.steps < 0 or self.max_change < 0 or self.rate <= 0:

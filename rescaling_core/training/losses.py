@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CHARBONNIER_EPSILON: Final = 1e-6
-"""Inside the root."""
+"""The constant inside the root of the Charbonnier distance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Loss:
     """What to minimise, and what it is made of."""
 
     total: Tensor
-    """Scalar."""
+    """The loss to minimise, a scalar."""
     terms: Mapping[str, Tensor]
     """Weighted parts by name, scalars, for the log. Their sum need not be the total."""
 

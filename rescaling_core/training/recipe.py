@@ -27,11 +27,11 @@ class Optimisation:
 
     steps: int
     batch: int = 8
-    """Patches a step."""
+    """Number of patches in a step."""
     patch: int = 96
-    """HR pixels on a side."""
+    """Side of a patch, in HR pixels."""
     learning_rate: float = 1e-3
-    """At its highest."""
+    """The highest learning rate of the run."""
     final_learning_rate: float = 1e-6
     warmup: int = 100
     """Steps over which the learning rate rises from zero."""
@@ -44,7 +44,7 @@ class Optimisation:
     ema: float = 0.999
     """Decay of the averaged weights, which are the ones that count."""
     precision: Precision = "float32"
-    """Of convolutions; what lies between them stays float32."""
+    """Precision of the convolutions; what lies between them stays float32."""
     float32_from: float = 0.9
     """Share of the steps after which `precision` no longer applies."""
 
@@ -87,11 +87,12 @@ class Compression:
     __pydantic_config__: ClassVar = _STRICT
 
     codecs: tuple[str, ...] = ()
-    """As `CodecSpec.parse` reads them; one is drawn each step. None: LR images stay lossless."""
+    """Codecs as `CodecSpec.parse` reads them; one is drawn each step. None: LR images stay
+    lossless."""
     quality: tuple[int, int] = (75, 75)
     """Lowest and highest, in the codec's own scale; drawn evenly each step."""
     share: float = 1.0
-    """Of the steps that use a codec at all."""
+    """Share of the steps that use a codec at all."""
     gradient: Gradient = "straight-through"
     """`straight-through`: the real codec, gradient unchanged. `simulated`: a differentiable JPEG
     instead. `mixed`: the real codec's pixels with the simulator's gradient."""
@@ -114,7 +115,7 @@ class Cadence:
     __pydantic_config__: ClassVar = _STRICT
 
     checkpoint: int = 250
-    """A killed run loses at most as many."""
+    """Steps between two checkpoints: a killed run loses at most this many."""
     validation: int = 1000
 
     def __post_init__(self) -> None:
@@ -132,7 +133,7 @@ class Recipe:
     title: str
     family: str
     network: Mapping[str, Any]
-    """Keyword arguments of the family's class."""
+    """Keyword arguments of the network family's class."""
     latent: LatentPolicy
     scales: tuple[float, ...]
     """One is drawn each step, with a probability proportional to its square."""

@@ -41,7 +41,7 @@ class Team:
     """Where a trainer stands among those that train the same network together."""
 
     rank: int = 0
-    """From 0; the first writes and measures."""
+    """Number of this trainer in its team, from 0; the first one writes and measures."""
     size: int = 1
     share: Callable[[nn.Module], nn.Module] = _alone
     """Wraps a module so that its gradients become the means over the team, as torch's
@@ -53,12 +53,12 @@ class StepReport:
     """What happened in one step."""
 
     step: int
-    """Steps done, this one included."""
+    """Number of steps done, this one included."""
     loss: float
     terms: dict[str, float]
-    """The parts of the loss."""
+    """The parts of the loss, by name."""
     gradient_norm: float
-    """Before clipping. Where it is not finite, the step changed nothing."""
+    """2-norm of the gradient before clipping. Where it is not finite, the step changed nothing."""
     learning_rate: float
     scale: float
 

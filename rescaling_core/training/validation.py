@@ -31,12 +31,12 @@ class Quality:
 
     images: int
     psnr_y: float
-    """dB, restored against HR; a border of the scale is cropped."""
+    """PSNR-Y in dB of the restored image against the HR one; a border of the scale is cropped."""
     ssim_y: float
     psnr: float
-    """dB, RGB."""
+    """PSNR over R, G and B in dB."""
     lr_psnr_y: float
-    """dB, LR against the 8-bit bicubic LR, nothing cropped."""
+    """PSNR-Y in dB of the LR image against the 8-bit bicubic one, nothing cropped."""
     bpp: float
     """Bits of the LR file per HR pixel; of the raw LR pixels where there is no codec."""
 

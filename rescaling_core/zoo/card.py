@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PROBE_SIDE = 48
-"""Pixels; a multiple of every integer scale up to x4, and of x8."""
+"""Side, in pixels, of the image that multiplications are counted on; a multiple of every integer
+scale up to x4, and of x8."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +38,16 @@ class ModelCard:
     macs_per_hr_pixel: float
     """Multiply-accumulates of all convolutions and products to downscale, per HR pixel."""
     restore_macs_per_hr_pixel: float
-    """The same to restore."""
+    """Multiply-accumulates of all convolutions and products to restore, per HR pixel."""
     licence: str
-    """Of the weights, as an SPDX expression or a sentence."""
+    """Licence of the weights, as an SPDX expression or a sentence."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """How the weights were made: data, recipe, command, seed, hardware, minutes, iterations, …"""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """Tables of what was measured: name → rows."""
     notes: str = ""
     weights_sha256: str = ""
-    """Of the weights file, in hexadecimal."""
+    """SHA-256 of the weights file, in hexadecimal."""
     weights_bytes: int = 0
 
     def to_json(self) -> str:

@@ -86,7 +86,7 @@ def read_state_dict(data: bytes, *, name: str) -> StateDict:
     tensors: dict[str, Tensor] = {}
     for key, value in found.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise CheckpointError(f"{name}: {key!r} is no tensor, but a {type(value).__name__}")
+            raise CheckpointError(f"{name}: {key!r} is a {type(value).__name__}, not a tensor")
         if value.is_floating_point():
             if not torch.isfinite(value).all():
                 raise CheckpointError(f"{name}: {key} holds values that are not finite")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tasks.storage import Store
 
 READERS: Final = 8
-"""Files read at once."""
+"""Number of files read at once."""
 
 
 def join_small_files(

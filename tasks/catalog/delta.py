@@ -44,7 +44,8 @@ COMPACT_EVERY: Final = 20
 requests one after another. Whoever makes the commit whose number this divides, compacts."""
 
 COMPACT_TO: Final = 4 * 2**20
-"""Bytes; files of this size are not touched again, so that a row is rewritten a few times only."""
+"""Size in bytes from which on a file is not compacted again, so that a row is rewritten a few times
+only."""
 
 REFRESHES: Final = 8
 """Times an open table is brought up to date before it is opened anew: each time makes deltalake

@@ -25,7 +25,7 @@ LEDGER: Final = "catalog/digests/"
 TABLES: Final = ("catalog/", f"{RETIREMENTS}/")
 
 READERS: Final = 16
-"""Files read at once."""
+"""Number of files read at once."""
 
 
 def is_lasting(key: str) -> bool:

@@ -40,16 +40,16 @@ class Proof:
 
     target: str
     lr_key: str
-    """Relative to the archive."""
+    """Key of the LR object, relative to the archive."""
     lr_sha256: str
     lr_bytes: int
     rescaler: str
     weights_sha256: str
     psnr_y: float
-    """dB, as measured by this check; infinite if the restoration is exact."""
+    """PSNR-Y in dB, as measured by this check; infinite if the restoration is exact."""
     ssim_y: float
     max_abs_error: int
-    """Levels."""
+    """Error of the worst sample, in levels of 255."""
 
     @property
     def rendition(self) -> tuple[str, str, str]:
@@ -69,10 +69,10 @@ class Entry:
     source_key: str
     source_etag: str
     source_size: int
-    """Bytes."""
+    """Size of the source in bytes."""
     source_sha256: str
     proofs: tuple[Proof, ...] = ()
-    """Empty in a `released`."""
+    """The proofs the event rests on; empty in a `released`."""
     reason: str | None = None
     """Why a mark was taken back, or how a deletion was found out."""
 

@@ -19,11 +19,11 @@ class WorkerSlots:
     """How the cluster is divided among workers."""
 
     count: int
-    """Workers that fit now."""
+    """Number of workers that fit now."""
     cpus: float
-    """Of one worker."""
+    """CPUs of one worker."""
     gpus: float
-    """Of one worker; below 1, workers share a device."""
+    """GPUs of one worker; below 1, several workers share a device."""
     more: int = 0
     """Workers that join when Ray has room for them, as a cluster that scales itself makes it."""
 

@@ -22,7 +22,7 @@ SCHEMA: Final = pa.schema(
         pa.field("etag", pa.string(), nullable=False),
     ]
 )
-"""Of a batch: key relative to the collection, bytes, the store's change mark."""
+"""Schema of a batch: key relative to the collection, size in bytes, the store's change mark."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Selection:
 EVERYTHING: Final = Selection()
 
 BATCH_ROWS: Final = 65_536
-"""Keys held at once: about 10 MiB."""
+"""Number of keys held at once: about 10 MiB."""
 
 
 def scan(

@@ -30,7 +30,8 @@ from tasks.storage.s3.store import S3Store
 
 _NEEDED: Final = ("bucket", "key", "size", "e_tag")
 _VERSIONED: Final = ("is_latest", "is_delete_marker")
-"""Columns of reports on all versions of objects; only the newest are sources."""
+"""Columns that only reports on all versions of objects have; only the newest versions are
+sources."""
 
 _ARN: Final = re.compile(r"arn:[^:]*:s3:::(?P<bucket>.+)")
 _CSV_BLOCK: Final = 8 * 2**20
@@ -41,7 +42,7 @@ class DataFile:
     """One file of a report."""
 
     key: str
-    """In the destination bucket."""
+    """Key in the destination bucket."""
     md5: str
 
 
@@ -53,7 +54,7 @@ class Manifest:
     destination_bucket: str
     format: Literal["CSV", "Parquet"]
     columns: tuple[str, ...]
-    """Of CSV files, in their order, named as the Parquet files name them."""
+    """Column names of CSV files, in their order, named as the Parquet files name them."""
     files: tuple[DataFile, ...]
 
     @classmethod

@@ -26,7 +26,7 @@ class SourceObject:
 
     key: str
     size: int
-    """Bytes."""
+    """Size in bytes."""
     etag: str
 
 

@@ -6,7 +6,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 
 def page_environment() -> Environment:
-    """Where templates are found, and all that is no markup is escaped."""
+    """Where templates are found, and everything that is not markup is escaped."""
     return Environment(
         loader=PackageLoader("tasks.pages"),
         autoescape=select_autoescape(),

@@ -23,7 +23,7 @@ class GalleryRow:
     source_bytes: int
     lr_bytes: int | None
     psnr_y: float | None
-    """dB."""
+    """PSNR-Y in dB."""
     ssim_y: float | None
     rescaler: str
     seconds: float | None

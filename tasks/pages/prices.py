@@ -23,7 +23,7 @@ def read_prices(path: Path | None) -> dict[str, float]:
     """Read a price table; the built-in one by default.
 
     Raises:
-        UsageError: It cannot be read, or a price is no number of 0 or more.
+        UsageError: It cannot be read, or a price is not a number of 0 or more.
     """
     name = "prices" if path is None else str(path)
     try:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rescaling_core.pixels.arrays import U8Array
 
 DEFAULT_SCALES: Final = (2.0, 4.0)
-"""Of rescalers for a range of scales, where none is asked for."""
+"""Scales measured for a rescaler that serves a range of them, where none is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,17 +35,19 @@ class EvaluationRow:
     scale: float
     codec: str
     quality: int | None
-    """In the codec's own scale; None for lossless."""
+    """Quality on the codec's own scale; None for lossless."""
     images: int
     psnr_y: float
-    """dB; 8-bit images, a border of the scale cropped, luma not rounded."""
+    """PSNR-Y in dB, by the papers' protocol: 8-bit images, a border of the scale cropped, luma not
+    rounded."""
     ssim_y: float
     psnr: float
-    """dB, RGB."""
+    """PSNR over R, G and B in dB."""
     bpp: float
     """Bits of the LR file per HR pixel."""
     lr_psnr_y: float | None
-    """dB, of the LR image before the codec against the bicubic one; None where they are equal."""
+    """PSNR-Y in dB of the LR image before the codec against the bicubic one; None where they are
+    equal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +63,16 @@ class EvaluationOptions:
     """What to measure."""
 
     rescalers: tuple[str, ...] = ()
-    """Ids or weights files; by default all that ship with Refold."""
+    """Ids or weights files; by default all rescalers that ship with Refold."""
     scales: tuple[float, ...] = ()
-    """By default each rescaler's own; of those for a range, 2 and 4."""
+    """Scales to measure; by default each rescaler's own, and 2 and 4 for those that serve a
+    range."""
     codec: str = "png"
-    """As `CodecSpec.parse` reads it; the papers' JPEG is `jpeg-420`."""
+    """The codec as `CodecSpec.parse` reads it; the papers' JPEG is `jpeg-420`."""
     qualities: tuple[int, ...] = ()
-    """By default the codec's own."""
+    """Qualities to measure; by default the codec's own."""
     sets: tuple[str, ...] = ()
-    """Names of folders; by default all."""
+    """Names of the folders to measure; by default all."""
 
 
 def resolve(

@@ -18,9 +18,9 @@ class Published:
     set: str
     scale: int
     quality: int | None
-    """Of JPEG with 4:2:0 chroma; None where the LR image is 8-bit PNG."""
+    """Quality of JPEG with 4:2:0 chroma; None where the LR image is 8-bit PNG."""
     psnr_y: float
-    """dB."""
+    """PSNR-Y in dB, as published."""
     ssim_y: float | None = None
 
 

@@ -43,7 +43,7 @@ FULL_SIZE_LADDERS: Final[Mapping[str, Sequence[int]]] = {
 }
 
 MEASURES: Final = {"psnr_y": "PSNR-Y", "ssimulacra2": "SSIMULACRA 2"}
-"""What curves are compared by, and what tables call it."""
+"""The measures that curves are compared by, with their titles in tables."""
 
 _PANELS: Final = {"psnr_y": "PSNR-Y, dB", "ssim_y": "SSIM-Y", "ssimulacra2": "SSIMULACRA 2"}
 
@@ -56,16 +56,16 @@ class RatePoint:
 
     set: str
     method: str
-    """`avif`, or `irn-x2-lite avif`."""
+    """Name of the method, such as `avif` or `irn-x2-lite avif`."""
     full_size: bool
     quality: int | None
     bpp: float
     """Bits of the file per HR pixel, without metadata."""
     psnr_y: float
-    """dB."""
+    """PSNR-Y in dB."""
     ssim_y: float
     ssimulacra2: float
-    """Points."""
+    """SSIMULACRA 2 in points."""
 
 
 def full_size_points(

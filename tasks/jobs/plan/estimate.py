@@ -31,22 +31,22 @@ class Estimate:
     plan: str
     sampled: int = 0
     archived: int = 0
-    """Sources with a rendition that can be restored from."""
+    """Number of sources with a rendition that can be restored from."""
     kept: int = 0
-    """Sources that stay what they are, previews or not."""
+    """Number of sources that stay what they are, with previews or without."""
     quarantined: int = 0
     source_bytes: int = 0
-    """Of the sample."""
+    """Total bytes of the sampled sources."""
     stored_bytes: int = 0
-    """Of all renditions of the sample, and of the sources that stay."""
+    """Total bytes of all renditions of the sample, and of the sources that stay."""
     psnr_y: list[float] = field(default_factory=list)
-    """dB, of each archived source, ascending."""
+    """PSNR-Y in dB of each archived source, ascending."""
     chosen: Counter[str] = field(default_factory=Counter)
     """How often which kind of candidate won."""
     strategies: StrategyTallies = field(default_factory=StrategyTallies)
     """What each kind of candidate alone would have stored of the sample."""
     seconds: float = 0.0
-    """Of one worker, for the sample."""
+    """Seconds that one worker took for the sample."""
 
     @property
     def ratio(self) -> float:

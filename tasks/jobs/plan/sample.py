@@ -26,7 +26,7 @@ class Sample:
 
     sources: tuple[SourceObject, ...]
     listed: int
-    """Sources of the collection."""
+    """Number of sources in the collection."""
     listed_bytes: int
 
 

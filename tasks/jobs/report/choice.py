@@ -10,13 +10,13 @@ from rescaling_core.errors import UsageError
 from tasks.catalog import RunRecord
 
 JOBS: Final = ("archive", "backfill")
-"""Jobs that make renditions."""
+"""The jobs that make renditions, and so have something to report."""
 
 MOST_SHOWN: Final = 100
-"""Restorations in one page, each some hundred kB of it."""
+"""Most restorations shown in one page; each adds some hundred kB to it."""
 
 _NAMED: Final = 8
-"""Runs that an error names at most, the newest first."""
+"""Most runs that an error message names, the newest first."""
 
 
 def choose_run(runs: Sequence[RunRecord], run_id: str | None) -> RunRecord:

@@ -19,18 +19,19 @@ class Distribution:
     """
 
     low: float
-    """Values below count in the first bin, values above the last bin in that."""
+    """Lower edge of the first bin. Values below it count in the first bin, values above the last
+    bin in the last."""
     high: float
     step: float
     """Width of a bin; quantiles are off by half of it at most."""
     count: int = 0
     exact: int = 0
-    """How many of them are infinite."""
+    """Number of values that are infinite."""
     smallest: float = inf
     largest: float = -inf
-    """Of those that are finite."""
+    """Largest of the finite values."""
     total: float = 0.0
-    """Sum of those that are finite."""
+    """Sum of the finite values."""
     bins: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -105,7 +106,7 @@ class PointSample:
     most: int
     seen: int = 0
     _points: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
-    """(n, 3): a random rank, x, y. The lowest ranks stay."""
+    """(n, 3) array of a random rank, x and y. The points of the lowest ranks are kept."""
     _random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
 
     def add(self, x: Floats, y: Floats) -> None:

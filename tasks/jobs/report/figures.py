@@ -14,10 +14,10 @@ from matplotlib.ticker import MaxNLocator
 from tasks.jobs.report.distribution import Distribution, PointSample
 
 _INK: Final = "#010203"
-"""Stands for the text colour of the page, which no figure knows."""
+"""Placeholder for the text colour of the page, which a figure does not know."""
 _BARS: Final = "#3b82b4"
 _MARK: Final = "#d9622b"
-"""Seen on white and on black, as are the bars."""
+"""Colour of marks and bars that is visible on white and on black."""
 
 _STYLE: Final[Any] = {  # of a key type that only stubs of matplotlib spell out
     "svg.fonttype": "none",  # text stays text: selectable, and in the page's own font
@@ -33,12 +33,12 @@ _STYLE: Final[Any] = {  # of a key type that only stubs of matplotlib spell out
 }
 
 _SIZE: Final = (4.8, 2.9)
-"""Inches; a page scales it."""
+"""Width and height in inches; the page scales the figure."""
 
 _MOST_BARS: Final = 60
 
 _TICKS: Final = 6
-"""Intervals of an axis across: labels such as 0.9875 have room beside each other."""
+"""Intervals between labels across: labels such as 0.9875 then have room beside each other."""
 
 
 def histogram(

@@ -12,11 +12,12 @@ class MonthlyCost:
     """US dollars a month for what a run archived."""
 
     price: float
-    """A GB (10⁹ bytes) and month: the list price of Amazon S3 Standard in us-east-1, first tier."""
+    """Price of a GB (10⁹ bytes) for a month: the list price of Amazon S3 Standard in us-east-1,
+    first tier."""
     sources: float
-    """Of the archived sources alone: before the run."""
+    """Monthly cost of the archived sources alone, as before the run."""
     renditions: float
-    """Of their renditions alone: once the sources are retired."""
+    """Monthly cost of their renditions alone, once the sources are retired."""
 
     @property
     def both(self) -> float:

@@ -23,7 +23,7 @@ from tasks.pages.environment import page_environment
 from tasks.pages.words import duration_text, floor_text, size_text
 
 MOST_KINDS = 20
-"""Kinds of reasons that are shown of each state."""
+"""Most kinds of reasons that are shown for each state."""
 
 _CENT = 0.01
 
@@ -33,7 +33,7 @@ class Report:
     """All that a page tells."""
 
     archive: str
-    """URL or path."""
+    """URL or path of the archive."""
     run: RunRecord
     account: RunAccount
     shown: tuple[Shown, ...]
@@ -48,16 +48,16 @@ class TargetPart:
     name: str
     account: TargetAccount
     floor: str
-    """In words; empty where none is known."""
+    """The floor in words; empty where none is known."""
     psnr_y: Mapping[str, float | None]
     ssim_y: Mapping[str, float | None]
     drawn: tuple[tuple[str, Markup], ...]
-    """Figures: what they show in words, and as SVG."""
+    """The figures: what each shows in words, and its SVG."""
     verdict: str
 
 
 def render_report(report: Report) -> str:
-    """Return the page as HTML. Keys and reasons are hostile: all that is no markup is escaped."""
+    """Return the page as HTML. Keys and reasons are hostile: everything in them is escaped."""
     environment = page_environment()
     environment.filters.update(
         size=size_text, share=_share, decibels=_decibels, money=_money, similarity=_similarity

@@ -23,7 +23,7 @@ from tasks.renditions.restoring import read_lr_object
 from tasks.storage import Store
 
 LONG_EDGE: Final = 640
-"""Pixels of the longer side at most."""
+"""Longest side of a preview, in pixels."""
 
 _QUALITY: Final = 90
 _TURNS: Final = {
@@ -35,7 +35,7 @@ _TURNS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes an image upright, by its EXIF orientation."""
+"""The operation that makes an image upright, by its EXIF orientation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +43,12 @@ class Preview:
     """An image as a page shows it."""
 
     uri: str
-    """A data URI."""
+    """The picture as a data URI."""
     width: int
-    """Pixels of what is shown."""
+    """Width in pixels of the picture that is shown."""
     height: int
     full_width: int
-    """Pixels of what it was made from, turned as it is seen."""
+    """Width in pixels of the picture it was made from, turned as it is seen."""
     full_height: int
 
 
@@ -58,18 +58,19 @@ class Shown:
 
     row: CatalogRow
     stored: Preview | None = None
-    """Of the LR object; None if that could not be read."""
+    """Preview of the LR object; None if the object could not be read."""
     restored: Preview | None = None
     refusal: str | None = None
     """Why there is no restored image."""
     max_abs_error: int | None = None
-    """Levels of 255, the worst sample of any channel, as measured when it was archived."""
+    """Error of the worst sample of any channel, in levels of 255, as measured when it was
+    archived."""
     strategy: str = ""
-    """The kind of candidate it is."""
+    """Name of the strategy that made the rendition."""
 
     @property
     def is_full_size(self) -> bool:
-        """Whether the stored file is no LR image but has the source's size."""
+        """Whether the stored file is not an LR image but has the source's size."""
         return self.row.rescaler in (FULL_SIZE, TRANSCODE)
 
 

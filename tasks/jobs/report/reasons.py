@@ -11,16 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 EXAMPLES: Final = 5
-"""Keys shown of each kind, those that sort first."""
+"""Number of example keys shown for each kind, those that sort first."""
 
 MAX_KINDS: Final = 500
-"""Kinds told apart: reasons may hold keys, of which there are millions."""
+"""Most kinds that are told apart: reasons may contain keys, of which there are millions."""
 
 OTHER: Final = "other reasons"
 
 _NUMBER: Final = r"[0-9]+([.,][0-9]+)*"
 _LONGEST: Final = 400
-"""Characters of a reason that count."""
+"""Number of leading characters of a reason that are compared."""
 
 
 @dataclass(slots=True)
@@ -30,13 +30,13 @@ class Kind:
     state: str
     """`kept` or `quarantined`."""
     error_class: str
-    """Empty where there is none."""
+    """Class of the error; empty where there was none."""
     pattern: str
-    """The reason, with … for every number."""
+    """The reason, with every number replaced by …."""
     by_target: Counter[str] = field(default_factory=Counter)
-    """Sources, by target."""
+    """Number of sources, by target."""
     examples: dict[str, str] = field(default_factory=dict)
-    """Reason in full, by source key."""
+    """Full reasons, by source key."""
 
     @property
     def count(self) -> int:

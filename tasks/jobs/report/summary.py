@@ -34,10 +34,10 @@ COLUMNS: Final = (
     "strategies_json",
     "origin",
 )
-"""Of `RENDITIONS`, what a report is made from."""
+"""Columns of `RENDITIONS` that a report is made from."""
 
 POINTS: Final = 1000
-"""Renditions drawn as points of one figure."""
+"""Number of renditions drawn as points of one figure."""
 
 _ORDER: Final = [("psnr_y", "ascending"), ("source_key", "ascending"), ("target", "ascending")]
 
@@ -50,18 +50,19 @@ class TargetAccount:
     kept: int = 0
     quarantined: int = 0
     source_bytes: int = 0
-    """Of the archived sources."""
+    """Total bytes of the archived sources."""
     stored_bytes: int = 0
-    """Of their LR objects."""
+    """Total bytes of their LR objects."""
     full_size: int = 0
-    """Renditions that are no LR image but the file at full size, transcoded JPEGs too."""
+    """Renditions that are stored at full size rather than as an LR image, transcoded JPEGs
+    included."""
     from_restored: int = 0
-    """Renditions whose measures compare with a restored image, the source being gone."""
+    """Renditions that were measured against a restored image, since the source was gone."""
     psnr_y: Distribution = field(default_factory=lambda: Distribution(0.0, 100.0, 0.001))
-    """dB, of the renditions that can be restored from."""
+    """PSNR-Y in dB of the renditions that can be restored from."""
     ssim_y: Distribution = field(default_factory=lambda: Distribution(0.0, 1.0, 0.00001))
     rates: PointSample = field(default_factory=lambda: PointSample(POINTS))
-    """Bytes of the LR object a pixel of the HR image, and finite PSNR-Y."""
+    """Bytes of the LR object per pixel of the HR image, with the PSNR-Y where that is finite."""
 
     @property
     def ratio(self) -> float | None:
@@ -87,7 +88,7 @@ class Measured:
     """A rendition that can be restored from; the worst sort first."""
 
     psnr_y: float
-    """dB."""
+    """PSNR-Y in dB."""
     source_key: str
     target: str
 
@@ -97,7 +98,7 @@ class RunAccount:
     """What a run did, as far as the rows it wrote still stand."""
 
     worst_kept: int
-    """How many of the worst renditions to remember."""
+    """Number of the worst renditions to remember."""
     by_target: dict[str, TargetAccount] = field(default_factory=dict)
     reasons: Reasons = field(default_factory=Reasons)
     strategies: strategies.StrategyTallies = field(default_factory=strategies.StrategyTallies)

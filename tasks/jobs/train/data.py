@@ -22,14 +22,14 @@ RECIPES_DIR: Final = Path(str(files("rescaling_core.zoo"))) / "recipes"
 
 _HELD_OUT: Final = 20
 _VALIDATION_SIDE: Final = 256
-"""Pixels."""
+"""Side, in pixels, of the crops that validation measures."""
 
 
 def load_recipe(config: str) -> Recipe:
     """Read a recipe from a TOML file, or one that ships with Refold by its id.
 
     Raises:
-        UsageError: There is no such file or id, it is no TOML, or not a recipe.
+        UsageError: There is no such file or id, it is not TOML, or not a recipe.
     """
     path = Path(config)
     if not path.suffix:
@@ -46,7 +46,7 @@ def parse_recipe(text: str, *, name: str) -> Recipe:
     """Validate the text of a recipe.
 
     Raises:
-        UsageError: It is no TOML, or not a recipe; the message names the first field at fault.
+        UsageError: It is not TOML, or not a recipe; the message names the first field at fault.
     """
     try:
         return _RECIPE.validate_python(tomllib.loads(text))

@@ -33,9 +33,9 @@ class TrainingResult:
     rescaler: str
     steps: int
     seconds: float
-    """Of training, earlier parts of a resumed run included."""
+    """Seconds of training, earlier parts of a resumed run included."""
     psnr_y: float
-    """dB, over the validation images, by the papers' protocol."""
+    """PSNR-Y in dB over the validation images, by the papers' protocol."""
     weights: str
     """Path of the weights file; its card lies beside it."""
 
