@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 # Read when torch is first imported: small networks lose more by sharing cores than they gain.
@@ -32,6 +33,26 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def no_bug_is_an_outcome(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test in which a worker of this process caught an error that nobody foresaw.
+
+    To the run it is the outcome of one object. Here it is a bug, unless the test is about it.
+    """
+    caught: list[str] = []
+
+    class _Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            caught.append(self.format(record))
+
+    listener, logger = _Listener(logging.ERROR), logging.getLogger("tasks.control.outcomes")
+    logger.addHandler(listener)
+    yield
+    logger.removeHandler(listener)
+    if caught and request.node.get_closest_marker("unexpected") is None:
+        pytest.fail("\n".join(caught))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from prefect.cache_policies import NO_CACHE
 
-from tasks.storage import StorageError
+from tasks.control.outcomes import is_transient
 
 DELAYS: Final = [2, 15, 60]
 """Seconds before a step is tried again; half more or less, so that workers do not return as one."""
@@ -18,8 +18,7 @@ DELAYS: Final = [2, 15, 60]
 
 def is_retryable(state: Any) -> bool:
     """Whether a failed step met something that may pass."""
-    error = state.result(raise_on_failure=False)
-    return isinstance(error, StorageError) and error.retryable
+    return is_transient(state.result(raise_on_failure=False))
 
 
 RETRIED: Final[dict[str, Any]] = {

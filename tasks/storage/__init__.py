@@ -12,6 +12,7 @@ from rescaling_core.errors import UsageError
 from tasks.storage.errors import (
     NothingStoredError,
     ObjectNotFoundError,
+    ObjectUnreadableError,
     StorageError,
     UnstorableKeyError,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "NothingStoredError",
     "ObjectInfo",
     "ObjectNotFoundError",
+    "ObjectUnreadableError",
     "StorageError",
     "Store",
     "UnstorableKeyError",

@@ -21,6 +21,13 @@ class ObjectNotFoundError(StorageError, FileNotFoundError):
     """No object under this key."""
 
 
+class ObjectUnreadableError(StorageError):
+    """This one object cannot be read, though its store answers.
+
+    There is no permission for it, its sector is bad, or it lies in cold storage.
+    """
+
+
 class NothingStoredError(StorageError, UsageError):
     """The bucket is there, but nothing lies under the prefix."""
 

@@ -10,7 +10,12 @@ from typing import Any
 from fsspec.core import url_to_fs
 
 from rescaling_core.errors import UsageError
-from tasks.storage.errors import ObjectNotFoundError, StorageError, UnstorableKeyError
+from tasks.storage.errors import (
+    ObjectNotFoundError,
+    ObjectUnreadableError,
+    StorageError,
+    UnstorableKeyError,
+)
 from tasks.storage.store import ObjectInfo, Store
 
 
@@ -102,6 +107,9 @@ class GenericStore(Store):
             if key is not None:
                 raise ObjectNotFoundError(f"{self.url}: no object {key}") from error
             raise StorageError(f"{self.url}: cannot {what}: {_one_line(error)}") from error
+        except PermissionError as error:
+            kind = StorageError if key is None else ObjectUnreadableError
+            raise kind(f"{self.url}: cannot {what}: {_one_line(error)}") from error
         except (OSError, NotImplementedError) as error:
             raise StorageError(f"{self.url}: cannot {what}: {_one_line(error)}") from error
 

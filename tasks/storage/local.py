@@ -19,7 +19,12 @@ from secrets import token_hex
 from typing import Final
 
 from rescaling_core.errors import UsageError
-from tasks.storage.errors import ObjectNotFoundError, StorageError, UnstorableKeyError
+from tasks.storage.errors import (
+    ObjectNotFoundError,
+    ObjectUnreadableError,
+    StorageError,
+    UnstorableKeyError,
+)
 from tasks.storage.store import ObjectInfo, Store
 
 MAX_PART_BYTES: Final = 255
@@ -27,6 +32,9 @@ MAX_PART_BYTES: Final = 255
 
 _UNFINISHED: Final = re.compile(r"\.[0-9a-f]{16}\.refold-tmp")
 """What a killed writer leaves; no object, never listed."""
+
+_OF_THIS_PROCESS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""Errors that say nothing about the file that was to be read."""
 
 _UNDECODED: Final = {0xDC00 + byte: 0xEF00 + byte for byte in range(0x80, 0x100)}
 """From Python's stand-ins for undecodable bytes (PEP 383) to characters every system carries."""
@@ -104,6 +112,13 @@ class LocalStore(Store):
                 return path.read_bytes()
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 raise ObjectNotFoundError(f"{self.url}: no object {key}") from None
+            except OSError as error:
+                if error.errno in _OF_THIS_PROCESS:
+                    raise
+                reason = error.strerror or str(error)
+                raise ObjectUnreadableError(
+                    f"{self.url}: {key} cannot be read: {reason}"
+                ) from error
 
     def put(self, key: str, data: bytes) -> None:
         """See `Store.put`."""

@@ -8,27 +8,24 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 
 from rescaling_core import SOFTWARE
 from rescaling_core.convert import Kept, convert
-from rescaling_core.errors import (
-    CodecError,
-    PhotoError,
-    RestorationMismatchError,
-    UnsupportedImageError,
-)
+from rescaling_core.errors import UnsupportedImageError
 from rescaling_core.photo import Photo, decode_photo, stated_pixels
 from rescaling_core.plan import ArchivePlan, TargetPlan
 from tasks.catalog import CatalogRow
-from tasks.cluster.encoders import EncoderDiedError, Encoders
+from tasks.cluster.encoders import Encoders
 from tasks.collection.shards import Shard, SourceObject
+from tasks.control.outcomes import Failure, outcome_of
 from tasks.jobs.archive.concurrency import Headroom, NetworkLane, at_once
 from tasks.jobs.archive.telemetry import WorkerMetrics
 from tasks.models.loading import load_model, use_share_of_cpus
 from tasks.renditions.layout import rendition_key
 from tasks.renditions.rows import RowWriter
-from tasks.storage import Store, UnstorableKeyError, open_store
+from tasks.storage import ObjectNotFoundError, Store, UnstorableKeyError, open_store
 
 READS_AHEAD = 4
 """Sources fetched while earlier ones are converted."""
@@ -79,15 +76,35 @@ class ShardConverter:
         """Convert every source of a shard and write the LR objects.
 
         Nothing is committed here: the rows count once the caller has committed them.
-        Deliberate errors about a source become its row; storage errors are raised, since the
-        whole shard is then to be tried again.
+        What goes wrong with a source becomes its rows.
+
+        Raises:
+            StorageError: A store failed: the whole shard is to be tried again.
         """
         started = time.monotonic()
 
-        def rows_of(read: tuple[SourceObject, bytes | None]) -> list[CatalogRow]:
-            source, data = read
-            with self._headroom.taken(self._pixels_to_be(data)):
-                rows = self._convert_source(source, data, shard)
+        def rows_of(read: tuple[SourceObject, bytes | Failure]) -> list[CatalogRow]:
+            source, found = read
+            data = None if isinstance(found, Failure) else found
+            record = RowWriter(
+                self._job.run_id,
+                shard.shard_id,
+                source,
+                self._job.plan.target_names,
+                data,
+                self._lane.waited,
+            )
+            made: list[CatalogRow] | Failure = (
+                found
+                if isinstance(found, Failure)
+                else outcome_of(source.key, partial(self._convert_source, record, found))
+            )
+            # One picture that does not come back as measured is no reason to lose its neighbours.
+            rows = (
+                record.quarantined(made.reason, made.error_class)
+                if isinstance(made, Failure)
+                else made
+            )
             self._metrics.finished(data, rows)
             return rows
 
@@ -96,35 +113,28 @@ class ShardConverter:
             rows = chain.from_iterable(at_once(rows_of, ahead, self._job.photos_at_once))
         return ShardResult(shard=shard, rows=tuple(rows), seconds=time.monotonic() - started)
 
-    def _pixels_to_be(self, data: bytes | None) -> int:
+    def _pixels_to_be(self, data: bytes) -> int:
         """How many will be decoded: none of what is refused by its header."""
-        pixels = 0 if data is None else stated_pixels(data) or 0
+        pixels = stated_pixels(data) or 0
         return pixels if pixels <= self._job.plan.max_pixels else 0
 
-    def _convert_source(
-        self, source: SourceObject, data: bytes | None, shard: Shard
-    ) -> list[CatalogRow]:
-        """One row for each target, whatever happens."""
+    def _convert_source(self, record: RowWriter, data: bytes) -> list[CatalogRow]:
+        """One row for each target.
+
+        Raises:
+            Exception: Whatever this source's bytes can make a decoder or a codec raise.
+        """
         plan = self._job.plan
-        record = RowWriter(
-            self._job.run_id, shard.shard_id, source, plan.target_names, data, self._lane.waited
-        )
-        if data is None:
-            return record.quarantined("listed, but gone when it was to be read", "SourceVanished")
-        if len(data) != source.size:
-            reason = f"listed with {source.size} bytes, read {len(data)}: it is being changed"
+        if len(data) != record.source.size:
+            listed = record.source.size
+            reason = f"listed with {listed} bytes, read {len(data)}: it is being changed"
             return record.quarantined(reason, "SourceChanged")
-        try:
-            photo = decode_photo(data, max_pixels=plan.max_pixels)
-        except UnsupportedImageError as error:
-            return [record.kept(name, str(error)) for name in plan.target_names]
-        except PhotoError as error:
-            return record.quarantined(str(error), type(error).__name__)
-        try:
+        with self._headroom.taken(self._pixels_to_be(data)):
+            try:
+                photo = decode_photo(data, max_pixels=plan.max_pixels)
+            except UnsupportedImageError as error:
+                return [record.kept(name, str(error)) for name in plan.target_names]
             return [self._convert_target(photo, target, record) for target in plan.targets]
-        except (CodecError, RestorationMismatchError, EncoderDiedError) as error:
-            # One picture that does not come back as measured is no reason to lose its neighbours.
-            return record.quarantined(str(error), type(error).__name__)
 
     def _convert_target(self, photo: Photo, plan: TargetPlan, record: RowWriter) -> CatalogRow:
         outcome = convert(
@@ -162,13 +172,13 @@ def _read_ahead(
     store: Store,
     sources: tuple[SourceObject, ...],
     waiting: Callable[[int], None],
-) -> Iterator[tuple[SourceObject, bytes | None]]:
-    """Yield sources with their bytes in order, a few fetched ahead; None for a vanished one.
+) -> Iterator[tuple[SourceObject, bytes | Failure]]:
+    """Yield sources with their bytes in order, a few fetched ahead, or why they cannot be read.
 
     `waiting` is told how many lie ready whenever one is taken.
     """
 
-    def fetch(source: SourceObject) -> tuple[SourceObject, Future[bytes | None]]:
+    def fetch(source: SourceObject) -> tuple[SourceObject, Future[bytes | Failure]]:
         return source, pool.submit(_read, store, source.key)
 
     left = iter(sources)
@@ -181,8 +191,8 @@ def _read_ahead(
         yield source, data
 
 
-def _read(store: Store, key: str) -> bytes | None:
-    try:
-        return store.get(key)
-    except FileNotFoundError:
-        return None
+def _read(store: Store, key: str) -> bytes | Failure:
+    found = outcome_of(key, partial(store.get, key))
+    if isinstance(found, Failure) and found.error_class == ObjectNotFoundError.__name__:
+        return Failure("listed, but gone when it was to be read", "SourceVanished")
+    return found

@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from rescaling_core import SOFTWARE
 from rescaling_core.convert import Kept, SourceRef, convert
-from rescaling_core.errors import RefoldError, RestorationMismatchError
+from rescaling_core.errors import RestorationMismatchError
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import Photo, decode_photo
 from rescaling_core.plan import ArchivePlan, TargetPlan
 from rescaling_core.restore import restore
 from tasks.catalog import CatalogRow
 from tasks.collection.shards import Shard, SourceObject
+from tasks.control.outcomes import Failure, outcome_of
 from tasks.models.loading import load_model, use_share_of_cpus
 from tasks.renditions.layout import rendition_key
 from tasks.renditions.rows import RowWriter
-from tasks.storage import ObjectNotFoundError, StorageError, open_store
+from tasks.storage import ObjectNotFoundError, open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +88,11 @@ class Backfiller:
         rows: list[CatalogRow] = []
         failures: list[NotFilled] = []
         for gap in gaps:
-            try:
-                rows += self._fill(gap, shard_id)
-            except RefoldError as error:
-                if isinstance(error, StorageError) and not isinstance(error, FileNotFoundError):
-                    raise
-                failures.append(NotFilled(gap.row.source_key, gap.targets, str(error)))
+            filled = outcome_of(gap.row.source_key, partial(self._fill, gap, shard_id))
+            if isinstance(filled, Failure):
+                failures.append(NotFilled(gap.row.source_key, gap.targets, str(filled)))
+            else:
+                rows += filled
         keys = tuple(gap.row.source_key for gap in gaps)
         return Filled(keys, shard_id, tuple(rows), tuple(failures))
 

@@ -7,17 +7,19 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 
 from rescaling_core import SOFTWARE
 from rescaling_core.convert import Kept, Rendition, SourceRef, convert
-from rescaling_core.errors import PhotoError, UnsupportedImageError
+from rescaling_core.errors import UnsupportedImageError
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.plan import ArchivePlan
 from tasks.catalog import CatalogRow
 from tasks.catalog.strategies import StrategyTallies
 from tasks.collection.shards import SourceObject
 from tasks.control import progress
+from tasks.control.outcomes import Failure, outcome_of
 from tasks.control.progress import Progress
 from tasks.jobs.plan.sample import Collection, Original, Sample
 from tasks.models.loading import load_model
@@ -86,7 +88,7 @@ def estimate(
     """
     estimates = [Estimate(plan=name) for name in plans]
     for number, source in enumerate(sample.sources, 1):
-        original = collection.original(source)
+        original = outcome_of(source.key, partial(collection.original, source))
         for one, plan in zip(estimates, plans.values(), strict=True):
             if original is not None:  # else it vanished: neither converted nor counted
                 _add(one, source, original, plan)
@@ -96,15 +98,18 @@ def estimate(
     return estimates
 
 
-def _add(one: Estimate, source: SourceObject, original: Original, plan: ArchivePlan) -> None:
+def _add(
+    one: Estimate, source: SourceObject, original: Original | Failure, plan: ArchivePlan
+) -> None:
     started = time.monotonic()
     one.sampled += 1
     one.source_bytes += source.size
-    try:
-        made = list(_renditions(source, original, plan))
-    except UnsupportedImageError:
-        made = []
-    except PhotoError:
+    made = (
+        original
+        if isinstance(original, Failure)
+        else outcome_of(source.key, partial(_renditions, source, original, plan))
+    )
+    if isinstance(made, Failure):
         one.quarantined += 1
         one.stored_bytes += source.size
         return
@@ -123,14 +128,18 @@ def _add(one: Estimate, source: SourceObject, original: Original, plan: ArchiveP
     one.seconds += time.monotonic() - started
 
 
-def _renditions(source: SourceObject, original: Original, plan: ArchivePlan) -> Iterable[Rendition]:
-    photo, data = original.photo(plan.max_pixels), original.data
+def _renditions(source: SourceObject, original: Original, plan: ArchivePlan) -> list[Rendition]:
+    try:
+        photo, data = original.photo(plan.max_pixels), original.data
+    except UnsupportedImageError:  # it is kept as it is
+        return []
     digest = hashlib.sha256(data or b"").hexdigest()
     ref = SourceRef(key=source.key, etag=source.etag, size=source.size, sha256=digest)
-    for target in plan.targets:
-        outcome = convert(photo, ref, target, load_model, software=SOFTWARE, data=data)
-        if not isinstance(outcome, Kept):
-            yield outcome
+    outcomes = (
+        convert(photo, ref, target, load_model, software=SOFTWARE, data=data)
+        for target in plan.targets
+    )
+    return [outcome for outcome in outcomes if not isinstance(outcome, Kept)]
 
 
 def as_is(sample: Sample) -> Estimate:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
-from rescaling_core.errors import RefoldError, UsageError
+from rescaling_core.errors import UsageError
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import Photo, decode_photo
 from rescaling_core.restore import restore, restore_source_file
@@ -118,18 +118,13 @@ class ArchivedCollection:
         best = max(restorable, key=lambda row: row.psnr_y or 0, default=None)
         return None if best is None else self._restored(best)
 
-    def _restored(self, row: CatalogRow) -> Original | None:
-        try:
-            lr_data = self._archive.get(row.lr_key or "")
-            recorded = RestorationMetadata.from_json(row.metadata_json or "")
-            data = restore_source_file(lr_data, recorded=recorded)
-            if data is not None:
-                return Original(data=data)
-            return Original(data=None, restored=restore(lr_data, load_model, recorded=recorded))
-        except (ObjectNotFoundError, RefoldError) as error:
-            if isinstance(error, RefoldError) and error.retryable:
-                raise
-            return None
+    def _restored(self, row: CatalogRow) -> Original:
+        lr_data = self._archive.get(row.lr_key or "")
+        recorded = RestorationMetadata.from_json(row.metadata_json or "")
+        data = restore_source_file(lr_data, recorded=recorded)
+        if data is not None:
+            return Original(data=data)
+        return Original(data=None, restored=restore(lr_data, load_model, recorded=recorded))
 
 
 def _latest(rows: list[CatalogRow]) -> SourceObject:

@@ -10,16 +10,17 @@ from functools import partial
 
 from prefect import task
 
-from rescaling_core.errors import MetadataError, UsageError
+from rescaling_core.errors import UsageError
 from rescaling_core.metadata import read_metadata
 from tasks.catalog import LIGHT, Catalog, CatalogRow
 from tasks.control import progress, waves
+from tasks.control.outcomes import Failure, outcome_of
 from tasks.control.progress import Progress
 from tasks.control.retries import RETRIED
 from tasks.renditions.layout import rendition_key
 from tasks.renditions.objects import list_lr_objects, newest_of_each
 from tasks.renditions.rows import described
-from tasks.storage import ObjectNotFoundError, Store
+from tasks.storage import Store
 
 READERS = 16
 """LR objects read at once."""
@@ -107,13 +108,14 @@ def row_of(archive: Store, lr_key: str, *, shard_id: str, run_id: str) -> Catalo
     Raises:
         StorageError: The store failed.
     """
-    try:
-        data = archive.get(lr_key)
-        metadata = read_metadata(data)
-    except ObjectNotFoundError:
-        return Unreadable(lr_key, "listed, but gone when it was to be read")
-    except MetadataError as error:
-        return Unreadable(lr_key, str(error))
+    read = partial(_row_of, archive, lr_key, shard_id=shard_id, run_id=run_id)
+    found = outcome_of(lr_key, read)
+    return Unreadable(lr_key, str(found)) if isinstance(found, Failure) else found
+
+
+def _row_of(archive: Store, lr_key: str, *, shard_id: str, run_id: str) -> CatalogRow | Unreadable:
+    data = archive.get(lr_key)
+    metadata = read_metadata(data)
     digest = hashlib.sha256(data).hexdigest()
     extension = lr_key[lr_key.rfind(".") :]
     if rendition_key(metadata.target, metadata.source_key, digest, extension) != lr_key:

@@ -11,13 +11,14 @@ from PIL import Image
 
 from rescaling_core import codecs
 from rescaling_core.containers import exif
-from rescaling_core.errors import RefoldError
 from rescaling_core.metadata import RestorationMetadata
+from rescaling_core.photo import Photo
 from rescaling_core.photo.encode import as_image
 from rescaling_core.pixels.arrays import U8Array
 from rescaling_core.plan import FULL_SIZE, TRANSCODE
 from rescaling_core.restore import restore
 from tasks.catalog import CatalogRow
+from tasks.control.outcomes import Failure, outcome_of
 from tasks.models.loading import load_model
 from tasks.renditions.restoring import read_lr_object
 from tasks.storage import Store
@@ -85,7 +86,9 @@ def show(archive: Store, row: CatalogRow) -> Shown:
         StorageError: The store fails for a while, so that nothing is known of the rendition.
     """
     stored: Preview | None = None
-    try:
+
+    def restored() -> tuple[RestorationMetadata, Photo]:
+        nonlocal stored
         recorded = RestorationMetadata.from_json(row.metadata_json or "")
         lr_data = read_lr_object(archive, row.lr_key or "", row.lr_sha256 or "")
         extras = codecs.read_extras(lr_data)
@@ -94,11 +97,12 @@ def show(archive: Store, row: CatalogRow) -> Shown:
             orientation=exif.orientation(extras.exif),
             icc=extras.icc,
         )
-        photo = restore(lr_data, load_model, recorded=recorded)
-    except RefoldError as error:
-        if error.retryable:
-            raise
-        return Shown(row=row, stored=stored, refusal=f"{type(error).__name__}: {error}")
+        return recorded, restore(lr_data, load_model, recorded=recorded)
+
+    found = outcome_of(row.lr_key or row.source_key, restored)
+    if isinstance(found, Failure):
+        return Shown(row=row, stored=stored, refusal=str(found))
+    recorded, photo = found
     return Shown(
         row=row,
         stored=stored,

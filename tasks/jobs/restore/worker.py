@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from rescaling_core.errors import RefoldError
 from rescaling_core.metadata import RestorationMetadata, read_metadata
 from rescaling_core.plan import TRANSCODE
+from tasks.control.outcomes import Failure, outcome_of
 from tasks.jobs.restore.names import output_names
 from tasks.models.loading import use_share_of_cpus
 from tasks.renditions.restoring import read_lr_object, restored_file
@@ -63,12 +65,15 @@ class Restorer:
         use_share_of_cpus()
 
     def restore(self, request: RestoreRequest) -> Restored | NotRestored:
-        """Restore one rendition; what goes wrong with it comes back as a value."""
-        try:
-            return self._restore(request)
-        except (RefoldError, FileNotFoundError) as error:
-            reason = f"{type(error).__name__}: {error}"
-            return NotRestored(source_key=request.source_key, reason=reason)
+        """Restore one rendition; what goes wrong with it comes back as a value.
+
+        Raises:
+            StorageError: A store failed, so that nothing is known of it.
+        """
+        restored = outcome_of(request.source_key, partial(self._restore, request))
+        if isinstance(restored, Failure):
+            return NotRestored(source_key=request.source_key, reason=str(restored))
+        return restored
 
     def _restore(self, request: RestoreRequest) -> Restored:
         lr_data = read_lr_object(self._archive, request.lr_key, request.lr_sha256)
@@ -103,6 +108,13 @@ def restore_lr_file(path: str, destination_url: str, *, overwrite: bool) -> Rest
     Raises:
         RefoldError: The file cannot be restored, or something else lies at its place.
     """
+    restored = outcome_of(path, partial(_restore_lr_file, path, destination_url, overwrite))
+    if isinstance(restored, Failure):
+        raise RefoldError(f"{path}: {restored}")
+    return restored
+
+
+def _restore_lr_file(path: str, destination_url: str, overwrite: bool) -> Restored:
     lr_data = Path(path).read_bytes()
     recorded = read_metadata(lr_data)
     source_name = PurePosixPath(recorded.source_key).name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import partial
 
 from rescaling_core.convert.again import floor_like
 from rescaling_core.errors import RefoldError
@@ -16,6 +17,7 @@ from tasks.catalog import CatalogRow
 from tasks.catalog.history import restorable
 from tasks.catalog.journal import Proof
 from tasks.collection.shards import SourceObject
+from tasks.control.outcomes import Failure, outcome_of
 from tasks.models.loading import load_model, use_share_of_cpus
 from tasks.renditions.inspection import inspect_stored
 from tasks.storage import ObjectNotFoundError, open_store
@@ -66,6 +68,12 @@ class Verifier:
         Raises:
             StorageError: A store failed, so that nothing is known.
         """
+        proven = outcome_of(claim.source.key, partial(self._verify, claim))
+        if isinstance(proven, Failure):
+            return Unproven(claim.source.key, str(proven))
+        return proven
+
+    def _verify(self, claim: Claim) -> Proven | Unproven:
         key = claim.source.key
         for row in claim.rows:
             if found := inspect_stored(self._archive, row):
@@ -77,15 +85,7 @@ class Verifier:
         digest = hashlib.sha256(data).hexdigest()
         if any(row.source_sha256 != digest for row in claim.rows):
             return Unproven(key, "the source's bytes are not those that were archived")
-        try:
-            proofs = self._proofs(claim, data)
-        except ObjectNotFoundError as error:
-            return Unproven(key, str(error))
-        except RefoldError as error:
-            if isinstance(error, OSError):  # the store's
-                raise
-            return Unproven(key, str(error))
-        return Proven(claim.source, digest, proofs)
+        return Proven(claim.source, digest, self._proofs(claim, data))
 
     def _proofs(self, claim: Claim, data: bytes) -> tuple[Proof, ...]:
         photo: Photo | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 
 from rescaling_core import SOFTWARE
 from rescaling_core.convert import Kept, convert
@@ -13,10 +14,11 @@ from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import decode_photo
 from tasks.catalog import CatalogRow
 from tasks.collection.shards import SourceObject
+from tasks.control.outcomes import Failure, outcome_of
 from tasks.models.loading import load_model
 from tasks.renditions.layout import rendition_key
 from tasks.renditions.rows import RowWriter
-from tasks.storage import StorageError, open_store
+from tasks.storage import open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +51,12 @@ class Repairer:
         """Convert the source again as it was converted; what goes wrong comes back as a value.
 
         Raises:
-            StorageError: A store failed for a while.
+            StorageError: A store failed, so that nothing is known of it.
         """
-        try:
-            return Repaired(self._repair(row), row.lr_key or "")
-        except (RefoldError, FileNotFoundError) as error:
-            if isinstance(error, StorageError) and error.retryable:
-                raise
-            return NotRepaired(row.source_key, row.target, row.lr_key or "", str(error))
+        made = outcome_of(row.source_key, partial(self._repair, row))
+        if isinstance(made, Failure):
+            return NotRepaired(row.source_key, row.target, row.lr_key or "", str(made))
+        return Repaired(made, row.lr_key or "")
 
     def _repair(self, row: CatalogRow) -> CatalogRow:
         name = f"{row.source_key} at {row.target}"

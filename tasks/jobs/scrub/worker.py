@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
-from rescaling_core.errors import RefoldError
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.restore import restore, restore_source_file
 from tasks.catalog import CatalogRow
+from tasks.control.outcomes import Failure, outcome_of
 from tasks.models.loading import load_model, use_share_of_cpus
-from tasks.renditions.inspection import Finding, finding, inspect_stored
+from tasks.renditions.inspection import Finding, Problem, finding, inspect_stored
 from tasks.storage import open_store
 
 READERS = 8
@@ -50,17 +51,22 @@ class Inspector:
         return found
 
     def _stored(self, check: Check) -> Finding | None:
-        return inspect_stored(self._archive, check.row)
+        return _tried(check.row, "metadata", partial(inspect_stored, self._archive, check.row))
 
     def _restored(self, row: CatalogRow) -> Finding | None:
+        return _tried(row, "restoration", partial(self._restore, row))
+
+    def _restore(self, row: CatalogRow) -> None:
         """Restore a rendition; restoring compares with the recorded fingerprint."""
         lr_data = self._archive.get(row.lr_key or "")
-        try:
-            recorded = RestorationMetadata.from_json(row.metadata_json or "")
-            if recorded.fingerprint is None:
-                return None
-            if restore_source_file(lr_data, recorded=recorded) is None:
-                restore(lr_data, load_model, recorded=recorded)
-        except RefoldError as error:
-            return finding(row, "restoration", str(error))
-        return None
+        recorded = RestorationMetadata.from_json(row.metadata_json or "")
+        if recorded.fingerprint is None:
+            return
+        if restore_source_file(lr_data, recorded=recorded) is None:
+            restore(lr_data, load_model, recorded=recorded)
+
+
+def _tried(row: CatalogRow, problem: Problem, look: Callable[[], Finding | None]) -> Finding | None:
+    """What was found about a rendition; what goes wrong with it while looking is found too."""
+    found = outcome_of(row.lr_key or row.source_key, look)
+    return finding(row, problem, str(found)) if isinstance(found, Failure) else found

@@ -15,7 +15,12 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]
 
 from rescaling_core.errors import UsageError
-from tasks.storage.errors import ObjectNotFoundError, StorageError, UnstorableKeyError
+from tasks.storage.errors import (
+    ObjectNotFoundError,
+    ObjectUnreadableError,
+    StorageError,
+    UnstorableKeyError,
+)
 
 _NOT_FOUND: Final = {"NoSuchKey", "404", "NotFound"}
 _DENIED: Final = {"AccessDenied", "403", "Forbidden", "AllAccessDisabled"}
@@ -48,6 +53,11 @@ _TRANSIENT: Final = (
 )
 
 
+READING: Final = ("read ", "look up ")
+"""How the actions begin that concern one object alone. Their refusal, as of an object in cold
+storage or one encrypted with a key of its own, says nothing about the others."""
+
+
 class NoSuchBucketError(StorageError, UsageError):
     """The URL names a bucket that does not exist."""
 
@@ -76,18 +86,20 @@ def translate(error: Exception, what: str, url: str) -> StorageError:
         return NoSuchBucketError(f"{url}: there is no such bucket")
     if code in _NOT_FOUND:
         return ObjectNotFoundError(f"{url}: cannot {what}: no such object")
+    of_one_object = what.startswith(READING)
     if code in _DENIED:
-        return StorageError(f"{url}: cannot {what}: access denied for these credentials")
+        kind = ObjectUnreadableError if of_one_object else StorageError
+        return kind(f"{url}: cannot {what}: access denied for these credentials")
     if code in _UNKNOWN_CREDENTIALS:
         return StorageError(f"{url}: the server does not accept these credentials ({code})")
     if code == "KeyTooLongError":
         return UnstorableKeyError(f"{url}: cannot {what}: the key is too long")
     message = answer.response.get("Error", {}).get("Message") or "no reason given"
     status = answer.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return StorageError(
-        f"{url}: cannot {what}: {code}: {message}",
-        retryable=code in _RETRYABLE or status >= 500,
-    )
+    reason = f"{url}: cannot {what}: {code}: {message}"
+    if code in _RETRYABLE or status >= 500:
+        return StorageError(reason, retryable=True)
+    return ObjectUnreadableError(reason) if of_one_object else StorageError(reason)
 
 
 def is_precondition(error: StorageError) -> bool:
