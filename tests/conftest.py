@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import uuid
 
 # Read when torch is first imported: small networks lose more by sharing cores than they gain.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -19,6 +20,7 @@ import pytest
 import torch
 
 from tests.command import Refold
+from tests.servers import azurite
 from tests.servers import chromium as browser
 from tests.servers.ceph_packages import HOW_TO
 from tests.servers.endpoint import S3Endpoint
@@ -69,6 +71,27 @@ def radosgw() -> Iterator[S3Endpoint]:
         pytest.skip(f"REFOLD_NO_RADOSGW=1 is set. {HOW_TO}")
     with radosgw_server() as endpoint:
         yield endpoint
+
+
+@pytest.fixture(scope="session")
+def azure_environment() -> Iterator[dict[str, str]]:
+    """What leads to an Azure Blob Storage emulator."""
+    if os.environ.get("REFOLD_NO_AZURITE") == "1":
+        pytest.skip(f"REFOLD_NO_AZURITE=1 is set. {azurite.HOW_TO}")
+    with azurite.azurite_server() as environment:
+        yield environment
+
+
+@pytest.fixture
+def azurite_url(azure_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of a fresh container of the emulator; the environment leads there."""
+    for name, value in azure_environment.items():
+        monkeypatch.setenv(name, value)
+    import adlfs
+
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    adlfs.AzureBlobFileSystem(skip_instance_cache=True).mkdir(name)
+    return f"abfs://{name}"
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,20 @@
-"""Any other fsspec file system as a store: for reading collections, and memory:// in tests."""
+"""Any other fsspec file system as a store.
+
+Collections are read from all of them. An archive can lie where Delta Lake can keep the catalog too:
+on Azure Blob Storage and on Google Cloud Storage.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from fsspec.core import url_to_fs
 
 from rescaling_core.errors import UsageError
+from tasks.storage.delta_places import DeltaPlace, delta_place
 from tasks.storage.errors import (
     ObjectNotFoundError,
     ObjectUnreadableError,
@@ -39,8 +44,9 @@ class GenericStore(Store):
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """See `Store.list`; fsspec holds the listing in memory here."""
+        folder = (self._root + prefix).rpartition("/")[0]
         with self._naming(f"list {prefix or 'objects'}"):
-            found: dict[str, Any] = self._fs.find(self._root.rstrip("/") or "/", detail=True)
+            found: dict[str, Any] = self._fs.find(folder or "/", detail=True)
         infos = sorted(
             (self._describe(name[len(self._root) :], entry) for name, entry in found.items()),
             key=lambda info: info.key,
@@ -83,6 +89,24 @@ class GenericStore(Store):
             except FileNotFoundError:
                 return
 
+    def delta_uri(self, prefix: str) -> str:
+        """See `Store.delta_uri`."""
+        return self._delta_place(prefix).uri
+
+    def delta_options(self) -> dict[str, str]:
+        """See `Store.delta_options`."""
+        return self._delta_place("").options
+
+    def _delta_place(self, prefix: str) -> DeltaPlace:
+        self._refuse_misread(self._root)
+        place = delta_place(self._fs, self._root + prefix)
+        if place is None:
+            raise StorageError(
+                f"{self.url}: a catalog cannot be kept there; an archive lies in a folder, on S3 "
+                "(s3://), on Azure (abfs://) or on Google Cloud Storage (gs://)"
+            )
+        return place
+
     def _path(self, key: str) -> str:
         if any(part in ("", ".", "..") for part in key.split("/")):
             raise UnstorableKeyError(f"{self.url}: key {key!r} has an empty, '.' or '..' part")
@@ -95,7 +119,12 @@ class GenericStore(Store):
         if isinstance(changed, datetime):
             changed = changed.timestamp()
         size = entry["size"] or 0
-        return ObjectInfo(key=key, size=size, etag=f"{changed}-{size:x}".replace('"', ""))
+        return ObjectInfo(
+            key=key,
+            size=size,
+            etag=f"{changed}-{size:x}".replace('"', ""),
+            modified=_written(entry),
+        )
 
     @contextmanager
     def _naming(self, what: str, key: str | None = None) -> Iterator[None]:
@@ -112,6 +141,17 @@ class GenericStore(Store):
             raise kind(f"{self.url}: cannot {what}: {_one_line(error)}") from error
         except (OSError, NotImplementedError) as error:
             raise StorageError(f"{self.url}: cannot {what}: {_one_line(error)}") from error
+
+
+def _written(entry: dict[str, Any]) -> datetime | None:
+    """When an object was last written, where the store's client says so."""
+    for name in ("last_modified", "LastModified", "updated", "mtime"):
+        value = entry.get(name)
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        if isinstance(value, datetime):
+            return value if value.tzinfo else value.replace(tzinfo=UTC)
+    return None
 
 
 def _one_line(error: BaseException) -> str:

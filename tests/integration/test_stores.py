@@ -32,7 +32,13 @@ HARD_KEYS = (
 
 
 @pytest.fixture(
-    params=["local", "memory", "moto", pytest.param("radosgw", marks=pytest.mark.radosgw)]
+    params=[
+        "local",
+        "memory",
+        "moto",
+        pytest.param("radosgw", marks=pytest.mark.radosgw),
+        pytest.param("azurite", marks=pytest.mark.slow),
+    ]
 )
 def url(request, tmp_path):
     """URL of an empty store of each kind."""
