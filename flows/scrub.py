@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from prefect import flow
 
@@ -11,11 +11,11 @@ from tasks.cluster.pool import worker_pool
 from tasks.cluster.session import ray_session
 from tasks.cluster.slots import worker_slots
 from tasks.control import opening
-from tasks.control.artifacts import publish
-from tasks.control.record import Counts, JobRun, new_run_id, record_job
+from tasks.control.run import Run
 from tasks.jobs.scrub import steps as scrubbing
-from tasks.jobs.scrub.repair import NotRepaired, Repaired, Repairer
-from tasks.jobs.scrub.steps import Scope, ScrubTally
+from tasks.jobs.scrub.repair import NotRepaired, Repairer
+from tasks.jobs.scrub.steps import BATCH, Scope
+from tasks.jobs.scrub.tally import ScrubTally
 from tasks.jobs.scrub.worker import Inspector
 from tasks.renditions.inspection import Finding
 
@@ -59,74 +59,47 @@ def scrub(
         StorageError: A store cannot be reached, or the catalog cannot be read.
     """
     scope = Scope(sample=sample, parts=parts)
-    run_id = new_run_id()
-    if damaged := scrubbing.check_catalog_files(archive):
-        publish("scrub", run_id, {"damaged files": len(damaged)}, list(map(asdict, damaged)))
-        return ScrubSummary(
-            run_id=None,
-            checked=0,
-            restored=0,
-            findings=tuple(damaged),
-            repaired=0,
-            not_repaired=(),
-        )
-    catalog = opening.open_existing(archive)
     parameters = {"sample": sample, "parts": parts, "repair_from": repair_from}
-    run = JobRun(job="scrub", run_id=run_id, parameters=parameters)
+    run = Run("scrub", ScrubTally(), parameters)
+    if damaged := scrubbing.check_catalog_files(archive):
+        run.add(ScrubTally(findings=tuple(damaged)), "catalog files")
+        run.publish()
+        return _summary(run.tally, None)
+    catalog = opening.open_existing(archive)
     total = sum(states.get("archived", 0) for states in catalog.counts().values())
-    tally = ScrubTally()
-    outcomes: list[Repaired | NotRepaired] = []
     if total:
         with ray_session():
-            _inspect(archive, catalog, scope, total, tally)
-            if tally.findings and repair_from is not None:
-                outcomes = _repair(archive, repair_from, catalog, run.run_id, tally)
-    repaired = sum(isinstance(outcome, Repaired) for outcome in outcomes)
-    record_job(
-        catalog,
-        run,
-        Counts(
-            listed=tally.checked,
-            archived=repaired,
-            quarantined=len(tally.findings),
-            unchanged=tally.checked - len(tally.findings),
-            stored_bytes=tally.nbytes,
-        ),
-    )
-    publish(
-        run.job,
-        run_id,
-        {
-            "checked": tally.checked,
-            "restored as well": tally.restored,
-            "damaged": len(tally.findings),
-            "repaired": repaired,
-            "read bytes": tally.nbytes,
-        },
-        list(map(asdict, tally.findings)),
-    )
+            _inspect(run, archive, catalog, scope, total)
+            if run.tally.findings and repair_from is not None:
+                _repair(run, archive, repair_from, catalog)
+    run.record(catalog)
+    run.publish()
+    return _summary(run.tally, run.run_id)
+
+
+def _inspect(
+    run: Run[ScrubTally], archive: str, catalog: Catalog, scope: Scope, total: int
+) -> None:
+    checks = scrubbing.checks_of(catalog, scope, scrubbing.round_of(catalog))
+    slots = worker_slots().at_most(-(-total // BATCH))
+    with worker_pool(Inspector, "inspect", (archive,), slots) as pool:
+        for wave in run.waves(checks, cut=total, at_least=4 * BATCH):
+            run.add(scrubbing.scrub_wave(wave, pool))
+
+
+def _repair(run: Run[ScrubTally], archive: str, source: str, catalog: Catalog) -> None:
+    rows = scrubbing.damaged_rows(catalog, run.tally.findings)
+    slots = worker_slots().at_most(len(rows))
+    with worker_pool(Repairer, "repair", (source, archive, run.run_id), slots) as pool:
+        run.add(scrubbing.repair_rows(rows, pool, catalog), "repair")
+
+
+def _summary(tally: ScrubTally, run_id: str | None) -> ScrubSummary:
     return ScrubSummary(
-        run_id=run.run_id,
+        run_id=run_id,
         checked=tally.checked,
         restored=tally.restored,
-        findings=tuple(tally.findings),
-        repaired=repaired,
-        not_repaired=tuple(item for item in outcomes if isinstance(item, NotRepaired)),
+        findings=tally.findings,
+        repaired=tally.repaired,
+        not_repaired=tally.not_repaired,
     )
-
-
-def _inspect(archive: str, catalog: Catalog, scope: Scope, total: int, tally: ScrubTally) -> None:
-    checks = scrubbing.checks_of(catalog, scope, scrubbing.round_of(catalog))
-    slots = worker_slots().at_most(-(-total // scrubbing.BATCH))
-    with worker_pool(Inspector, "inspect", (archive,), slots) as pool:
-        for number, wave in enumerate(scrubbing.waves_of(checks, total), 1):
-            scrubbing.scrub_wave(number, wave, pool, tally)
-
-
-def _repair(
-    archive: str, source: str, catalog: Catalog, run_id: str, tally: ScrubTally
-) -> list[Repaired | NotRepaired]:
-    rows = scrubbing.damaged_rows(catalog, tally.findings)
-    slots = worker_slots().at_most(len(rows))
-    with worker_pool(Repairer, "repair", (source, archive, run_id), slots) as pool:
-        return scrubbing.repair_rows(rows, pool, catalog)

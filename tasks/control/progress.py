@@ -8,14 +8,17 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
+Step = Literal[
+    "scan", "sample", "convert", "restore", "evaluate", "train", "check", "clean", "retire"
+]
+"""What a run is doing, as the bar names it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """How far a step of a run has come."""
 
-    step: Literal[
-        "scan", "sample", "convert", "restore", "evaluate", "train", "check", "clean", "retire"
-    ]
+    step: Step
     done: int
     """Sources finished."""
     total: int | None

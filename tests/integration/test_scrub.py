@@ -15,10 +15,12 @@ from tasks.catalog import CatalogRow
 from tasks.catalog import digests as fixity
 from tasks.catalog.upkeep import keep_up
 from tasks.control.record import Counts, JobRun, record_job
+from tasks.control.run import Run
 from tasks.jobs.restore.worker import NotRestored, RestorationJob, Restorer, RestoreRequest
 from tasks.jobs.scrub import steps as scrubbing
-from tasks.jobs.scrub.repair import NotRepaired, Repaired, Repairer
-from tasks.jobs.scrub.steps import Scope, ScrubTally
+from tasks.jobs.scrub.repair import Repairer
+from tasks.jobs.scrub.steps import Scope
+from tasks.jobs.scrub.tally import ScrubTally
 from tasks.jobs.scrub.worker import Check, Inspector
 from tasks.renditions.inspection import Finding
 from tests.command import Refold
@@ -147,18 +149,18 @@ def test_a_catalog_row_that_was_tampered_with_is_found(
     assert found.problem == "metadata"
 
 
-def _repair(made: SmallArchive) -> list[Repaired | NotRepaired]:
+def _repair(made: SmallArchive) -> ScrubTally:
     rows = scrubbing.damaged_rows.fn(made.catalog, _inspect(made))
     pool = HerePool(Repairer(made.source_url, made.archive_url, "repair-1").repair)
-    return scrubbing.repair_rows.fn(rows, pool, made.catalog)  # type: ignore[arg-type]
+    return scrubbing.repair_rows.fn(rows, pool, made.catalog)
 
 
 def test_damaged_renditions_are_made_again_from_unchanged_sources(made: SmallArchive) -> None:
     before = made.rows()
     for row in before:
         _flip(made, row.lr_key or "", 4001)
-    outcomes = _repair(made)
-    assert all(isinstance(outcome, Repaired) for outcome in outcomes)
+    done = _repair(made)
+    assert (done.repaired, done.not_repaired) == (4, ())
     after = made.rows()
     assert len(after) == len(before) == 4
     assert [(r.source_key, r.target, r.source_etag) for r in after] == [
@@ -175,9 +177,9 @@ def test_nothing_is_repaired_from_a_source_that_changed_or_is_gone(made: SmallAr
     made.source.put(changed, made.source.get(changed) + b"more")
     made.source.delete(gone)
     before = made.rows()
-    outcomes = _repair(made)
-    assert [type(outcome) for outcome in outcomes] == [NotRepaired] * 4
-    reasons = " ".join(item.reason for item in outcomes if isinstance(item, NotRepaired))
+    done = _repair(made)
+    assert (done.repaired, len(done.not_repaired)) == (0, 4)
+    reasons = " ".join(item.reason for item in done.not_repaired)
     assert "has changed" in reasons
     assert "no object" in reasons
     assert made.rows() == before
@@ -218,12 +220,12 @@ def test_an_archive_on_s3_is_scrubbed_wave_by_wave(tmp_path: Path, moto_url: str
     made = small_archive(moto_url, tmp_path, 2)
     _flip(made, made.rows()[1].lr_key or "", 4001)
     pool = HerePool(Inspector(made.archive_url).inspect)
-    tally = ScrubTally()
+    run = Run("scrub", ScrubTally(), {})
     checks = scrubbing.checks_of(made.catalog, Scope(sample=1), 0)
-    for number, wave in enumerate(scrubbing.waves_of(checks, 2), 1):
-        scrubbing.scrub_wave.fn(number, wave, pool, tally)  # type: ignore[arg-type]
-    assert (tally.checked, tally.restored) == (2, 2)
-    assert [found.lr_key for found in tally.findings] == [made.rows()[1].lr_key]
+    for wave in run.waves(checks, cut=2, at_least=1):
+        run.add(scrubbing.scrub_wave.fn(wave, pool))
+    assert (run.tally.checked, run.tally.restored) == (2, 2)
+    assert [found.lr_key for found in run.tally.findings] == [made.rows()[1].lr_key]
 
 
 @pytest.mark.slow

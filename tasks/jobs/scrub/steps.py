@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from prefect import task
 
@@ -12,11 +12,12 @@ from rescaling_core.errors import UsageError
 from tasks.catalog import Catalog, CatalogRow
 from tasks.catalog.digests import damaged_files
 from tasks.catalog.query import any_of
-from tasks.cluster.pool import Lost, WorkerPool
-from tasks.control import progress, waves
-from tasks.control.progress import Progress
+from tasks.cluster.pool import Lost
+from tasks.cluster.workers import Workers
 from tasks.control.retries import RETRIED
+from tasks.control.run import Wave, batches_of, one_by_one, results_of
 from tasks.jobs.scrub.repair import NotRepaired, Repaired
+from tasks.jobs.scrub.tally import ScrubTally
 from tasks.jobs.scrub.worker import Check
 from tasks.renditions.inspection import Finding, finding
 from tasks.storage import open_store
@@ -39,16 +40,6 @@ class Scope:
             raise UsageError(f"--sample {self.sample:g}: a fraction from 0 to 1")
         if self.parts < 1:
             raise UsageError(f"--parts {self.parts}: at least 1")
-
-
-@dataclass(slots=True)
-class ScrubTally:
-    """Counts that grow as renditions are checked."""
-
-    checked: int = 0
-    restored: int = 0
-    nbytes: int = 0
-    findings: list[Finding] = field(default_factory=list)
 
 
 @task(name="check catalog files", **RETRIED)
@@ -83,37 +74,23 @@ def _share(lr_key: str, salt: str) -> float:
     return int.from_bytes(digest[:6]) / 2**48
 
 
-def waves_of(checks: Iterator[Check], total: int) -> Iterator[Sequence[Check]]:
-    """Cut the checks of a run, a part of `total` archived rows, into waves."""
-    return waves.waves_of(checks, total=total, at_least=4 * BATCH)
-
-
-@task(name="scrub wave", task_run_name="scrub wave {number}", **RETRIED)
-def scrub_wave(
-    number: int,
-    checks: Sequence[Check],
-    pool: WorkerPool[Sequence[Check], list[Finding]],
-    tally: ScrubTally,
-) -> None:
+@task(name="scrub wave", task_run_name="scrub wave {wave.number}", **RETRIED)
+def scrub_wave(wave: Wave[Check], pool: Workers[Sequence[Check], list[Finding]]) -> ScrubTally:
     """Check one wave; a worker that dies is a finding about the one it was given."""
-    batches = [checks[start : start + BATCH] for start in range(0, len(checks), BATCH)]
-    lost: list[Check] = []
-    found: list[Finding] = []  # counted at the end, so that a wave can be tried again
-    for result in pool.run(batches):
-        if isinstance(result, Lost):
-            lost += result.job
-        else:
-            found += result
-    for result in pool.run([[check] for check in lost]):
+    found: list[Finding] = []
+    for result in results_of(pool, batches_of(wave.items, BATCH), one_by_one):
         if isinstance(result, Lost):
             found.append(finding(result.job[0].row, "restoration", result.reason))
         else:
             found += result
-    tally.findings += found
-    tally.checked += len(checks)
-    tally.restored += sum(check.restore for check in checks)
-    tally.nbytes += sum(check.row.lr_bytes or 0 for check in checks)
-    progress.report(Progress(step="check", done=tally.checked, total=None, nbytes=tally.nbytes))
+    checked = ScrubTally(
+        checked=len(wave.items),
+        restored=sum(check.restore for check in wave.items),
+        read_bytes=sum(check.row.lr_bytes or 0 for check in wave.items),
+        findings=tuple(found),
+    )
+    wave.report("check", checked)
+    return checked
 
 
 @task(name="select damaged", **RETRIED)
@@ -128,22 +105,23 @@ def damaged_rows(catalog: Catalog, findings: Sequence[Finding]) -> list[CatalogR
 @task(name="repair", **RETRIED)
 def repair_rows(
     rows: Sequence[CatalogRow],
-    pool: WorkerPool[CatalogRow, Repaired | NotRepaired],
+    pool: Workers[CatalogRow, Repaired | NotRepaired],
     catalog: Catalog,
-) -> list[Repaired | NotRepaired]:
+) -> ScrubTally:
     """Make damaged renditions again and commit each as it comes back."""
-    outcomes: list[Repaired | NotRepaired] = []
+    repaired, failures = 0, []
     for result in pool.run(rows):
         if isinstance(result, Lost):
             row: CatalogRow = result.job
-            outcomes.append(
+            failures.append(
                 NotRepaired(row.source_key, row.target, row.lr_key or "", result.reason)
             )
-            continue
-        if isinstance(result, Repaired):
+        elif isinstance(result, Repaired):
             commit_repair(catalog, result)
-        outcomes.append(result)
-    return outcomes
+            repaired += 1
+        else:
+            failures.append(result)
+    return ScrubTally(repaired=repaired, not_repaired=tuple(failures))
 
 
 def commit_repair(catalog: Catalog, repaired: Repaired) -> None:
