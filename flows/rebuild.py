@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from prefect import flow
 
 from tasks.catalog import open_catalog
 from tasks.control import opening
-from tasks.control.artifacts import publish
-from tasks.control.record import Counts, JobRun, new_run_id, record_job
+from tasks.control.run import Run
 from tasks.jobs.rebuild import steps as rebuilding
-from tasks.jobs.rebuild.steps import RebuildTally, Unreadable
+from tasks.jobs.rebuild.steps import COMMIT_ROWS
+from tasks.jobs.rebuild.tally import RebuildTally, Unreadable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,33 +44,15 @@ def rebuild(archive: str) -> RebuildSummary:
     store = opening.open_store_for_writing(archive)
     keys = rebuilding.find_lr_objects(store)
     catalog = open_catalog(store)
-    run = JobRun(job="rebuild", run_id=new_run_id(), parameters={})
-    tally = RebuildTally()
-    for number, wave in enumerate(rebuilding.waves_of(keys), 1):
-        rebuilding.rebuild_wave(number, wave, store, catalog, run.run_id, tally, len(keys))
-    counts = Counts(
-        listed=len(keys),
-        archived=tally.added,
-        quarantined=len(tally.unreadable),
-        unchanged=tally.present,
-        stored_bytes=tally.stored_bytes,
-    )
-    record_job(catalog, run, counts)
-    publish(
-        run.job,
-        run.run_id,
-        {
-            "LR objects": len(keys),
-            "rows added": tally.added,
-            "rows there already": tally.present,
-            "unreadable": len(tally.unreadable),
-        },
-        list(map(asdict, tally.unreadable)),
-    )
+    run = Run("rebuild", RebuildTally(), {})
+    for wave in run.waves(keys, cut=len(keys), at_least=COMMIT_ROWS, total=len(keys)):
+        run.add(rebuilding.rebuild_wave(wave, store, catalog, run.run_id))
+    run.record(catalog)
+    run.publish()
     return RebuildSummary(
         run_id=run.run_id,
         listed=len(keys),
-        added=tally.added,
-        present=tally.present,
-        unreadable=tuple(tally.unreadable),
+        added=run.tally.added,
+        present=run.tally.present,
+        unreadable=run.tally.unreadable,
     )

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from rescaling_core.errors import UsageError
-from tasks.catalog import CatalogRow, open_catalog
+from tasks.catalog import Catalog, CatalogRow, open_catalog
 from tasks.control import opening
+from tasks.control.run import Run, Wave
 from tasks.jobs.rebuild import steps as rebuilding
-from tasks.jobs.rebuild.steps import RebuildTally
-from tasks.storage import Store, open_store
+from tasks.jobs.rebuild.tally import RebuildTally
+from tasks.storage import StorageError, Store, open_store
 from tests.command import Refold
 from tests.small_archive import small_archive
 
@@ -22,11 +23,11 @@ from tests.small_archive import small_archive
 def _rebuild(archive: Store) -> RebuildTally:
     store = opening.open_store_for_writing.fn(archive.url)
     keys = rebuilding.find_lr_objects.fn(store)
-    tally = RebuildTally()
+    run = Run("rebuild", RebuildTally(), {})
     catalog = open_catalog(store)
-    for number, wave in enumerate(rebuilding.waves_of(keys), 1):
-        rebuilding.rebuild_wave.fn(number, wave, store, catalog, "again", tally, len(keys))
-    return tally
+    for wave in run.waves(keys, cut=len(keys), at_least=2):
+        run.add(rebuilding.rebuild_wave.fn(wave, store, catalog, run.run_id))
+    return run.tally
 
 
 def _known(rows: list[CatalogRow]) -> list[CatalogRow]:
@@ -46,7 +47,7 @@ def test_a_deleted_catalog_is_rebuilt_with_the_same_rows(tmp_path: Path) -> None
     assert {row.state for row in before} == {"archived", "quarantined"}
     shutil.rmtree(tmp_path / "archive" / "catalog")
     tally = _rebuild(made.archive)
-    assert (tally.added, tally.present, tally.unreadable) == (6, 0, [])
+    assert (tally.added, tally.present, tally.unreadable) == (6, 0, ())
     assert _known(made.rows()) == _known(before)
     version = made.catalog.version
     tally = _rebuild(made.archive)
@@ -96,6 +97,33 @@ def test_damaged_and_foreign_objects_are_named_and_make_no_row(tmp_path: Path) -
         moved.replace("photo", "other"),
         "renditions/x2/notes.txt/0.png",
     }
+
+
+def test_a_wave_that_is_tried_again_neither_loses_nor_doubles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = small_archive(str(tmp_path), tmp_path, 3)
+    made.archive.put("renditions/x2/notes.txt/0.png", b"no image")
+    before = made.rows()
+    shutil.rmtree(tmp_path / "archive" / "catalog")
+    monkeypatch.setattr(rebuilding, "COMMIT_ROWS", 2)
+    real, asked = Catalog.commit_shard, []
+
+    def failing(catalog: Catalog, shard_id: str, rows: list[CatalogRow]) -> bool:
+        asked.append(shard_id)
+        if len(asked) == 2:
+            raise StorageError("503 slow down", retryable=True)
+        return real(catalog, shard_id, rows)
+
+    monkeypatch.setattr(Catalog, "commit_shard", failing)
+    catalog = open_catalog(made.archive)
+    wave = Wave(1, rebuilding.find_lr_objects.fn(made.archive))
+    with pytest.raises(StorageError):
+        rebuilding.rebuild_wave.fn(wave, made.archive, catalog, "again")
+    tally = rebuilding.rebuild_wave.fn(wave, made.archive, catalog, "again")
+    assert (tally.added, tally.present, len(tally.unreadable)) == (3, 0, 1)
+    assert tally.stored_bytes == sum(row.lr_bytes or 0 for row in before)
+    assert _known(made.rows()) == _known(before)
 
 
 def test_a_folder_without_lr_objects_is_no_archive(tmp_path: Path) -> None:

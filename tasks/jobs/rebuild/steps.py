@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 
 from prefect import task
@@ -13,10 +12,11 @@ from prefect import task
 from rescaling_core.errors import UsageError
 from rescaling_core.metadata import read_metadata
 from tasks.catalog import LIGHT, Catalog, CatalogRow
-from tasks.control import progress, waves
+from tasks.control import progress
 from tasks.control.outcomes import Failure, outcome_of
-from tasks.control.progress import Progress
 from tasks.control.retries import RETRIED
+from tasks.control.run import Wave, batches_of
+from tasks.jobs.rebuild.tally import RebuildTally, Unreadable
 from tasks.renditions.layout import rendition_key
 from tasks.renditions.objects import list_lr_objects, newest_of_each
 from tasks.renditions.rows import described
@@ -26,28 +26,6 @@ READERS = 16
 """LR objects read at once."""
 
 COMMIT_ROWS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """An LR object that no row can be made from, and why."""
-
-    lr_key: str
-    reason: str
-
-
-@dataclass(slots=True)
-class RebuildTally:
-    """Counts that grow as rows are committed."""
-
-    added: int = 0
-    present: int = 0
-    """Sources and targets that the catalog had already, in whatever state."""
-    stored_bytes: int = 0
-    """Of the LR objects whose rows were added."""
-    unreadable: list[Unreadable] = field(default_factory=list)
-    finished: set[str] = field(default_factory=set)
-    """Ids of what was committed: a wave that is tried again passes over it."""
 
 
 @task(name="find LR objects", **RETRIED)
@@ -65,41 +43,31 @@ def find_lr_objects(archive: Store) -> list[str]:
     return keys
 
 
-def waves_of(keys: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Cut the objects of a run into waves."""
-    return waves.waves_of(keys, total=len(keys), at_least=COMMIT_ROWS)
+@task(name="rebuild wave", task_run_name="rebuild wave {wave.number}", **RETRIED)
+def rebuild_wave(wave: Wave[str], archive: Store, catalog: Catalog, run_id: str) -> RebuildTally:
+    """Read LR objects and commit the rows the catalog lacks; a row that is there stays.
 
-
-@task(name="rebuild wave", task_run_name="rebuild wave {number}", **RETRIED)
-def rebuild_wave(
-    number: int,
-    keys: Sequence[str],
-    archive: Store,
-    catalog: Catalog,
-    run_id: str,
-    tally: RebuildTally,
-    total: int,
-) -> None:
-    """Read LR objects and commit the rows the catalog lacks; a row that is there stays."""
-    for start in range(0, len(keys), COMMIT_ROWS):
-        chunk = keys[start : start + COMMIT_ROWS]
-        shard_id = _shard_id(chunk)
-        if shard_id in tally.finished:
-            continue
+    Rows that a first try of the wave committed are this run's, and are counted as added.
+    """
+    tally = RebuildTally()
+    for keys in batches_of(wave.items, COMMIT_ROWS):
+        shard_id = _shard_id(keys)
         with ThreadPoolExecutor(max_workers=READERS) as pool:
             read = partial(row_of, archive, shard_id=shard_id, run_id=run_id)
-            found = list(pool.map(read, chunk))
+            found = list(pool.map(read, keys))
         rows = [item for item in found if isinstance(item, CatalogRow)]
         known = _known(catalog, rows)
         missing = [row for row in rows if (row.source_key, row.target) not in known]
         catalog.commit_shard(shard_id, missing)
-        tally.finished.add(shard_id)
-        tally.unreadable += [item for item in found if isinstance(item, Unreadable)]
-        tally.added += len(missing)
-        tally.present += len(rows) - len(missing)
-        tally.stored_bytes += sum(row.lr_bytes or 0 for row in missing)
-        done = tally.added + tally.present + len(tally.unreadable)
-        progress.report(Progress(step="check", done=done, total=total))
+        added = [row for row in rows if known.get((row.source_key, row.target), run_id) == run_id]
+        tally += RebuildTally(
+            added=len(added),
+            present=len(rows) - len(added),
+            stored_bytes=sum(row.lr_bytes or 0 for row in added),
+            unreadable=tuple(item for item in found if isinstance(item, Unreadable)),
+        )
+        wave.report("check", tally)
+    return tally
 
 
 def row_of(archive: Store, lr_key: str, *, shard_id: str, run_id: str) -> CatalogRow | Unreadable:
@@ -137,11 +105,13 @@ def _row_of(archive: Store, lr_key: str, *, shard_id: str, run_id: str) -> Catal
     )
 
 
-def _known(catalog: Catalog, rows: Sequence[CatalogRow]) -> set[tuple[str, str]]:
+def _known(catalog: Catalog, rows: Sequence[CatalogRow]) -> dict[tuple[str, str], str]:
+    """The run that wrote the row of each source and target, where the catalog has one."""
     if not rows:
-        return set()
+        return {}
     sources = sorted({row.source_key for row in rows})
-    return {(row.source_key, row.target) for row in catalog.rows(sources=sources, columns=LIGHT)}
+    found = catalog.rows(sources=sources, columns=LIGHT)
+    return {(row.source_key, row.target): row.run_id for row in found}
 
 
 def _shard_id(lr_keys: Sequence[str]) -> str:
