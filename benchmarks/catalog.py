@@ -26,6 +26,7 @@ from benchmarks.measure import peak_bytes
 from benchmarks.plan import key_of
 from tasks.catalog import RENDITIONS, Catalog, open_catalog
 from tasks.catalog.table import RENDITIONS_PREFIX
+from tasks.control.waves import waves_of
 from tasks.jobs.backfill import steps as backfilling
 from tasks.jobs.restore import steps as restoring
 from tasks.jobs.scrub import steps as scrubbing
@@ -91,7 +92,7 @@ def restore_all(catalog: Catalog) -> int:
 
 def _restored(catalog: Catalog, keys: list[str]) -> int:
     chosen, _ = restoring.select_renditions.fn(catalog.store.url, keys, None, None)
-    waves = restoring.waves_of(chosen)
+    waves = waves_of(chosen, total=len(chosen), at_least=restoring.REQUESTS_PER_WAVE)
     return sum(1 for wave in waves for _ in restoring.requests_of(catalog, wave))
 
 
@@ -99,7 +100,8 @@ def backfill(catalog: Catalog) -> int:
     """`refold backfill ARCHIVE --target x4`."""
     plan = build_plan(PlanOptions(targets=("x4",)))
     total = backfilling.count_gaps.fn(catalog, plan)
-    return sum(map(len, backfilling.waves_of(backfilling.gaps_of(catalog, plan), total)))
+    gaps = backfilling.gaps_of(catalog, plan)
+    return sum(map(len, waves_of(gaps, total=total, at_least=4 * backfilling.BATCH)))
 
 
 def scrub(catalog: Catalog) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from prefect import flow
 
@@ -11,8 +11,7 @@ from tasks.cluster.pool import worker_pool
 from tasks.cluster.session import ray_session
 from tasks.cluster.slots import worker_slots
 from tasks.control import opening
-from tasks.control.artifacts import publish
-from tasks.control.record import Counts, JobRun, new_run_id, record_job
+from tasks.control.run import Run
 from tasks.jobs.backfill import steps as backfilling
 from tasks.jobs.backfill.steps import BATCH
 from tasks.jobs.backfill.tally import BackfillTally
@@ -62,53 +61,30 @@ def backfill(
     catalog = opening.open_archive_for_writing(archive)
     found = opening.find_source(catalog, source)
     gaps = backfilling.count_gaps(catalog, plan)
-    run = JobRun(
-        job="backfill",
-        run_id=new_run_id(),
-        parameters={"source": found, "targets": list(plan.target_names)},
-    )
-    job = BackfillJob(source_url=found, archive_url=archive, plan=plan, run_id=run.run_id)
-    tally = _fill(job, gaps, catalog) if gaps else BackfillTally()
-    counts = Counts(
-        listed=gaps,
-        archived=tally.from_sources + tally.from_restored,
-        kept=tally.kept,
-        quarantined=len(tally.failures),
-        stored_bytes=tally.stored_bytes,
-    )
-    record_job(catalog, run, counts)
-    publish(
-        run.job,
-        run.run_id,
-        {
-            "sources with gaps": gaps,
-            "made from sources": tally.from_sources,
-            "made from restored images": tally.from_restored,
-            "kept": tally.kept,
-            "not filled": len(tally.failures),
-            "stored bytes": tally.stored_bytes,
-        },
-        [asdict(failure) for failure in tally.failures],
-    )
+    parameters = {"source": found, "targets": list(plan.target_names)}
+    run = Run("backfill", BackfillTally(), parameters)
+    if gaps:
+        job = BackfillJob(source_url=found, archive_url=archive, plan=plan, run_id=run.run_id)
+        _fill(run, job, gaps, catalog)
+    run.record(catalog)
+    run.publish()
     return BackfillSummary(
         run_id=run.run_id,
         targets=plan.target_names,
         source=found,
         sources=gaps,
-        from_sources=tally.from_sources,
-        from_restored=tally.from_restored,
-        kept=tally.kept,
-        failures=tuple(tally.failures),
-        stored_bytes=tally.stored_bytes,
+        from_sources=run.tally.from_sources,
+        from_restored=run.tally.from_restored,
+        kept=run.tally.kept,
+        failures=run.tally.failures,
+        stored_bytes=run.tally.stored_bytes,
     )
 
 
-def _fill(job: BackfillJob, total: int, catalog: Catalog) -> BackfillTally:
-    tally = BackfillTally()
+def _fill(run: Run[BackfillTally], job: BackfillJob, total: int, catalog: Catalog) -> None:
     with ray_session():
         slots = worker_slots().at_most(-(-total // BATCH))
         with worker_pool(Backfiller, "fill", (job,), slots) as pool:
             gaps = backfilling.gaps_of(catalog, job.plan)
-            for number, wave in enumerate(backfilling.waves_of(gaps, total), 1):
-                backfilling.backfill_wave(number, wave, pool, catalog, tally, total)
-    return tally
+            for wave in run.waves(gaps, cut=total, at_least=4 * BATCH, total=total):
+                run.add(backfilling.backfill_wave(wave, pool, catalog, run.run_id))

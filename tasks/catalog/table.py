@@ -266,6 +266,14 @@ class Catalog:
         ):
             yield from to_rows(batch)
 
+    def written_by(self, run_id: str, *, between: tuple[str, str]) -> list[CatalogRow]:
+        """The rows a run has committed so far, of sources from the first key to the last.
+
+        This is how a step that is tried again learns what its first try finished.
+        """
+        mine = f"run_id = {sql.literal(run_id)}"
+        return list(self.rows(mine, between=between))
+
     def counts(self) -> Mapping[str, Mapping[State, int]]:
         """How many rows there are, by target and state."""
         text = (

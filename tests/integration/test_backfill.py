@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from rescaling_core.errors import UsageError
 from rescaling_core.metadata import read_metadata
 from tasks.catalog import CatalogRow
 from tasks.control import opening
+from tasks.control.run import Run, Wave
 from tasks.jobs.backfill import steps as backfilling
 from tasks.jobs.backfill.tally import BackfillTally
-from tasks.jobs.backfill.worker import Backfiller, BackfillJob
+from tasks.jobs.backfill.worker import Backfiller, BackfillJob, Filled, Gap
 from tasks.jobs.rebuild.steps import row_of
 from tasks.jobs.scrub.worker import Check, Inspector
 from tasks.plans.options import PlanOptions, build_plan
+from tasks.storage import StorageError
 from tests.command import Refold
 from tests.small_archive import HerePool, SmallArchive, copied, small_archive
 
@@ -42,13 +45,13 @@ def _backfill(made: SmallArchive, *targets: str, source: str | None) -> Backfill
     )
     total = backfilling.count_gaps.fn(catalog, plan)
     gaps = backfilling.gaps_of(catalog, plan)
-    tally = BackfillTally()
+    run = Run("backfill", BackfillTally(), {})
     pool = HerePool(Backfiller(job).fill)
-    for number, wave in enumerate(backfilling.waves_of(gaps, total), 1):
-        backfilling.backfill_wave.fn(number, wave, pool, catalog, tally, total)  # type: ignore[arg-type]
+    for wave in run.waves(gaps, cut=total, at_least=2, total=total):
+        run.add(backfilling.backfill_wave.fn(wave, pool, catalog, job.run_id))
     checks = [Check(row, restore=True) for row in made.rows() if row.state == "archived"]
     assert Inspector(made.archive_url).inspect(checks) == []
-    return tally
+    return run.tally
 
 
 def test_previews_come_from_unchanged_sources_else_from_restored_images(
@@ -59,7 +62,7 @@ def test_previews_come_from_unchanged_sources_else_from_restored_images(
     made.source.delete(gone)
     before = made.rows()
     tally = _backfill(made, "long-edge=16", source=made.source_url)
-    assert (tally.from_sources, tally.from_restored, tally.failures) == (1, 2, [])
+    assert (tally.from_sources, tally.from_restored, tally.failures) == (1, 2, ())
     previews = {row.source_key: row for row in made.rows() if row.target == "long-edge=16"}
     assert previews[same].origin == "source"
     assert previews[changed].origin == previews[gone].origin == "restored image"
@@ -78,7 +81,7 @@ def test_a_rendition_of_a_restored_image_says_so_and_comes_after_those_of_the_so
     first, *_ = (row.source_key for row in made.rows())
     made.source.delete(first)
     tally = _backfill(made, "x4", source=made.source_url)
-    assert (tally.from_restored, tally.failures) == (1, [])
+    assert (tally.from_restored, tally.failures) == (1, ())
     of_target = {(row.source_key, row.target): row for row in made.rows()}
     copy, original = of_target[first, "x4"], of_target[first, "x2"]
     assert (copy.origin, original.origin) == ("restored image", "source")
@@ -105,6 +108,34 @@ def test_a_preview_is_not_made_from_a_damaged_rendition(made: SmallArchive) -> N
     filled = Backfiller(job).fill(list(backfilling.gaps_of(made.catalog, plan)))
     assert [failure.source_key for failure in filled.failures] == [row.source_key]
     assert len(filled.rows) == 2
+
+
+def test_a_wave_that_is_tried_again_neither_loses_nor_doubles(
+    made: SmallArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfilling, "BATCH", 1)
+    row = made.rows()[0]
+    made.archive.put(row.lr_key or "", b"damaged")
+    plan = build_plan(PlanOptions(targets=("long-edge=16",)))
+    job = BackfillJob(source_url=None, archive_url=made.archive_url, plan=plan, run_id="b")
+    filler, asked = Backfiller(job), []
+
+    def fill(gaps: Sequence[Gap]) -> Filled:
+        asked.append(gaps[0].row.source_key)
+        if len(asked) == 3:
+            raise StorageError("503 slow down", retryable=True)
+        return filler.fill(gaps)
+
+    wave = Wave(1, list(backfilling.gaps_of(made.catalog, plan)))
+    with pytest.raises(StorageError):
+        backfilling.backfill_wave.fn(wave, HerePool(fill), made.catalog, "b")
+    tally = backfilling.backfill_wave.fn(wave, HerePool(fill), made.catalog, "b")
+    first, second, third = (gap.row.source_key for gap in wave.items)
+    assert asked == [first, second, third, first, third], "the second was committed"
+    assert (tally.sources, tally.from_restored) == (3, 2)
+    assert [failure.source_key for failure in tally.failures] == [first]
+    made_now = [row.lr_bytes or 0 for row in made.rows() if row.target == "long-edge=16"]
+    assert tally.stored_bytes == sum(made_now)
 
 
 def test_the_source_is_the_one_of_the_last_archive_run(made: SmallArchive, tmp_path: Path) -> None:

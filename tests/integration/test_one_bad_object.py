@@ -17,7 +17,8 @@ from tasks.collection.shards import Shard, SourceObject
 from tasks.jobs.archive.worker import ConversionJob, ShardConverter
 from tasks.jobs.backfill.steps import gaps_of
 from tasks.jobs.backfill.worker import Backfiller, BackfillJob
-from tasks.jobs.rebuild.steps import Unreadable, row_of
+from tasks.jobs.rebuild.steps import row_of
+from tasks.jobs.rebuild.tally import Unreadable
 from tasks.jobs.report.previews import show
 from tasks.jobs.restore.worker import NotRestored, RestorationJob, Restorer
 from tasks.jobs.retire.worker import Claim, Unproven, Verifier

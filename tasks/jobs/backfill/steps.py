@@ -10,10 +10,10 @@ from prefect import task
 from rescaling_core.plan import ArchivePlan
 from tasks.catalog import LIGHT, Catalog, CatalogRow
 from tasks.catalog.history import trust
-from tasks.cluster.pool import Lost, WorkerPool
-from tasks.control import progress, waves
-from tasks.control.progress import Progress
+from tasks.cluster.pool import Lost
+from tasks.cluster.workers import Workers
 from tasks.control.retries import RETRIED
+from tasks.control.run import Wave, batches_of, one_by_one, results_of
 from tasks.jobs.backfill.tally import BackfillTally
 from tasks.jobs.backfill.worker import Filled, Gap, NotFilled
 
@@ -58,41 +58,30 @@ def gap_of(rows: Sequence[CatalogRow], targets: Sequence[str]) -> Gap | None:
     return Gap(of_etag[0], missing, best)
 
 
-def waves_of(gaps: Iterator[Gap], total: int) -> Iterator[Sequence[Gap]]:
-    """Cut the gaps of a run into waves."""
-    return waves.waves_of(gaps, total=total, at_least=4 * BATCH)
-
-
-@task(name="backfill wave", task_run_name="backfill wave {number}", **RETRIED)
+@task(name="backfill wave", task_run_name="backfill wave {wave.number}", **RETRIED)
 def backfill_wave(
-    number: int,
-    gaps: Sequence[Gap],
-    pool: WorkerPool[Sequence[Gap], Filled],
-    catalog: Catalog,
-    tally: BackfillTally,
-    total: int,
-) -> None:
-    """Fill one wave of gaps, committing batch by batch as they come back."""
-    lost: list[Gap] = []
-    left = [gap for gap in gaps if gap.row.source_key not in tally.finished]
-    for result in pool.run([left[start : start + BATCH] for start in range(0, len(left), BATCH)]):
-        if isinstance(result, Lost):
-            lost += result.job
-        else:
-            _commit(catalog, result, tally, total)
-    for result in pool.run([[gap] for gap in lost]):
-        if isinstance(result, Lost):
-            (gap,) = result.job
-            key = gap.row.source_key
-            failure = NotFilled(key, gap.targets, result.reason)
-            result = Filled(sources=(key,), shard_id="", rows=(), failures=(failure,))
-        _commit(catalog, result, tally, total)
-    tally.finished.clear()
+    wave: Wave[Gap], pool: Workers[Sequence[Gap], Filled], catalog: Catalog, run_id: str
+) -> BackfillTally:
+    """Fill one wave of gaps, committing batch by batch as they come back.
+
+    What a first try of the wave committed is in the catalog: it is counted and not done again.
+    """
+    span = (wave.items[0].row.source_key, wave.items[-1].row.source_key)
+    committed = catalog.written_by(run_id, between=span)
+    finished = {row.source_key for row in committed}
+    left = [gap for gap in wave.items if gap.row.source_key not in finished]
+    tally = BackfillTally.of(committed)
+    for result in results_of(pool, batches_of(left, BATCH), one_by_one):
+        filled = _not_filled(result) if isinstance(result, Lost) else result
+        catalog.commit_shard(filled.shard_id, filled.rows)
+        tally += BackfillTally.of(filled.rows, filled.failures)
+        wave.report("convert", tally)
+    return tally
 
 
-def _commit(catalog: Catalog, filled: Filled, tally: BackfillTally, total: int) -> None:
-    catalog.commit_shard(filled.shard_id, filled.rows)
-    tally.add(filled)
-    tally.done += len(filled.sources)
-    tally.finished.update(filled.sources)
-    progress.report(Progress(step="convert", done=tally.done, total=total))
+def _not_filled(lost: Lost) -> Filled:
+    """What became of a source that killed every worker it was given to."""
+    (gap,) = lost.job
+    key = gap.row.source_key
+    failure = NotFilled(key, gap.targets, lost.reason)
+    return Filled(sources=(key,), shard_id="", rows=(), failures=(failure,))
