@@ -16,8 +16,8 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from aiobotocore.session import AioSession  # type: ignore[import-untyped]
-from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
-from botocore.session import Session  # type: ignore[import-untyped]
+from botocore.exceptions import BotoCoreError
+from botocore.session import Session
 from fsspec.asyn import sync
 from s3fs import S3FileSystem
 from s3fs.core import S3_RETRYABLE_ERRORS
