@@ -32,13 +32,12 @@ class OpenVinoEngine:
 
     def __init__(self, down: FusedDown, up: FusedUp, *, threads: int) -> None:
         self._lock = Lock()
-        self._threads = threads
         graphs: dict[str, Callable[[], openvino.Model]] = {
             "down": partial(down_graph, down),
             "up": partial(up_graph, up, with_latent=False),
             "up with latent": partial(up_graph, up, with_latent=True),
         }
-        self._request = cache(lambda name: self._compiled(graphs[name]()))
+        self._request = cache(lambda name: compiled(graphs[name](), threads=threads))
 
     def downscale(self, hr: Tensor) -> Tensor:
         """See `Engine.downscale`."""
@@ -56,17 +55,19 @@ class OpenVinoEngine:
             request.infer([one.contiguous().numpy() for one in given], share_inputs=True)
             return torch.from_numpy(request.get_output_tensor(0).data.copy())
 
-    def _compiled(self, graph: openvino.Model) -> Any:
-        settings = {
-            "INFERENCE_PRECISION_HINT": "f32",
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": self._threads,
-            # Several workers on a machine would all be pinned to its first cores.
-            "ENABLE_CPU_PINNING": False,
-            # Kernels are kept for every shape seen; by default 5000, hundreds of MiB.
-            "CPU_RUNTIME_CACHE_CAPACITY": 256,
-        }
-        return _core().compile_model(graph, "CPU", settings).create_infer_request()
+
+def compiled(graph: openvino.Model, *, threads: int) -> Any:
+    """A request that runs `graph` on the CPU, one pass at a time."""
+    settings = {
+        "INFERENCE_PRECISION_HINT": "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": threads,
+        # Several workers on a machine would all be pinned to its first cores.
+        "ENABLE_CPU_PINNING": False,
+        # Kernels are kept for every shape seen; by default 5000, hundreds of MiB.
+        "CPU_RUNTIME_CACHE_CAPACITY": 256,
+    }
+    return _core().compile_model(graph, "CPU", settings).create_infer_request()
 
 
 @cache
