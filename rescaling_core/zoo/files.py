@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rescaling_core.zoo.card import ModelCard
 
-_HEADER: Final = "refold"
+HEADER: Final = "refold"
 """The one entry of the safetensors metadata: JSON, so that equal weights give equal bytes."""
 
 
@@ -48,7 +48,7 @@ def save(
         raise CheckpointError(f"{path}: weights are stored as .safetensors")
     if (card.family, dict(card.config)) != (rescaler.family, rescaler.config):
         raise CheckpointError(f"{path}: the card describes another network")
-    tensors = {name: _stored(tensor, dtype) for name, tensor in rescaler.state_dict().items()}
+    tensors = {name: stored(tensor, dtype) for name, tensor in rescaler.state_dict().items()}
     header = {
         "version": 1,
         "id": card.id,
@@ -56,15 +56,15 @@ def save(
         "config": rescaler.config,
         "latent_policy": asdict(rescaler.latent_policy),
     }
-    data = serialise_tensors(tensors, metadata={_HEADER: json.dumps(header)})
+    data = serialise_tensors(tensors, metadata={HEADER: json.dumps(header)})
     card = replace(card, weights_sha256=hashlib.sha256(data).hexdigest(), weights_bytes=len(data))
     path.write_bytes(data)
     path.with_suffix(".json").write_text(card.to_json(), encoding="utf-8")
     return card
 
 
-def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    """A copy of its own, since AIDN+ has two names for each of its tables."""
+def stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """A tensor as it is written: a copy, since AIDN+ has two names for each of its tables."""
     if not tensor.is_floating_point():
         dtype = tensor.dtype
     return tensor.detach().to("cpu", dtype).clone(memory_format=torch.contiguous_format)
@@ -83,7 +83,9 @@ def read(data: bytes, *, name: str) -> tuple[str, Rescaler]:
     Raises:
         CheckpointError: Damaged, not one of our files, or not the network it says it is.
     """
-    header = _read_header(data, name)
+    header = read_header(data, name)
+    if "kind" in header:
+        raise CheckpointError(f"{name}: weights of a {header['kind']}, not of a rescaler")
     try:
         tensors = parse_tensors(data)
         policy = LatentPolicy(**header["latent_policy"])
@@ -100,11 +102,11 @@ def read(data: bytes, *, name: str) -> tuple[str, Rescaler]:
     return model_id, rescaler.eval().requires_grad_(requires_grad=False)
 
 
-def _read_header(data: bytes, name: str) -> Mapping[str, Any]:
+def read_header(data: bytes, name: str) -> Mapping[str, Any]:
     """The JSON that `save` put into the metadata of a safetensors file."""
     length = int.from_bytes(data[:8], "little")
     try:
-        header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_HEADER])
+        header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER])
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{name}: not a weights file of Refold; "
