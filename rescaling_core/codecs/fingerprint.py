@@ -57,4 +57,4 @@ def known_picture() -> U8Array:
     stripes = np.where((x + 2 * y) % 7 < 3, 230, 20)
     parts = [x * 2 - y // 2, (edges * 3 + noise) // 4, (stripes + edges + 2 * y) // 3]
     halves = [np.where(y < _SIZE[0] // 2, one, np.roll(one, 37, axis=1)) for one in parts]
-    return np.clip(np.stack(halves, axis=2), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.stack(halves, axis=2), 0, 255), np.uint8)

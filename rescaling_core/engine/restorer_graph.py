@@ -84,8 +84,8 @@ def _last(restorer: Restorer) -> tuple[Tensor, Tensor]:
     matrix = cast("Tensor", restorer.to_rgb)
     weight = torch.cat((restorer.luma.weight, restorer.colours.weight)).detach()
     bias = torch.cat((cast("Tensor", restorer.luma.bias), cast("Tensor", restorer.colours.bias)))
-    weight = torch.einsum("oc,cs...->os...", matrix, weight.unflatten(0, (3, BLOCK**2)))
-    bias = torch.einsum("oc,cs->os", matrix, bias.detach().unflatten(0, (3, BLOCK**2)))
+    weight = torch.einsum("oc,cs...->os...", matrix, torch.unflatten(weight, 0, (3, BLOCK**2)))
+    bias = torch.einsum("oc,cs->os", matrix, torch.unflatten(bias.detach(), 0, (3, BLOCK**2)))
     return weight.flatten(0, 1), bias.flatten()
 
 

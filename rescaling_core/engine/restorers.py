@@ -46,7 +46,8 @@ class PlainRestorerEngine:
         with torch.inference_mode():
             image = self._restorer(given.permute(2, 0, 1)[None].float() / 255, told, gains)[0]
             levels = (image.clamp(0, 1) * 255).round().to(torch.uint8)
-        return levels.permute(1, 2, 0).cpu().numpy()
+        restored: U8Array = levels.permute(1, 2, 0).cpu().numpy()
+        return restored
 
 
 class OpenVinoRestorerEngine:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Knots = Sequence[Sequence[float]]
     """(quality, root mean squared error of luma in levels) of a codec, by rising quality."""
 
-_TO_YCBCR: Final = (
+TO_YCBCR: Final = (
     (0.299, 0.587, 0.114),
     (-0.168736, -0.331264, 0.5),
     (0.5, -0.418688, -0.081312),
@@ -99,7 +99,7 @@ class Restorer(nn.Module):
         for last in (self.luma, self.colours):  # it starts as the identity, or cubic enlargement
             nn.init.zeros_(last.weight)
             nn.init.zeros_(cast("Tensor", last.bias))
-        to_ycbcr = torch.tensor(_TO_YCBCR, dtype=torch.float64)
+        to_ycbcr = torch.tensor(TO_YCBCR, dtype=torch.float64)
         self.register_buffer("to_ycbcr", to_ycbcr.float(), persistent=False)
         self.register_buffer("to_rgb", torch.linalg.inv(to_ycbcr).float(), persistent=False)
         self.register_buffer("haar", haar_kernels(), persistent=False)
@@ -158,15 +158,17 @@ class Restorer(nn.Module):
             (B, 3, scale · H, scale · W), near [0, 1], neither clamped nor rounded.
         """
         correction = self.correction(pictures, told, gains) * gains[:, None, None, None]
+        return self.base(pictures) + mixed(correction, cast("Tensor", self.to_rgb))
+
+    def base(self, pictures: Tensor) -> Tensor:
+        """What is corrected: the last picture, at scale 2 enlarged by a cubic filter."""
         base = pictures[:, -3:]
-        if self.scale == 2:
-            base = self._enlarged(base)
-        return base + mixed(correction, cast("Tensor", self.to_rgb))
+        return base if self.scale == 1 else self._enlarged(base)
 
     def correction(self, pictures: Tensor, told: Tensor, gains: Tensor) -> Tensor:
         """YCbCr corrections (B, 3, scale · H, scale · W) in units of the expected error."""
         parts = []
-        for one in pictures.split(3, dim=1):
+        for one in torch.split(pictures, 3, dim=1):
             means, details = self._analysed(mixed(one - 0.5, cast("Tensor", self.to_ycbcr)))
             parts += [means, details * (CONTRAST / gains[:, None, None, None])]
         told = told[:, :, None, None].expand(-1, -1, *parts[0].shape[2:])

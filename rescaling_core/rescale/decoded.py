@@ -87,4 +87,4 @@ def _channels(result: U8Array, like: U8Array) -> U8Array:
     """Grey is the mean of the three channels."""
     if like.shape[2] == 3:
         return result
-    return np.round(result.mean(axis=2, keepdims=True)).astype(np.uint8)
+    return np.asarray(np.round(result.mean(axis=2, keepdims=True)), np.uint8)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rescaling_core.training.losses import Loss
     from rescaling_core.training.recipe import Recipe
 
-_STEPS_PER_SEED = 1_000_003
+STEPS_PER_SEED = 1_000_003
 """Step k of seed s draws from generator s · this + k: no state to save, none to lose."""
 _SEEDS_PER_RANK = 7_368_787
 """Trainers of a team draw different patches: rank r adds r · this to the seed."""
@@ -153,14 +153,14 @@ class Trainer:
     def step(self) -> StepReport:
         """Do one step."""
         plan = self.recipe.optimisation
-        generator = seeded_generator(self.recipe.seed * _STEPS_PER_SEED + self.done)
+        generator = seeded_generator(self.recipe.seed * STEPS_PER_SEED + self.done)
         rate = learning_rate(self.done, plan)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         scale = self._draw_scale(generator)  # the same for the whole team
         if self._team.rank:
             seed = self.recipe.seed + self._team.rank * _SEEDS_PER_RANK
-            generator = seeded_generator(seed * _STEPS_PER_SEED + self.done)
+            generator = seeded_generator(seed * STEPS_PER_SEED + self.done)
         hr = self._patches.draw(plan.batch // self._team.size, generator)
         hr = hr.to(memory_format=torch.channels_last)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_half(self.done)):

@@ -169,7 +169,7 @@ def count_macs(network: Restorer) -> float:
     given = torch.zeros(1, 3 * network.pictures, side, side, device=device)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(given, told.to(device), gains.to(device))
-    return counter.get_total_flops() / 2 / _PROBE**2
+    return float(counter.get_total_flops()) / 2 / _PROBE**2
 
 
 def _spec(codec: str, effort: int | None, quality: int) -> CodecSpec:
