@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from rescaling_core.codecs.traits import Codec
+from rescaling_core.codecs.traits import Codec, Quick
 from rescaling_core.containers import exif
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ def _options(settings: Settings, extras: FileExtras) -> dict[str, Any]:
     }
 
 
+def _quantiser(quality: int) -> int:
+    """Of 0 to 63, the coarsest last. Source: libavif, `avifQualityToQuantizer` in src/write.c."""
+    return ((100 - quality) * 63 + 50) // 100
+
+
 AVIF: Final = Codec(
     name="avif",
     pillow_format="AVIF",
@@ -49,5 +54,7 @@ AVIF: Final = Codec(
     efforts=range(11),
     max_side=16_384,  # libavif refuses to read larger ones unless told otherwise
     max_exif=0,
+    quick=Quick(effort=1, shift=-2.9, ratio=0.78),
+    differs_from_below=lambda quality: _quantiser(quality) != _quantiser(quality - 1),
     options=_options,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from rescaling_core.codecs.traits import Codec
+from rescaling_core.codecs.traits import Codec, Quick
 
 if TYPE_CHECKING:
     from rescaling_core.codecs.traits import FileExtras, Settings
@@ -32,5 +32,6 @@ JXL: Final = Codec(
     efforts=range(1, 10),
     max_side=2**30,
     holds_icc=False,
+    quick=Quick(effort=3, shift=-2.0, ratio=0.9),
     options=_options,
 )

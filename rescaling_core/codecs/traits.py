@@ -42,6 +42,24 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quick:
+    """How a codec is asked cheaply what a quality would give, before it is asked in earnest."""
+
+    effort: int
+    """One that takes a fraction of the default's time."""
+    shift: float
+    """Steps of quality by which the same PSNR-Y is reached higher at the default effort."""
+    ratio: float
+    """Bytes at the default effort over bytes at this one, at the same PSNR-Y."""
+
+
+def all_differ(quality: int) -> bool:
+    """Of a codec whose every quality gives another file."""
+    del quality
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Codec:
     """What a codec can do, and how Pillow is asked to do it."""
 
@@ -72,5 +90,15 @@ class Codec:
     """Whether one plane comes back as one plane, not as three equal ones."""
     turned_by_browsers: bool = True
     """Whether browsers heed the orientation that is embedded."""
+    quick: Quick | None = None
+    """None: the default effort is fast enough."""
+    differs_from_below: Callable[[int], bool] = all_differ
+    """Whether a quality gives another file than the next lower one. A codec may have fewer
+    quantisers than qualities."""
     options: Callable[[Settings, FileExtras], dict[str, Any]]
     """Arguments of Pillow's `save`."""
+
+    def steps(self, low: int, high: int) -> tuple[int, ...]:
+        """Those of the qualities from `low` to `high` that give files of their own."""
+        above = range(low + 1, high + 1)
+        return (low, *(quality for quality in above if self.differs_from_below(quality)))

@@ -54,23 +54,23 @@ def try_once(judge: Judge, attempt: Attempt) -> Cost:
 
 
 def climb(
-    judge: Judge, make: Callable[[int], Attempt], low: int, high: int, *, start: int | None
+    judge: Judge, make: Callable[[int], Attempt], count: int, *, start: int, slope: float
 ) -> Cost:
-    """Search the lowest quality that reaches the floor.
+    """Search the lowest step of quality that reaches the floor.
 
     Args:
         judge: What is known, and where tries are handed in.
-        make: Makes the file of a quality.
-        low: The lowest quality that may be tried.
-        high: The highest.
+        make: Makes the file of a step.
+        count: Steps there are.
         start: The first to try.
+        slope: dB that a step gains, as far as it is known.
     """
     sizes: dict[int, int] = {}
     reaching: list[int] = []
 
-    def slack(quality: int) -> float:
-        attempt = make(quality)
-        sizes[quality] = attempt.nbytes
+    def slack(step: int) -> float:
+        attempt = make(step)
+        sizes[step] = attempt.nbytes
         if judge.is_too_large(attempt.encoded):
             return inf
         value = judge.judge(attempt.encoded, attempt.restore())
@@ -78,14 +78,14 @@ def climb(
             reaching.append(attempt.nbytes)
         return value
 
-    found = lowest_enough(low, high, slack, start=start)
+    found = lowest_enough(0, count - 1, slack, start=start, slope=slope)
     if reaching:
         return Cost(min(reaching))
     return NOTHING if found is None else Cost(sizes[found], at_least=True)
 
 
 def climb_below(
-    judge: Judge, make: Callable[[int], Attempt], low: int, high: int, *, start: int | None
+    judge: Judge, make: Callable[[int], Attempt], count: int, *, start: int, slope: float
 ) -> Cost:
     """As `climb`, where restoring takes far longer than encoding and there is a limit to beat.
 
@@ -94,19 +94,23 @@ def climb_below(
     """
     made: dict[int, Attempt] = {}
 
-    def make_once(quality: int) -> Attempt:
-        if quality not in made:
-            made[quality] = make(quality)
-        return made[quality]
+    def make_once(step: int) -> Attempt:
+        if step not in made:
+            made[step] = make(step)
+        return made[step]
 
     limit = judge.limit
     over = lowest_enough(
-        low, high, lambda q: _STEEPNESS * log(make_once(q).nbytes / limit), start=start
+        0,
+        count - 1,
+        lambda step: _STEEPNESS * log(make_once(step).nbytes / limit),
+        start=start,
+        slope=slope,
     )
-    top = high if over is None else over - 1
-    if top >= low:
+    top = count - 1 if over is None else over - 1
+    if top >= 0:
         attempt = make_once(top)
         if judge.judge(attempt.encoded, attempt.restore()) >= 0:
-            lower = climb(judge, make_once, low, top - 1, start=None) if top > low else NOTHING
+            lower = climb(judge, make_once, top, start=top // 2, slope=slope) if top else NOTHING
             return Cost(attempt.nbytes) if lower.nbytes is None or lower.at_least else lower
     return NOTHING if over is None else Cost(made[over].nbytes, at_least=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from math import ceil, inf, isfinite
+from typing import TYPE_CHECKING, Final
 
 from rescaling_core import codecs
 from rescaling_core.convert.ascent import Attempt, climb, climb_below, try_once
+from rescaling_core.convert.contender import of_qualities, of_residual
 from rescaling_core.convert.finish import finish
 from rescaling_core.convert.outcome import Kept, Rendition
 from rescaling_core.convert.preview import make_preview
@@ -18,14 +20,22 @@ from rescaling_core.pixels.tiles import DEFAULT_TILING, Tiling
 from rescaling_core.plan import FULL_SIZE, TRANSCODE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from rescaling_core.codecs import Encode
+    from rescaling_core.convert.contender import Contender
+    from rescaling_core.convert.forecast import Forecast
     from rescaling_core.convert.outcome import Models, SourceRef
     from rescaling_core.convert.trial import Encoded, Trial
     from rescaling_core.photo import Photo
     from rescaling_core.pixels.arrays import U8Array
     from rescaling_core.plan import Candidate, ResidualPlan, TargetPlan
+
+_FAR_BEHIND: Final = 1.10
+"""A forecast so far above the best that was found is not followed up."""
+_BEHIND: Final = 1.03
+"""The same, once it is known by how much forecasts of the very codec are off for this photo."""
 
 
 def convert(
@@ -74,12 +84,9 @@ def convert(
         lane=lane or nullcontext(),
         encode_pixels=encode or codecs.encode,
     )
-    ladder = _Ladder(bench=bench, limit=source.size, rivals=Rivals(source.size))
-    for candidate in plan.candidates:
-        if candidate.serves(photo.format, int(photo.pixels.shape[2])):
-            ladder.climb(candidate)
-        else:
-            ladder.rivals.add(candidate.strategy, NOTHING)
+    strategies = [candidate.strategy for candidate in plan.candidates]
+    ladder = _Ladder(bench=bench, limit=source.size, rivals=Rivals(source.size, strategies))
+    ladder.climb(plan.candidates)
     return ladder.outcome()
 
 
@@ -100,14 +107,42 @@ class _Ladder:
     refusals: list[str] = field(default_factory=list)
     """What codecs could not do."""
 
-    def climb(self, candidate: Candidate) -> None:
-        """Try a candidate, and note what it would cost."""
+    bias: dict[str, float] = field(default_factory=dict)
+    """By codec: bytes of what was found over bytes foretold."""
+
+    def climb(self, candidates: Sequence[Candidate]) -> None:
+        """Try candidates, and note what each would cost.
+
+        Full-size files are foretold and tried first, the smallest before the others: what follows
+        then has a limit to beat.
+        """
+        foretold: list[tuple[Candidate, Contender, Forecast | None]] = []
+        others: list[Candidate] = []
+        photo = self.bench.photo
+        for candidate in candidates:
+            if not candidate.serves(photo.format, int(photo.pixels.shape[2])):
+                self.rivals.add(candidate.strategy, NOTHING)
+            elif candidate.rescaler == FULL_SIZE and candidate.qualities is not None:
+                with self._noting_refusals(candidate):
+                    contender = of_qualities(candidate, self.bench)
+                    foretold.append((candidate, contender, contender.forecast(self.bench)))
+            else:
+                others.append(candidate)
+        foretold.sort(key=lambda one: inf if one[2] is None else one[2].nbytes)
+        for candidate, contender, forecast in foretold:
+            with self._noting_refusals(candidate):
+                self.rivals.add(candidate.strategy, self._ascend(contender, forecast))
+        for candidate in others:
+            with self._noting_refusals(candidate):
+                self.rivals.add(candidate.strategy, self._cost(candidate))
+
+    @contextmanager
+    def _noting_refusals(self, candidate: Candidate) -> Iterator[None]:
         try:
-            cost = self._cost(candidate)
+            yield
         except CodecError as error:
             self.refusals.append(str(error))
-            cost = NOTHING
-        self.rivals.add(candidate.strategy, cost)
+            self.rivals.add(candidate.strategy, NOTHING)
 
     def _cost(self, candidate: Candidate) -> Cost:
         if candidate.rescaler == TRANSCODE:
@@ -116,17 +151,7 @@ class _Ladder:
             return self._split(candidate, candidate.residual)
         if candidate.qualities is None:
             return try_once(self, self._attempt(self.bench.encode(candidate)))
-        codec = candidate.codec
-
-        def make(quality: int) -> Attempt:
-            of_quality = replace(candidate, codec=replace(codec, quality=quality))
-            return self._attempt(self.bench.encode(of_quality))
-
-        # A network takes far longer than the codec of its small image, and so does SSIMULACRA 2.
-        slow = candidate.rescaler != FULL_SIZE or self.bench.floor.ssimulacra2 is not None
-        frugal = self.best is not None and slow
-        search = climb_below if frugal else climb
-        return search(self, make, *candidate.qualities, start=codec.quality)
+        return self._ascend(of_qualities(candidate, self.bench), None)
 
     def _attempt(self, encoded: Encoded) -> Attempt:
         return Attempt(encoded, lambda: self.bench.restore(encoded))
@@ -136,14 +161,29 @@ class _Ladder:
         base = self.bench.encode(candidate)
         if self.is_too_large(base):
             return Cost(len(base.data), at_least=True)
-        restored = self.bench.restore(base)
+        contender = of_residual(plan, base, self.bench.restore(base), self.bench)
+        return self._ascend(contender, contender.forecast(self.bench))
 
-        def make(quality: int) -> Attempt:
-            spec = replace(plan.codec, quality=quality)
-            encoded, total = self.bench.add_residual(base, restored, spec)
-            return Attempt(encoded, lambda: total)
-
-        return climb(self, make, *plan.qualities, start=plan.codec.quality)
+    def _ascend(self, contender: Contender, forecast: Forecast | None) -> Cost:
+        """Search a quality, unless the forecast says that it would be in vain."""
+        start, slope = contender.start, contender.usual_slope
+        codec = f"{contender.spec} {contender.spec.effort}"
+        if forecast is not None:
+            expected = contender.fixed + forecast.nbytes * self.bias.get(codec, 1.0)
+            margin = _FAR_BEHIND if codec not in self.bias else _BEHIND
+            if self.best is not None and expected > margin * self.limit:
+                return Cost(self.limit, at_least=True)
+            start, slope = ceil(forecast.at), forecast.slope
+        # A network takes far longer than the codec of its small image, and so does SSIMULACRA 2.
+        slow = contender.is_slow or self.bench.floor.ssimulacra2 is not None
+        search = climb_below if self.best is not None and slow else climb
+        count = len(contender.steps)
+        start = min(max(start, 0), count - 1)
+        cost = search(self, contender.attempt, count, start=start, slope=slope)
+        found = None if cost.at_least else cost.nbytes
+        if found is not None and forecast is not None and isfinite(forecast.nbytes):
+            self.bias[codec] = (found - contender.fixed) / forecast.nbytes
+        return cost
 
     def is_too_large(self, encoded: Encoded) -> bool:
         """Whether it could not win even if it reached the floor; then it is not restored."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +16,8 @@ class Cost:
     nbytes: int | None
     """Of its smallest file that reaches the floor; None if none does."""
     at_least: bool = False
-    """It was given up when it could not win any more: supposing that files grow with quality, it
-    would take so many bytes or more."""
+    """It was given up when it could not win any more, or when a fast try said that it would not:
+    supposing that files grow with quality, it would take so many bytes or more."""
 
 
 NOTHING: Final = Cost(None)
@@ -36,6 +39,8 @@ class Rivals:
     """Collects the costs of candidates, by strategy."""
 
     source_bytes: int
+    strategies: Sequence[str]
+    """In the plan's order."""
     _best: dict[str, Rival] = field(default_factory=dict)
 
     def add(self, strategy: str, cost: Cost) -> None:
@@ -50,4 +55,5 @@ class Rivals:
 
     def all(self) -> tuple[Rival, ...]:
         """One for each strategy, in the plan's order."""
-        return tuple(self._best.values())
+        names = dict.fromkeys(self.strategies)
+        return tuple(self._best[name] for name in names if name in self._best)

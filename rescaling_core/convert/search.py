@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_USUAL_SLOPE: Final = 0.2
+USUAL_SLOPE: Final = 0.2
 """dB that a step of quality gains, roughly, with every codec: a first guess and no more."""
 
 
 def lowest_enough(
-    low: int, high: int, slack: Callable[[int], float], *, start: int | None = None
+    low: int,
+    high: int,
+    slack: Callable[[int], float],
+    *,
+    start: int | None = None,
+    slope: float = USUAL_SLOPE,
 ) -> int | None:
     """Find the lowest quality of non-negative slack, supposing that slack grows with quality.
 
-    Interpolates between the tries on either side of zero, and halves the range every third time,
-    so that it takes few tries where slack is nearly straight and never many.
+    Interpolates between the tries on either side of zero, and halves the range every third time
+    (but not as long as the first tries lie close to each other on one side), so that it takes few
+    tries where slack is nearly straight and never many.
 
     Args:
         low: The lowest quality that may be tried.
@@ -26,6 +32,7 @@ def lowest_enough(
         slack: Tries a quality; how far it lies above what is asked for, in dB or so. Infinite if
             all that is known is the side.
         start: The first quality to try.
+        slope: What a step of quality gains, in dB or so, as far as it is known.
 
     Returns:
         A quality that was tried, is enough, and whose neighbour below was tried and is not enough
@@ -44,17 +51,21 @@ def lowest_enough(
             short = (quality, value)
         if enough[0] - short[0] <= 1:
             return enough[0] if enough[0] <= high else None
-        quality = _next(short, enough, halve=tries % 3 == 0)
+        quality = _next(short, enough, slope, tries=tries)
 
 
-def _next(short: tuple[int, float], enough: tuple[int, float], *, halve: bool) -> int:
+def _next(short: tuple[int, float], enough: tuple[int, float], slope: float, *, tries: int) -> int:
     (below, missing), (above, over) = short, enough
+    one_sided = isfinite(missing) != isfinite(over)
+    halve = tries % 3 == 0 and (tries > 3 or not one_sided)
     if halve or not (isfinite(missing) or isfinite(over)):
         return (below + above) // 2
+    if tries == 3:  # the slope was too steep a guess
+        slope /= 2
     if isfinite(missing) and isfinite(over):
         guess = below + (above - below) * -missing / (over - missing)
     elif isfinite(missing):
-        guess = below - missing / _USUAL_SLOPE
+        guess = below - missing / slope
     else:
-        guess = above - over / _USUAL_SLOPE
+        guess = above - over / slope
     return min(max(ceil(guess), below + 1), above - 1)

@@ -31,10 +31,10 @@ class Trial:
     encoded: Encoded
     restored: U8Array
     psnr_y: float
-    ssim_y: float | None
-    """None where the floor does not ask for it; likewise below."""
-    ssimulacra2: float | None
-    max_abs_error: int | None
+    ssim_y: float | None = None
+    """None where the floor does not ask for it, or is missed already; likewise below."""
+    ssimulacra2: float | None = None
+    max_abs_error: int | None = None
 
     def missed(self, floor: Floor) -> str | None:
         """Which measure falls short, or None."""

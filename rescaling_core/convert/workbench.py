@@ -110,17 +110,17 @@ class Workbench:
         return Encoded(data=data, pixels=pixels, draft=draft, candidate=candidate)
 
     def measure(self, encoded: Encoded, restored: U8Array) -> Trial:
-        """Measure what the floor asks for, and PSNR-Y in any case."""
+        """Measure PSNR-Y, and where that is enough whatever else the floor asks for."""
         pixels, floor = self.photo.pixels, self.floor
-        seen, worst = floor.ssimulacra2, floor.max_abs_error
-        return Trial(
-            encoded=encoded,
-            restored=restored,
-            psnr_y=metrics.psnr_y(restored, pixels),
-            ssim_y=None if floor.ssim_y is None else metrics.ssim_y(restored, pixels),
-            ssimulacra2=None if seen is None else perceptual.ssimulacra2(restored, pixels),
-            max_abs_error=None if worst is None else metrics.max_abs_error(restored, pixels),
-        )
+        trial = Trial(encoded=encoded, restored=restored, psnr_y=metrics.psnr_y(restored, pixels))
+        if trial.slack(replace(floor, ssim_y=None, ssimulacra2=None, max_abs_error=None)) < 0:
+            return trial
+        ssim = None if floor.ssim_y is None else metrics.ssim_y(restored, pixels)
+        worst = None if floor.max_abs_error is None else metrics.max_abs_error(restored, pixels)
+        trial = replace(trial, ssim_y=ssim, max_abs_error=worst)
+        if floor.ssimulacra2 is None or trial.slack(replace(floor, ssimulacra2=None)) < 0:
+            return trial
+        return replace(trial, ssimulacra2=perceptual.ssimulacra2(restored, pixels))
 
     def measured(self, trial: Trial, tried: int) -> RestorationMetadata:
         """The metadata of a trial, with all measures."""

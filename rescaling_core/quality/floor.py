@@ -130,10 +130,15 @@ class Floor:
         ssimulacra2: float | None = None,
         exact: bool = False,
     ) -> float:
-        """How far above the floor, in dB or about; below 0 exactly where `misses` says so."""
+        """How far above the floor, in dB or about; below 0 exactly where `misses` says so.
+
+        What was not measured counts only where nothing that was measured falls short already.
+        """
         values = (psnr_y, ssim_y, ssimulacra2, max_abs_error)
         floor = self.without_margins() if exact else self
-        return min(floor._slack(name, value) for name, value in zip(_KINDS, values, strict=True))
+        slacks = [floor._slack(name, value) for name, value in zip(_KINDS, values, strict=True)]
+        measured = min(one for one, value in zip(slacks, values, strict=True) if value is not None)
+        return measured if measured < 0 else min(slacks)
 
     def _slack(self, name: str, value: float | None) -> float:
         """Of one measure, in dB or so; infinite if nothing is asked of it."""

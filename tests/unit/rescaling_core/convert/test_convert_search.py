@@ -13,15 +13,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from rescaling_core import zoo
-from rescaling_core.codecs import CodecSpec
-from rescaling_core.convert import Kept, Rendition, SourceRef, convert
+from rescaling_core import codecs, zoo
+from rescaling_core.codecs import NO_EXTRAS, CodecSpec, FileExtras
+from rescaling_core.convert import Kept, Rendition, Rival, SourceRef, convert
 from rescaling_core.convert.search import lowest_enough
 from rescaling_core.convert.trial import Encoded, Trial
 from rescaling_core.convert.workbench import Workbench
 from rescaling_core.errors import RestorationMismatchError, UsageError
 from rescaling_core.photo import decode_photo
-from rescaling_core.plan import FULL_SIZE, TRANSCODE, Candidate, Floor, Target, TargetPlan
+from rescaling_core.plan import (
+    FULL_SIZE,
+    TRANSCODE,
+    Candidate,
+    Floor,
+    ResidualPlan,
+    Target,
+    TargetPlan,
+)
 from rescaling_core.quality import metrics
 from rescaling_core.restore import restore, restore_source_file
 
@@ -230,3 +238,107 @@ def test_a_search_without_a_floor_is_refused() -> None:
         Candidate(FULL_SIZE, CodecSpec("webp"), qualities=(1, 9))
     with pytest.raises(UsageError, match="quality 101"):
         Candidate(FULL_SIZE, CodecSpec("webp", 50), qualities=(1, 101))
+
+
+# How little is encoded
+
+
+def _counted(
+    data: bytes, *candidates: Candidate, **floor: float
+) -> tuple[Rendition, list[CodecSpec]]:
+    plan = TargetPlan(target=Target.parse("x2"), candidates=candidates, floor=Floor(**floor))  # type: ignore[arg-type]
+    ref = SourceRef(key="a.x", etag="1", size=10**7, sha256=hashlib.sha256(data).hexdigest())
+    asked: list[CodecSpec] = []
+
+    def encode(pixels: np.ndarray, spec: CodecSpec, *, extras: FileExtras = NO_EXTRAS) -> bytes:
+        asked.append(spec)
+        return codecs.encode(pixels, spec, extras=extras)
+
+    outcome = convert(
+        decode_photo(data), ref, plan, models, software="test", data=data, encode=encode
+    )
+    assert isinstance(outcome, Rendition), outcome
+    return outcome, asked
+
+
+EARNEST = Candidate(FULL_SIZE, CodecSpec("avif", 52, "4:2:0"), qualities=(10, 95))
+PICTURES = [
+    _file(picture)
+    for picture in (
+        skimage.data.astronaut()[:160, :200],
+        skimage.data.astronaut()[200:360, 100:300],
+        skimage.data.coffee()[100:260, 100:300],
+        skimage.data.chelsea()[50:210, 100:300],
+        skimage.data.chelsea()[100:260, 200:400],
+        skimage.data.coffee()[200:360, 300:500],
+    )
+]
+
+
+def test_few_files_are_made_in_earnest_and_the_neighbour_below_is_one_of_them() -> None:
+    counts = []
+    for data, psnr_y in zip(PICTURES, (36, 36, 38, 39, 40, 37), strict=True):
+        rendition, asked = _counted(data, EARNEST, psnr_y=psnr_y)
+        earnest = [spec.quality for spec in asked if spec.effort is None]
+        steps = EARNEST.codec.codec.steps(10, 95)
+        below = steps[steps.index(rendition.metadata.quality or 0) - 1]
+        assert below in earnest
+        assert rendition.metadata.tried == len(earnest)
+        assert len(asked) - len(earnest) <= 5  # a tenth of the time each
+        counts.append(len(earnest))
+    assert sum(counts) / len(counts) <= 2.6
+    assert max(counts) <= 4
+
+
+def test_what_is_foretold_to_lose_by_far_is_not_made_in_earnest_but_accounted_for() -> None:
+    jxl = Candidate(FULL_SIZE, CodecSpec("jxl", 60), qualities=(20, 97))
+    rendition, asked = _counted(PICTURES[0], jxl, EARNEST, psnr_y=34)
+    assert not [spec for spec in asked if spec.name == "jxl" and spec.effort is None]
+    assert rendition.rivals == (
+        Rival("jxl at full size", len(rendition.lr_data), at_least=True),
+        Rival("avif-420 at full size", len(rendition.lr_data)),
+    )
+
+
+def test_a_residual_that_cannot_win_is_not_coded_in_earnest() -> None:
+    residual = ResidualPlan(CodecSpec("avif", 52, "4:2:0"), (10, 95))
+    small = Candidate("lanczos", CodecSpec("avif", 60, "4:2:0"), residual=residual)
+    _, asked = _counted(PICTURES[0], EARNEST, small, psnr_y=34)
+    alone, once = _counted(PICTURES[0], EARNEST, psnr_y=34)
+    earnest = [spec for spec in asked if spec.effort is None]
+    assert len(earnest) == alone.metadata.tried + 1  # its LR image
+    assert len(once) < len(asked)
+
+
+@pytest.mark.parametrize("name", ["avif", "webp", "jxl"])
+def test_qualities_that_are_searched_are_those_whose_files_differ(name: str) -> None:
+    codec = codecs.CODECS[name]
+    assert codec.qualities is not None
+    low, high = codec.qualities[0], codec.qualities[-1]
+    files = {
+        quality: codecs.encode(CROP[:32, :32], CodecSpec(codec.name, quality, None, 1))
+        for quality in codec.qualities
+    }
+    steps = codec.steps(low, high)
+    assert steps[0] == low
+    for quality in range(low + 1, high + 1):
+        if quality not in steps:
+            assert files[quality] == files[quality - 1]
+    if name == "avif":
+        assert all(files[q] != files[q - 1] for q in steps[1:])
+        assert codec.steps(2, 5) == (2, 3, 4)
+
+
+def test_structure_is_measured_only_where_the_noise_is_low_enough(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[float] = []
+    ssim_y = metrics.ssim_y
+
+    def spy(restored: np.ndarray, reference: np.ndarray) -> float:
+        seen.append(metrics.psnr_y(restored, reference))
+        return ssim_y(restored, reference)
+
+    monkeypatch.setattr("rescaling_core.convert.workbench.metrics.ssim_y", spy)
+    _rendition(DATA, WEBP, psnr_y=36, ssim_y=0.5)
+    assert min(seen) >= 36.05

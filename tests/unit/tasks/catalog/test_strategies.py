@@ -34,7 +34,7 @@ def _row(target: str, nbytes: int, rivals: tuple[Rival, ...], **winner: object) 
 
 
 def test_a_strategy_costs_what_its_cheapest_candidate_does_and_else_the_source() -> None:
-    rivals = Rivals(1000)
+    rivals = Rivals(1000, ["a", "b", "c"])
     rivals.add("a", Cost(700))
     rivals.add("a", Cost(500, at_least=True))
     rivals.add("a", NOTHING)

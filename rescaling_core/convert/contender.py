@@ -1,0 +1,101 @@
+"""A candidate whose quality is to be searched, and how it is tried: in earnest or in haste."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from rescaling_core.convert.ascent import Attempt
+from rescaling_core.convert.forecast import Glimpse, foretell
+from rescaling_core.convert.search import USUAL_SLOPE
+from rescaling_core.plan import FULL_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rescaling_core.codecs import CodecSpec
+    from rescaling_core.convert.forecast import Forecast
+    from rescaling_core.convert.trial import Encoded
+    from rescaling_core.convert.workbench import Workbench
+    from rescaling_core.pixels.arrays import U8Array
+    from rescaling_core.plan import Candidate, ResidualPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A candidate at all its steps of quality."""
+
+    spec: CodecSpec
+    """The codec whose quality is searched; its own quality is where the search starts."""
+    steps: tuple[int, ...]
+    """Qualities that differ from one another, the lowest first."""
+    make: Callable[[CodecSpec], Attempt]
+    fixed: int = 0
+    """Bytes that the file has at any quality, where they weigh: those of an LR image that a
+    residual is added to."""
+    is_slow: bool = False
+    """Whether restoring takes far longer than encoding."""
+
+    def attempt(self, step: int) -> Attempt:
+        """Make the file of a step."""
+        return self.make(replace(self.spec, quality=self.steps[step]))
+
+    @property
+    def start(self) -> int:
+        """The step to try first, where nothing is known."""
+        quality = self.spec.quality
+        if quality is None:
+            return len(self.steps) // 2
+        return min(range(len(self.steps)), key=lambda step: abs(self.steps[step] - quality))
+
+    @property
+    def usual_slope(self) -> float:
+        """What a step usually gains, in dB."""
+        return USUAL_SLOPE * (self.steps[-1] - self.steps[0] + 1) / len(self.steps)
+
+    def forecast(self, bench: Workbench) -> Forecast | None:
+        """Foretell where it reaches the floor; None if the codec has no setting that is faster."""
+        quick = self.spec.codec.quick
+        if quick is None or (self.spec.effort is not None and self.spec.effort <= quick.effort):
+            return None
+        hasty = replace(self.spec, effort=quick.effort)
+
+        def glance(step: int) -> Glimpse:
+            attempt = self.make(replace(hasty, quality=self.steps[step]))
+            trial = bench.measure(attempt.encoded, attempt.restore())
+            return Glimpse(trial.slack(bench.floor), attempt.nbytes - self.fixed)
+
+        return foretell(len(self.steps), glance, quick, start=self.start, slope=self.usual_slope)
+
+
+def of_qualities(candidate: Candidate, bench: Workbench) -> Contender:
+    """A candidate whose own quality is searched."""
+    low, high = candidate.qualities or (0, 0)
+
+    def make(spec: CodecSpec) -> Attempt:
+        encoded = bench.encode(replace(candidate, codec=spec))
+        return Attempt(encoded, lambda: bench.restore(encoded))
+
+    codec = candidate.codec
+    slow = candidate.rescaler != FULL_SIZE
+    return Contender(codec, codec.codec.steps(low, high), make, is_slow=slow)
+
+
+def of_residual(
+    plan: ResidualPlan, base: Encoded, restored: U8Array, bench: Workbench
+) -> Contender:
+    """A candidate whose residual's quality is searched.
+
+    Args:
+        plan: The residual.
+        base: The LR image, encoded.
+        restored: What is restored from it.
+        bench: What it is made with.
+    """
+
+    def make(spec: CodecSpec) -> Attempt:
+        encoded, total = bench.add_residual(base, restored, spec)
+        return Attempt(encoded, lambda: total)
+
+    steps = plan.codec.codec.steps(*plan.qualities)
+    return Contender(plan.codec, steps, make, fixed=len(base.data))
