@@ -36,7 +36,7 @@ from rescaling_core.restore import restore
 from tasks.catalog import open_catalog
 from tasks.jobs.archive import steps as archiving
 from tasks.jobs.archive.worker import ConversionJob, ShardConverter
-from tasks.models.loading import load_model
+from tasks.models.lookup import Models
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import open_store
 
@@ -162,7 +162,7 @@ def measure(megapixels: float, images: int, rescaler: str, codec: str) -> Row:
         (row, *_) = catalog.rows(state="archived")
         assert row.lr_key
         started = time.perf_counter()
-        restore(archive.get(row.lr_key), load_model)
+        restore(archive.get(row.lr_key), Models(archive))
         latency = time.perf_counter() - started
     total = sum(watch.seconds.values())
     return Row(

@@ -103,7 +103,12 @@ def archive(
     collection, store = opening.open_for_writing(source, archive)
     catalog = open_catalog(store)
     pending = archiving.find_pending(collection, catalog, plan, selection)
-    job = ConversionJob(source_url=source, archive_url=archive, plan=plan, run_id=new_run_id())
+    models = None
+    if pending.count:
+        plan, models = opening.settle_networks(plan, archive)
+    job = ConversionJob(
+        source_url=source, archive_url=archive, plan=plan, run_id=new_run_id(), models=models
+    )
     tally = _convert(job, pending, catalog) if pending.count else RunTally()
     archiving.record_run(catalog, job, pending, tally, started_at, selection)
     sent = requests.taken()

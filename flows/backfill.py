@@ -64,7 +64,10 @@ def backfill(
     parameters = {"source": found, "targets": list(plan.target_names)}
     run = Run("backfill", BackfillTally(), parameters)
     if gaps:
-        job = BackfillJob(source_url=found, archive_url=archive, plan=plan, run_id=run.run_id)
+        plan, models = opening.settle_networks(plan, archive)
+        job = BackfillJob(
+            source_url=found, archive_url=archive, plan=plan, run_id=run.run_id, models=models
+        )
         _fill(run, job, gaps, catalog)
     run.record(catalog)
     run.publish()

@@ -46,6 +46,10 @@ class CheckpointError(RefoldError, ValueError):
     """Weights that cannot be loaded: wrong family, wrong scale, truncated, or pickled code."""
 
 
+class WeightsNotFoundError(RefoldError, LookupError):
+    """The weights that a rendition was made with are in none of the places looked in."""
+
+
 class MetadataError(RefoldError, ValueError):
     """Restoration metadata that is missing, damaged, or of a version this release cannot read."""
 

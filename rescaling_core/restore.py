@@ -28,7 +28,7 @@ def restore(
 
     Args:
         lr_data: The whole LR file.
-        models: Gives the rescaler that the metadata names.
+        models: Gives the rescaler whose digest the metadata name.
         recorded: The catalog's copy of the metadata, which then has to agree with the file's.
 
     Returns:
@@ -38,6 +38,7 @@ def restore(
         MetadataError: The file holds no restoration metadata, or of an unknown version.
         RestorationMismatchError: The LR pixels, the weights, the metadata, the residual or the
             restored image are not those that were measured.
+        WeightsNotFoundError: `models` has no weights of that digest.
     """
     embedded = _agreed(lr_data, recorded)
     if embedded.rescaler == TRANSCODE:
@@ -105,11 +106,11 @@ def _source_file(lr_data: bytes, embedded: RestorationMetadata) -> bytes:
 
 
 def _rescaled(lr: U8Array, embedded: RestorationMetadata, models: Models, name: str) -> U8Array:
-    model = models(embedded.rescaler)
+    model = models(embedded.rescaler, embedded.weights_sha256)
     if model.weights_sha256 != embedded.weights_sha256:
         raise RestorationMismatchError(
-            f"{name}: made with other weights of {embedded.rescaler} ({embedded.weights_sha256}) "
-            f"than the installed ones ({model.weights_sha256})"
+            f"{name}: made with weights {embedded.weights_sha256} of {embedded.rescaler!r:.99}, "
+            f"not with {model.weights_sha256}"
         )
     return restore_pixels(
         model.rescaler,

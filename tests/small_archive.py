@@ -17,6 +17,7 @@ from tasks.jobs.archive.steps import find_pending, shards_of
 from tasks.jobs.archive.worker import ConversionJob, ShardConverter
 from tasks.jobs.restore.steps import requests_of, select_renditions
 from tasks.jobs.restore.worker import NotRestored, RestoreRequest
+from tasks.models.archived import settle
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import Store, open_store
 from tests.command import photograph
@@ -70,9 +71,14 @@ class SmallArchive:
         floor: Sequence[str] = (),
     ) -> None:
         """What `refold archive` does, in this process."""
-        plan = build_plan(PlanOptions(targets=targets, max_pixels=max_pixels, floor=tuple(floor)))
+        asked_for = PlanOptions(targets=targets, max_pixels=max_pixels, floor=tuple(floor))
+        plan, models = settle(build_plan(asked_for), self.archive)
         job = ConversionJob(
-            source_url=self.source_url, archive_url=self.archive_url, plan=plan, run_id=run_id
+            source_url=self.source_url,
+            archive_url=self.archive_url,
+            plan=plan,
+            run_id=run_id,
+            models=models,
         )
         catalog = open_catalog(self.archive)
         torch.set_num_threads(1)  # more would only wait for each other on images this small

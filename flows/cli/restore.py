@@ -30,6 +30,10 @@ def restore(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace other files that lie there.")
     ] = False,
+    models: Annotated[
+        str | None,
+        typer.Option(help="For one LR file: its archive, or a folder of <sha256>.safetensors."),
+    ] = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -37,7 +41,9 @@ def restore(
     if Path(archive).is_file():
         if keys or where or everything or target:
             raise UsageError(f"{archive} is one LR file: give only it and the destination")
-        record = _restore_file(archive, dest, overwrite)
+        record = _restore_file(archive, dest, overwrite, models)
+    elif models is not None:
+        raise UsageError("--models is for one LR file: an archive holds its networks itself")
     else:
         record = _restore_archive(archive, dest, keys, where, everything, target, overwrite)
     if json:
@@ -52,11 +58,12 @@ def restore(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _restore_file(path: str, dest: str, overwrite: bool) -> dict[str, Any]:
+def _restore_file(path: str, dest: str, overwrite: bool, models: str | None) -> dict[str, Any]:
     """No catalog, no cluster: the file is enough."""
     from tasks.jobs.restore.worker import restore_lr_file
 
-    return _record([restore_lr_file(path, dest, overwrite=overwrite)], [], dest)
+    restored = restore_lr_file(path, dest, overwrite=overwrite, models_url=models)
+    return _record([restored], [], dest)
 
 
 def _restore_archive(

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from rescaling_core.zoo import LoadedRescaler
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rescaling_core.convert.rivals import Rival
     from rescaling_core.metadata import RestorationMetadata
     from rescaling_core.plan import Target
+    from rescaling_core.zoo import LoadedRescaler
 
-Models = Callable[[str], LoadedRescaler]
-"""From a rescaler id to the network with its weights."""
+
+class Models(Protocol):
+    """Gives networks with their weights."""
+
+    def __call__(self, rescaler: str, weights_sha256: str | None = None, /) -> LoadedRescaler:
+        """Look a rescaler up.
+
+        Args:
+            rescaler: What a plan or a record calls it.
+            weights_sha256: The digest that was recorded when a rendition was made. It alone
+                decides then; the id is only what the weights were called. None where a plan
+                asks, which gets the newest of that id.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,7 +75,7 @@ class Workbench:
             return encoded.pixels
         with self.lane:
             restored = restore_pixels(
-                self.models(draft.rescaler).rescaler,
+                self.models(draft.rescaler, draft.weights_sha256).rescaler,
                 encoded.pixels,
                 (self.photo.height, self.photo.width),
                 draft.scale,
@@ -165,6 +165,7 @@ class Workbench:
         return replace(
             draft,
             scale=self.target.scale or 1.0,
+            rescaler=model.id,  # not a path or a URL, as the plan may say
             weights_sha256=model.weights_sha256,
             latent_policy=model.rescaler.latent_policy,
             tile=self.tiling.tile,

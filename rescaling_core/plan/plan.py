@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from rescaling_core.codecs import CodecSpec
@@ -15,6 +15,8 @@ from rescaling_core.quality.floor import NO_FLOOR
 from rescaling_core.quality.floor import Floor as Floor  # parts of plans: importable from here
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rescaling_core.plan.candidate import (
         Candidate,
     )
@@ -73,6 +75,24 @@ class ArchivePlan:
         plans = [plan for plan in self.targets if not plan.target.preview_only]
         ids = {candidate.rescaler for plan in plans for candidate in plan.candidates}
         return tuple(sorted(ids - {FULL_SIZE, TRANSCODE}))
+
+    def renamed(self, ids: Mapping[str, str]) -> ArchivePlan:
+        """The same plan with other names for its rescalers: ids in place of paths and URLs.
+
+        Args:
+            ids: From what a candidate calls its rescaler to what it is to be called.
+        """
+        targets = tuple(
+            replace(
+                target,
+                candidates=tuple(
+                    replace(one, rescaler=ids.get(one.rescaler, one.rescaler))
+                    for one in target.candidates
+                ),
+            )
+            for target in self.targets
+        )
+        return replace(self, targets=targets)
 
     @property
     def digest(self) -> str:

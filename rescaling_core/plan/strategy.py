@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rescaling_core.model_ids import name_of
+
 FULL_SIZE = "none"
 """Stands in place of a rescaler's id: there is no network and no LR image; the file at full size is
 the restoration."""
@@ -22,10 +24,10 @@ def strategy_name(
     refined: bool = False,
     colour: bool = False,
 ) -> str:
-    """Candidates that differ in qualities or in the number of steps only have the same name.
+    """Candidates that differ in qualities, steps or versions of the weights have the same name.
 
     Args:
-        rescaler: An id of the zoo, `FULL_SIZE` or `TRANSCODE`.
+        rescaler: An id of weights, `FULL_SIZE` or `TRANSCODE`.
         codec: As `CodecSpec.parse` reads it.
         residual: Whether what the restoration misses is stored as well.
         refined: Whether the LR image is refined.
@@ -40,7 +42,7 @@ def strategy_name(
         *(["refined"] if refined else []),
         *(["in colour"] if colour else []),
     ]
-    return f"{rescaler}, {' '.join(traits)}{' + residual' if residual else ''}"
+    return f"{name_of(rescaler)}, {' '.join(traits)}{' + residual' if residual else ''}"
 
 
 def is_full_size(strategy: str) -> bool:

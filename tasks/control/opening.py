@@ -7,9 +7,12 @@ import json
 from prefect import task
 
 from rescaling_core.errors import UsageError
+from rescaling_core.plan import ArchivePlan
 from tasks.catalog import Catalog, open_catalog
 from tasks.collection.access import refuse_nested, require_collection
 from tasks.control.retries import RETRIED
+from tasks.models.archived import settle
+from tasks.models.lookup import Models
 from tasks.storage import Store, open_store
 from tasks.storage.probe import prove_conditional_writes
 
@@ -64,6 +67,18 @@ def open_archive_for_writing(archive_url: str) -> Catalog:
     catalog = open_catalog(store, create=False)
     prove_conditional_writes(store)
     return catalog
+
+
+@task(name="settle networks", **RETRIED)
+def settle_networks(plan: ArchivePlan, archive_url: str) -> tuple[ArchivePlan, Models]:
+    """Settle which weights a plan means and put them into the archive, before any row names them.
+
+    Raises:
+        UsageError: A rescaler is not known, or two have the same id.
+        CheckpointError: Weights are damaged.
+        StorageError: The store failed.
+    """
+    return settle(plan, open_store(archive_url))
 
 
 @task(name="find source", **RETRIED)

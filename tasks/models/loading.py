@@ -1,35 +1,13 @@
-"""Rescalers as a worker process holds them."""
+"""What a worker process does before it uses networks."""
 
 from __future__ import annotations
 
 import os
-from functools import cache
-from threading import Lock
 
 import torch
 
-from rescaling_core.zoo import LoadedRescaler
-from tasks.models.weights import load_rescaler
-
-_LOADING = Lock()
-
-
-def load_model(rescaler: str) -> LoadedRescaler:
-    """Load a rescaler once per process, on the GPU if this process was given one.
-
-    Raises:
-        UsageError: There is no such rescaler.
-    """
-    with _LOADING:  # or two threads would each load it
-        return _load(rescaler)
-
-
-@cache
-def _load(rescaler: str) -> LoadedRescaler:
-    loaded = load_rescaler(rescaler)
-    if torch.cuda.is_available():
-        loaded.rescaler.cuda()
-    return loaded
+from tasks.models.lookup import Models as Models  # importable from here: what workers hold
+from tasks.models.lookup import load_model as load_model
 
 
 def use_share_of_cpus() -> None:

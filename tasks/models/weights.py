@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Final, cast
 
 from rescaling_core import networks, zoo
 from rescaling_core.errors import CheckpointError, RefoldError, UsageError
+from rescaling_core.model_ids import matching
 from rescaling_core.networks import LatentPolicy
 from rescaling_core.zoo import LoadedRescaler, ModelCard
+from tasks.models.weights_file import SHA256, WeightsFile
 from tasks.storage import ObjectNotFoundError, StorageError, open_store
 
 if TYPE_CHECKING:
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 FOLDER_VARIABLE: Final = "REFOLD_WEIGHTS"
 """Environment variable that names the folder of weights."""
 
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _PIN: Final = "#sha256="
 
 
@@ -50,7 +51,7 @@ def fetch_weights(url: str, *, sha256: str) -> Path:
         StorageError: The store cannot be reached.
     """
     digest = sha256.lower()
-    if not _SHA256.fullmatch(digest):
+    if not SHA256.fullmatch(digest):
         raise UsageError(f"{sha256!r} is no SHA-256: 64 hexadecimal digits are expected")
     path = weights_folder() / f"{digest}.safetensors"
     if path.exists():
@@ -151,37 +152,82 @@ def installed_models() -> tuple[ModelCard, ...]:
     return tuple(sorted(cards, key=lambda card: card.id))
 
 
-def load_rescaler(reference: str, *, sha256: str | None = None) -> LoadedRescaler:
-    """Load a rescaler however it is named.
+def find_weights(reference: str) -> WeightsFile | None:
+    """Find the weights that an owner names on a command line or in a plan.
+
+    What a record in storage says is never given to this: see `tasks.models.lookup`.
 
     Args:
-        reference: An id of the zoo or of `installed_models`, a path, or `URL#sha256=DIGEST`.
-        sha256: The digest its weights must have. Weights of this digest in the folder are used
-            whatever else the reference names, so that old renditions restore.
+        reference: An id of the zoo or of `installed_models`, with its tag, or without it for the
+            newest; a path; or `URL#sha256=DIGEST`.
+
+    Returns:
+        None for a filter, which has no weights.
 
     Raises:
         UsageError: Nothing is known by that name.
         CheckpointError: The weights are damaged or have another digest.
         StorageError: The store cannot be reached.
     """
-    if sha256 and (kept := weights_folder() / f"{sha256.lower()}.safetensors").exists():
-        return zoo.load(kept, sha256=sha256)
+    if zoo.load_filter(reference) is not None:
+        return None
     if "://" in reference:
         url, pin, digest = reference.partition(_PIN)
         if not pin:
             raise UsageError(f"{reference}: a URL is pinned by its digest: {url}{_PIN}…")
-        return zoo.load(fetch_weights(url, sha256=digest), sha256=sha256)
-    try:
-        return zoo.load(reference, sha256=sha256)
-    except UsageError:
-        matches = [card for card in installed_models() if card.id == reference]
-        if not matches:
-            raise
-        if len(matches) > 1:
-            digests = ", ".join(card.weights_sha256[:12] for card in matches)
-            raise UsageError(f"{reference}: several weights have this id: {digests}") from None
-        kept = weights_folder() / f"{matches[0].weights_sha256}.safetensors"
-        return zoo.load(kept, sha256=sha256)
+        return _file(fetch_weights(url, sha256=digest), name=url)
+    if reference.endswith(".safetensors"):
+        return _file(Path(reference), name=reference)
+    shipped = None if SHA256.fullmatch(reference) else zoo.shipped_path(reference)
+    return _file(shipped or _installed_path(reference), name=reference)
+
+
+def find_by_digest(sha256: str) -> WeightsFile | None:
+    """Find weights in `weights_folder()`, else among those that ship; None if they are in neither.
+
+    Args:
+        sha256: In hexadecimal, small letters.
+    """
+    for path in (weights_folder() / f"{sha256}.safetensors", zoo.shipped_path(sha256)):
+        if path is not None and path.is_file():
+            found = _file(path, name=str(path))
+            if found.sha256 == sha256:
+                return found
+    return None
+
+
+def load_rescaler(reference: str) -> LoadedRescaler:
+    """Load a rescaler however an owner names it; see `find_weights`.
+
+    Raises:
+        UsageError: Nothing is known by that name.
+        CheckpointError: The weights are damaged or have another digest.
+        StorageError: The store cannot be reached.
+    """
+    found = find_weights(reference)
+    return zoo.load(reference) if found is None else found.load()
+
+
+def _installed_path(reference: str) -> Path:
+    """The file in the folder that has an id; the newest where only its name is given."""
+    cards = installed_models()
+    ids = matching(reference, {card.id for card in cards})
+    if not ids:
+        zoo.load(reference)  # says what ids there are
+    digests = [card.weights_sha256 for card in cards if card.id == ids[0]]
+    if len(digests) > 1:
+        listed = ", ".join(digest[:12] for digest in digests)
+        raise UsageError(
+            f"{reference}: several weights have this id: {listed}; name one of them by its path "
+            f"in {weights_folder()}"
+        )
+    return weights_folder() / f"{digests[0]}.safetensors"
+
+
+def _file(path: Path, *, name: str) -> WeightsFile:
+    card = path.with_suffix(".json")
+    text = card.read_text("utf-8", "replace") if card.is_file() else None
+    return WeightsFile(_read(path), text, name=name)
 
 
 def _read(path: Path) -> bytes:

@@ -8,7 +8,7 @@ from rescaling_core.errors import RestorationMismatchError
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import encode_photo
 from rescaling_core.restore import restore, restore_source_file
-from tasks.models.loading import load_model
+from tasks.models.lookup import Models
 from tasks.storage import Store
 
 RESTORED_FORMAT = "PNG"
@@ -27,7 +27,7 @@ def read_lr_object(archive: Store, key: str, sha256: str) -> bytes:
     return lr_data
 
 
-def restored_file(lr_data: bytes, recorded: RestorationMetadata | None) -> bytes:
+def restored_file(lr_data: bytes, models: Models, recorded: RestorationMetadata | None) -> bytes:
     """The source's own bytes where the LR file gives them back, else a PNG of the restoration.
 
     Raises:
@@ -36,4 +36,4 @@ def restored_file(lr_data: bytes, recorded: RestorationMetadata | None) -> bytes
     source_file = restore_source_file(lr_data, recorded=recorded)
     if source_file is not None:
         return source_file
-    return encode_photo(restore(lr_data, load_model, recorded=recorded), format=RESTORED_FORMAT)
+    return encode_photo(restore(lr_data, models, recorded=recorded), format=RESTORED_FORMAT)

@@ -22,7 +22,7 @@ from tasks.collection.shards import Shard, SourceObject
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.jobs.archive.concurrency import Headroom, NetworkLane, at_once
 from tasks.jobs.archive.telemetry import WorkerMetrics
-from tasks.models.loading import load_model, use_share_of_cpus
+from tasks.models.loading import Models, use_share_of_cpus
 from tasks.renditions.layout import rendition_key
 from tasks.renditions.rows import RowWriter
 from tasks.storage import ObjectNotFoundError, Store, UnstorableKeyError, open_store
@@ -42,6 +42,8 @@ class ConversionJob:
     archive_url: str
     plan: ArchivePlan
     run_id: str
+    models: Models | None = None
+    """Where the plan's networks are found; None for the archive's and what is installed."""
     photos_at_once: int = 1
     """Photos of a worker under way together: while one is on the network, others are decoded,
     encoded, written."""
@@ -65,12 +67,13 @@ class ShardConverter:
         self._job = job
         self._source = open_store(job.source_url)
         self._archive = open_store(job.archive_url)
+        self._models = job.models or Models(self._archive)
         self._metrics = WorkerMetrics()
         self._lane = NetworkLane(self._metrics)
         self._headroom = Headroom(job.photos_at_once * PIXELS_OF_A_PHOTO)
         use_share_of_cpus()
         for rescaler in job.plan.rescalers:  # now, not while the first source waits
-            load_model(rescaler)
+            self._models(rescaler)
 
     def convert(self, shard: Shard) -> ShardResult:
         """Convert every source of a shard and write the LR objects.
@@ -141,7 +144,7 @@ class ShardConverter:
             photo,
             record.source_ref,
             plan,
-            load_model,
+            self._models,
             software=SOFTWARE,
             data=record.data,
             lane=self._lane,

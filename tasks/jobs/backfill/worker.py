@@ -17,7 +17,7 @@ from rescaling_core.restore import restore
 from tasks.catalog import CatalogRow
 from tasks.collection.shards import Shard, SourceObject
 from tasks.control.outcomes import Failure, outcome_of
-from tasks.models.loading import load_model, use_share_of_cpus
+from tasks.models.loading import Models, use_share_of_cpus
 from tasks.renditions.layout import rendition_key
 from tasks.renditions.rows import RowWriter
 from tasks.storage import ObjectNotFoundError, open_store
@@ -63,6 +63,8 @@ class BackfillJob:
     archive_url: str
     plan: ArchivePlan
     run_id: str
+    models: Models | None = None
+    """Where the plan's networks are found; None for the archive's and what is installed."""
 
 
 class Backfiller:
@@ -71,6 +73,7 @@ class Backfiller:
     def __init__(self, job: BackfillJob) -> None:
         self._job = job
         self._archive = open_store(job.archive_url)
+        self._models = job.models or Models(self._archive)
         self._source = None if job.source_url is None else open_store(job.source_url)
         self._plans = {plan.target.name: plan for plan in job.plan.targets}
         use_share_of_cpus()
@@ -125,7 +128,7 @@ class Backfiller:
         if hashlib.sha256(lr_data).hexdigest() != gap.best.lr_sha256:
             raise RestorationMismatchError(f"{gap.best.lr_key}: its bytes are not those archived")
         recorded = RestorationMetadata.from_json(gap.best.metadata_json or "")
-        return restore(lr_data, load_model, recorded=recorded)
+        return restore(lr_data, self._models, recorded=recorded)
 
     def _convert(
         self, photo: Photo, plan: TargetPlan, record: RowWriter, known: CatalogRow
@@ -138,7 +141,7 @@ class Backfiller:
             sha256=known.source_sha256 or "",
             restored=record.data is None,
         )
-        outcome = convert(photo, source, plan, load_model, software=SOFTWARE, data=record.data)
+        outcome = convert(photo, source, plan, self._models, software=SOFTWARE, data=record.data)
         if isinstance(outcome, Kept):
             row = record.kept(plan.target.name, outcome.reason, outcome.best)
         else:

@@ -22,7 +22,8 @@ from tasks.control import progress
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.control.progress import Progress
 from tasks.jobs.plan.sample import Collection, Original, Sample
-from tasks.models.loading import load_model
+from tasks.models.archived import settle
+from tasks.models.lookup import Models
 from tasks.pages.prices import GB
 
 
@@ -87,11 +88,12 @@ def estimate(
         plans: By the names to show them under.
     """
     estimates = [Estimate(plan=name) for name in plans]
+    settled = [settle(plan) for plan in plans.values()]
     for number, source in enumerate(sample.sources, 1):
         original = outcome_of(source.key, partial(collection.original, source))
-        for one, plan in zip(estimates, plans.values(), strict=True):
+        for one, (plan, models) in zip(estimates, settled, strict=True):
             if original is not None:  # else it vanished: neither converted nor counted
-                _add(one, source, original, plan)
+                _add(one, source, original, plan, models)
         progress.report(Progress(step="sample", done=number, total=len(sample.sources)))
     for one in estimates:
         one.psnr_y.sort()
@@ -99,7 +101,11 @@ def estimate(
 
 
 def _add(
-    one: Estimate, source: SourceObject, original: Original | Failure, plan: ArchivePlan
+    one: Estimate,
+    source: SourceObject,
+    original: Original | Failure,
+    plan: ArchivePlan,
+    models: Models,
 ) -> None:
     started = time.monotonic()
     one.sampled += 1
@@ -107,7 +113,7 @@ def _add(
     made = (
         original
         if isinstance(original, Failure)
-        else outcome_of(source.key, partial(_renditions, source, original, plan))
+        else outcome_of(source.key, partial(_renditions, source, original, plan, models))
     )
     if isinstance(made, Failure):
         one.quarantined += 1
@@ -128,7 +134,9 @@ def _add(
     one.seconds += time.monotonic() - started
 
 
-def _renditions(source: SourceObject, original: Original, plan: ArchivePlan) -> list[Rendition]:
+def _renditions(
+    source: SourceObject, original: Original, plan: ArchivePlan, models: Models
+) -> list[Rendition]:
     try:
         photo, data = original.photo(plan.max_pixels), original.data
     except UnsupportedImageError:  # it is kept as it is
@@ -136,8 +144,7 @@ def _renditions(source: SourceObject, original: Original, plan: ArchivePlan) -> 
     digest = hashlib.sha256(data or b"").hexdigest()
     ref = SourceRef(key=source.key, etag=source.etag, size=source.size, sha256=digest)
     outcomes = (
-        convert(photo, ref, target, load_model, software=SOFTWARE, data=data)
-        for target in plan.targets
+        convert(photo, ref, target, models, software=SOFTWARE, data=data) for target in plan.targets
     )
     return [outcome for outcome in outcomes if not isinstance(outcome, Kept)]
 

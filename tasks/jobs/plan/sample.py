@@ -16,7 +16,7 @@ from rescaling_core.restore import restore, restore_source_file
 from tasks.catalog import LIGHT, Catalog, CatalogRow
 from tasks.collection.listing import scan
 from tasks.collection.shards import SourceObject
-from tasks.models.loading import load_model
+from tasks.models.lookup import Models
 from tasks.storage import ObjectNotFoundError, Store
 
 
@@ -91,6 +91,7 @@ class ArchivedCollection:
             source: The collection it was made from; None if that is gone.
         """
         self._archive, self._catalog, self._source = archive, catalog, source
+        self._models = Models(archive)
 
     def sources(self) -> Iterator[SourceObject]:
         """Every source of the catalog, in its latest version."""
@@ -124,7 +125,7 @@ class ArchivedCollection:
         data = restore_source_file(lr_data, recorded=recorded)
         if data is not None:
             return Original(data=data)
-        return Original(data=None, restored=restore(lr_data, load_model, recorded=recorded))
+        return Original(data=None, restored=restore(lr_data, self._models, recorded=recorded))
 
 
 def _latest(rows: list[CatalogRow]) -> SourceObject:

@@ -19,7 +19,7 @@ from rescaling_core.plan import FULL_SIZE, TRANSCODE
 from rescaling_core.restore import restore
 from tasks.catalog import CatalogRow
 from tasks.control.outcomes import Failure, outcome_of
-from tasks.models.loading import load_model
+from tasks.models.lookup import Models
 from tasks.renditions.restoring import read_lr_object
 from tasks.storage import Store
 
@@ -97,7 +97,7 @@ def show(archive: Store, row: CatalogRow) -> Shown:
             orientation=exif.orientation(extras.exif),
             icc=extras.icc,
         )
-        return recorded, restore(lr_data, load_model, recorded=recorded)
+        return recorded, restore(lr_data, Models(archive), recorded=recorded)
 
     found = outcome_of(row.lr_key or row.source_key, restored)
     if isinstance(found, Failure):

@@ -11,7 +11,7 @@ from rescaling_core.metadata import RestorationMetadata, read_metadata
 from rescaling_core.plan import TRANSCODE
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.jobs.restore.names import output_names
-from tasks.models.loading import use_share_of_cpus
+from tasks.models.loading import Models, use_share_of_cpus
 from tasks.renditions.restoring import read_lr_object, restored_file
 from tasks.storage import Store, open_store
 
@@ -61,6 +61,7 @@ class Restorer:
     def __init__(self, job: RestorationJob) -> None:
         self._overwrite = job.overwrite
         self._archive = open_store(job.archive_url)
+        self._models = Models(self._archive)
         self._destination = open_store(job.destination_url)
         use_share_of_cpus()
 
@@ -78,7 +79,7 @@ class Restorer:
     def _restore(self, request: RestoreRequest) -> Restored:
         lr_data = read_lr_object(self._archive, request.lr_key, request.lr_sha256)
         recorded = RestorationMetadata.from_json(request.metadata_json)
-        data = restored_file(lr_data, recorded)
+        data = restored_file(lr_data, self._models, recorded)
         write_output(self._destination, request.output_key, data, overwrite=self._overwrite)
         return Restored(
             source_key=request.source_key,
@@ -100,27 +101,38 @@ def write_output(store: Store, key: str, data: bytes, *, overwrite: bool) -> Non
         raise RefoldError(f"{key}: exists with other content; --overwrite replaces it")
 
 
-def restore_lr_file(path: str, destination_url: str, *, overwrite: bool) -> Restored:
+def restore_lr_file(
+    path: str, destination_url: str, *, overwrite: bool, models_url: str | None = None
+) -> Restored:
     """Restore one LR file by itself: no archive, no catalog, no cluster.
 
     The output is named after the source's base name.
 
+    Args:
+        path: Of the LR file.
+        destination_url: Where the restored file is written to.
+        overwrite: Replace other content that lies there.
+        models_url: An archive, or a folder of `<sha256>.safetensors`, where the weights that the
+            file names are looked for; besides, in the weights folder and among those that ship.
+
     Raises:
-        RefoldError: The file cannot be restored, or something else lies at its place.
+        RefoldError: The weights it names are in none of the places, and which they are; it cannot
+            be restored, or something else lies at its place.
     """
-    restored = outcome_of(path, partial(_restore_lr_file, path, destination_url, overwrite))
+    models = Models(others=() if models_url is None else (open_store(models_url),))
+    restored = outcome_of(path, partial(_restore_lr_file, path, destination_url, models, overwrite))
     if isinstance(restored, Failure):
         raise RefoldError(f"{path}: {restored}")
     return restored
 
 
-def _restore_lr_file(path: str, destination_url: str, overwrite: bool) -> Restored:
+def _restore_lr_file(path: str, destination_url: str, models: Models, overwrite: bool) -> Restored:
     lr_data = Path(path).read_bytes()
     recorded = read_metadata(lr_data)
     source_name = PurePosixPath(recorded.source_key).name
     exact = {source_name} if recorded.rescaler == TRANSCODE else set()
     output_key = output_names([source_name], exact)[source_name]
-    data = restored_file(lr_data, None)
+    data = restored_file(lr_data, models, None)
     write_output(open_store(destination_url), output_key, data, overwrite=overwrite)
     return Restored(
         source_key=recorded.source_key,

@@ -18,7 +18,7 @@ from tasks.catalog.history import restorable
 from tasks.catalog.journal import Proof
 from tasks.collection.shards import SourceObject
 from tasks.control.outcomes import Failure, outcome_of
-from tasks.models.loading import load_model, use_share_of_cpus
+from tasks.models.loading import Models, use_share_of_cpus
 from tasks.renditions.inspection import inspect_stored
 from tasks.storage import ObjectNotFoundError, open_store
 
@@ -60,6 +60,7 @@ class Verifier:
     def __init__(self, source_url: str, archive_url: str) -> None:
         self._source = open_store(source_url)
         self._archive = open_store(archive_url)
+        self._models = Models(self._archive)
         use_share_of_cpus()
 
     def verify(self, claim: Claim) -> Proven | Unproven:
@@ -120,7 +121,7 @@ class Verifier:
             raise RefoldError(f"{row.lr_key}: its bytes are not those that were archived")
         file = restore_source_file(lr_data, recorded=recorded)
         if file is None:
-            return compare(restore(lr_data, load_model, recorded=recorded), photo, seen=seen)
+            return compare(restore(lr_data, self._models, recorded=recorded), photo, seen=seen)
         if file != data:
             raise RefoldError(f"{row.lr_key}: the file that comes back is not the source")
         return compare(photo, photo, seen=seen)

@@ -15,7 +15,8 @@ from rescaling_core.photo import decode_photo
 from tasks.catalog import CatalogRow
 from tasks.collection.shards import SourceObject
 from tasks.control.outcomes import Failure, outcome_of
-from tasks.models.loading import load_model
+from tasks.models.archived import needs_weights, put_model
+from tasks.models.lookup import Models
 from tasks.renditions.layout import rendition_key
 from tasks.renditions.rows import RowWriter
 from tasks.storage import open_store
@@ -58,6 +59,14 @@ class Repairer:
             return NotRepaired(row.source_key, row.target, row.lr_key or "", str(made))
         return Repaired(made, row.lr_key or "")
 
+    def _models_of(self, recorded: RestorationMetadata) -> Models:
+        """The very weights it was made with, which the archive then holds."""
+        name, digest = recorded.rescaler, recorded.weights_sha256
+        models = Models(self._archive, {name: digest})
+        if needs_weights(digest):
+            put_model(self._archive, models.find(name, digest))
+        return models
+
     def _repair(self, row: CatalogRow) -> CatalogRow:
         name = f"{row.source_key} at {row.target}"
         if self._source.info(row.source_key).etag != row.source_etag:
@@ -73,7 +82,7 @@ class Repairer:
             photo,
             record.source_ref,
             plan_like(recorded),
-            load_model,
+            self._models_of(recorded),
             software=SOFTWARE,
             data=data,
         )

@@ -11,7 +11,7 @@ from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.restore import restore, restore_source_file
 from tasks.catalog import CatalogRow
 from tasks.control.outcomes import Failure, outcome_of
-from tasks.models.loading import load_model, use_share_of_cpus
+from tasks.models.loading import Models, use_share_of_cpus
 from tasks.renditions.inspection import Finding, Problem, finding, inspect_stored
 from tasks.storage import open_store
 
@@ -34,6 +34,7 @@ class Inspector:
 
     def __init__(self, archive_url: str) -> None:
         self._archive = open_store(archive_url)
+        self._models = Models(self._archive)
         use_share_of_cpus()
 
     def inspect(self, checks: Sequence[Check]) -> list[Finding]:
@@ -63,7 +64,7 @@ class Inspector:
         if recorded.fingerprint is None:
             return
         if restore_source_file(lr_data, recorded=recorded) is None:
-            restore(lr_data, load_model, recorded=recorded)
+            restore(lr_data, self._models, recorded=recorded)
 
 
 def _tried(row: CatalogRow, problem: Problem, look: Callable[[], Finding | None]) -> Finding | None:

@@ -107,17 +107,17 @@ def test_a_grey_source_may_have_a_colour_lr_image_and_comes_back_grey() -> None:
 
 @pytest.mark.parametrize("pixels", [PHOTO, GREY], ids=["colour", "grey"])
 def test_a_network_that_hides_colours_leaves_a_grey_lr_image(pixels: np.ndarray) -> None:
-    loaded = replace(models("bicubic"), rescaler=example("irn-color"))
+    loaded = replace(models("bicubic"), id="hides", rescaler=example("irn-color"))
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     data = _file(pixels, **({"icc_profile": profile} if pixels.ndim == 3 else {}))
     ref = SourceRef(key="a.png", etag="1", size=10**6, sha256="0" * 64)
     candidate = Candidate("hides", CodecSpec("png"))
     plan = TargetPlan(target=Target.parse("x1"), candidates=(candidate,))
-    made = convert(decode_photo(data), ref, plan, lambda _: loaded, software="test", data=data)
+    made = convert(decode_photo(data), ref, plan, lambda *_: loaded, software="test", data=data)
     assert isinstance(made, Rendition)
     with Image.open(io.BytesIO(made.lr_data)) as image:
         assert (image.mode, "icc_profile" in image.info) == ("L", False)
-    restored = restore(made.lr_data, lambda _: loaded, recorded=made.metadata)
+    restored = restore(made.lr_data, lambda *_: loaded, recorded=made.metadata)
     assert restored.pixels.shape == np.atleast_3d(pixels).shape
     assert restored.icc == (profile if pixels.ndim == 3 else None)
     assert made.metadata.strategy == "hides, png"

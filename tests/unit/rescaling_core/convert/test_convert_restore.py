@@ -173,7 +173,7 @@ def test_other_lr_pixels_are_refused() -> None:
 def test_other_weights_are_refused() -> None:
     rendition = _rendition(PNG)
     with pytest.raises(RestorationMismatchError, match="weights"):
-        restore(rendition.lr_data, lambda name: replace(models(name), weights_sha256="0" * 64))
+        restore(rendition.lr_data, lambda name, _: replace(models(name), weights_sha256="0" * 64))
 
 
 def test_a_wrong_restoration_is_refused() -> None:
@@ -182,7 +182,7 @@ def test_a_wrong_restoration_is_refused() -> None:
     for parameter in broken.rescaler.parameters():
         parameter.data += 0.05
     with pytest.raises(RestorationMismatchError, match="not the one measured"):
-        restore(rendition.lr_data, lambda _: broken)
+        restore(rendition.lr_data, lambda *_: broken)
 
 
 def test_a_catalog_that_disagrees_is_refused() -> None:

@@ -177,7 +177,7 @@ def test_a_full_size_file_restores_from_itself_alone(codec: CodecSpec) -> None:
     rendition = _rendition(DATA, Candidate(FULL_SIZE, codec))
     with Image.open(io.BytesIO(rendition.lr_data)) as image:
         assert image.size == (CROP.shape[1], CROP.shape[0])
-    restored = restore(rendition.lr_data, lambda name: pytest.fail(f"{name} was loaded"))
+    restored = restore(rendition.lr_data, lambda name, _: pytest.fail(f"{name} was loaded"))
     assert metrics.psnr_y(restored.pixels, CROP) == rendition.metadata.psnr_y
     assert rendition.metadata.scale == 1
     if codec.quality is None:

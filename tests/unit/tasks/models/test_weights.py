@@ -27,12 +27,12 @@ def published(tmp_path: Path) -> tuple[Path, zoo.ModelCard]:
     return _publish(tmp_path / "elsewhere", growth=8)
 
 
-def _publish(place: Path, growth: int) -> tuple[Path, zoo.ModelCard]:
+def _publish(place: Path, growth: int, model_id: str = "mine") -> tuple[Path, zoo.ModelCard]:
     config = {"scale": 2, "blocks": [1], "growth": growth}
     rescaler = build("irn", config, LatentPolicy("zeros"))
     place.mkdir()
     path = place / "mine.safetensors"
-    card = zoo.describe(rescaler, model_id="mine", title="Mine", licence="CC0-1.0")
+    card = zoo.describe(rescaler, model_id=model_id, title="Mine", licence="CC0-1.0")
     return path, zoo.save(path, rescaler, card)
 
 
@@ -97,8 +97,9 @@ def test_a_rescaler_is_found_by_url_id_path_and_digest(
     by_url = weights.load_rescaler(f"file://{path}#sha256={card.weights_sha256}")
     assert by_url.card == card
     assert weights.load_rescaler("mine").card == card
-    # What old metadata names is found by its digest, whatever its id is now.
-    assert weights.load_rescaler("renamed", sha256=card.weights_sha256).card == card
+    found = weights.find_by_digest(card.weights_sha256)
+    assert found is not None
+    assert found.load().card == card
 
 
 def test_an_id_that_two_weights_share_is_not_guessed(
@@ -109,7 +110,19 @@ def test_an_id_that_two_weights_share_is_not_guessed(
     weights.keep_weights(other)
     with pytest.raises(UsageError, match="several weights have this id"):
         weights.load_rescaler("mine")
-    assert weights.load_rescaler("mine", sha256=card.weights_sha256).card == card
+    found = weights.find_by_digest(card.weights_sha256)
+    assert found is not None
+    assert found.load().card == card
+
+
+def test_a_name_without_its_tag_is_the_newest_of_that_name(tmp_path: Path) -> None:
+    for month, growth in (("2026-12", 4), ("2027-01", 8), ("2026-12b", 12)):
+        weights.keep_weights(_publish(tmp_path / month, growth, f"mine.{month}")[0])
+    assert weights.load_rescaler("mine").id == "mine.2027-01"
+    assert weights.load_rescaler("mine.2026-12").rescaler.config["growth"] == 4
+    assert weights.load_rescaler("mine.2026-12b").rescaler.config["growth"] == 12
+    with pytest.raises(UsageError, match=r"no rescaler 'mine\.2026-11'"):
+        weights.load_rescaler("mine.2026-11")
 
 
 def _official(tmp_path: Path) -> Path:

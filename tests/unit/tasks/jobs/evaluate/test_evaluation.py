@@ -5,6 +5,7 @@ from PIL import Image
 
 from rescaling_core import zoo
 from rescaling_core.errors import UsageError
+from rescaling_core.model_ids import name_of
 from tasks.jobs.evaluate import published
 from tasks.jobs.evaluate.benchmark import (
     EvaluationOptions,
@@ -104,7 +105,7 @@ def test_what_cannot_be_measured_is_refused(sets):
 
 def test_all_bundled_rescalers_are_measured_at_their_own_scales_by_default(sets):
     _, rescalers, _ = resolve(sets, EvaluationOptions())
-    assert {"bicubic", "irn-x2-lite", "irn-x4-lite"} <= set(rescalers)
+    assert {"bicubic", "irn-x2-lite", "irn-x4-lite"} <= set(map(name_of, rescalers))
     assert served_scales(zoo.load("irn-x4-lite").rescaler, ()) == [4.0]
     assert served_scales(zoo.load("bicubic").rescaler, ()) == [2.0, 4.0]
     assert served_scales(zoo.load("irn-x4-lite").rescaler, (2.0,)) == []
