@@ -56,3 +56,7 @@ class MetadataError(RefoldError, ValueError):
 
 class RestorationMismatchError(RefoldError):
     """A restoration does not agree with what was recorded when the source was archived."""
+
+
+class NotGivenBackError(RefoldError):
+    """A restored file would not give back all that its source carried; the message says what."""

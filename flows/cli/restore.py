@@ -51,6 +51,8 @@ def restore(
     else:
         for output in record["outputs"]:
             out.print(output["path"])
+            if output["extras"] is not None:
+                out.print(output["extras"])
         out.print(f"{record['restored']} restored, {record['failed']} failed")
     for failure in record["failures"]:
         err.print(f"{failure['source_key']}: {failure['reason']}", style="red")
@@ -104,6 +106,7 @@ def _record(
                 "path": f"{folder}/{output.output_key}",
                 "psnr_y": output.psnr_y,
                 "bytes": output.nbytes,
+                "extras": output.extras_key and f"{folder}/{output.extras_key}",
             }
             for output in outputs
         ],

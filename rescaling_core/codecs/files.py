@@ -11,10 +11,10 @@ from PIL import Image
 from rescaling_core.codecs.spec import CODECS, CodecSpec
 from rescaling_core.codecs.traits import NO_EXTRAS, Codec, FileExtras
 from rescaling_core.containers import exif as exif_block
-from rescaling_core.containers.icc import means_srgb
+from rescaling_core.containers import jxl
+from rescaling_core.containers.icc import means_srgb, stated_profile
 from rescaling_core.errors import CodecError, CodecUnavailableError, PhotoError
 from rescaling_core.photo.opening import INSTALL, available_formats, open_image, samples_of
-from rescaling_core.photo.sources import jxl
 
 if TYPE_CHECKING:
     from rescaling_core.codecs.spec import CodecSpec
@@ -143,7 +143,7 @@ def read_extras(data: bytes) -> FileExtras:
     icc = info.get("icc_profile") or None
     xmp = jxl.box(data, b"xml ") if is_jxl else info.get("xmp")
     return FileExtras(
-        icc=jxl.stated_profile(icc) if is_jxl else icc,
+        icc=stated_profile(icc) if is_jxl else icc,
         exif=exif_block.without_prefix(info.get("exif")),
         xmp=xmp.encode() if isinstance(xmp, str) else xmp,
     )

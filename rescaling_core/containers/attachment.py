@@ -11,9 +11,8 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Final, Literal
 
-from rescaling_core.containers import boxes, headers
+from rescaling_core.containers import boxes, headers, jpeg, jxl, png, riff
 from rescaling_core.errors import CodecError
-from rescaling_core.photo.sources import jpeg, jxl, png
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,13 +87,13 @@ def read(data: bytes, kind: Kind) -> bytes | None:
 def _attached(data: bytes) -> Iterator[bytes]:
     name = headers.identify(data)
     if name == "PNG":
-        yield from (data[at : at + n] for kind, at, n in png.chunks(data) if kind == _PNG_CHUNK)
+        yield from (data[at : at + n] for kind, at, n in png.walk(data) if kind == _PNG_CHUNK)
     elif name == "JPEG":
         for marker, start, end in jpeg.walk(data):
             if marker == _APP4 and data.startswith(_APP_SIGNATURE, start):
                 yield data[start + len(_APP_SIGNATURE) : end]
     elif name == "WEBP":
-        yield from (data[at : at + n] for kind, at, n in _riff_chunks(data) if kind == _RIFF_CHUNK)
+        yield from (data[at : at + n] for kind, at, n in riff.walk(data) if kind == _RIFF_CHUNK)
     elif name == "AVIF" or data.startswith(jxl.CONTAINER_SIGNATURE):
         for box, start, end in boxes.walk(data):
             if box == b"uuid" and data.startswith(UUID, start):
@@ -102,7 +101,7 @@ def _attached(data: bytes) -> Iterator[bytes]:
 
 
 def _into_png(data: bytes, tagged: bytes) -> bytes:
-    at = png.chunks(data)[-1][1] - 8
+    at = png.walk(data)[-1][1] - 8
     chunk = _PNG_CHUNK + tagged
     whole = struct.pack(">I", len(tagged)) + chunk + struct.pack(">I", zlib.crc32(chunk))
     return data[:at] + whole + data[at:]
@@ -131,17 +130,3 @@ def _into_webp(data: bytes, tagged: bytes) -> bytes:
     chunk = _RIFF_CHUNK + struct.pack("<I", len(tagged)) + tagged + b"\0" * (len(tagged) % 2)
     grown = data + chunk
     return grown[:4] + struct.pack("<I", len(grown) - 8) + grown[8:]
-
-
-def _riff_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """(type, offset of the data, length) of the chunks of a WebP.
-
-    Source: the WebP container specification, "Extended file format".
-    """
-    at, stop = 12, min(len(data), 8 + int.from_bytes(data[4:8], "little"))
-    while at + 8 <= stop:
-        length = int.from_bytes(data[at + 4 : at + 8], "little")
-        if at + 8 + length > stop:
-            raise ValueError("WebP: a chunk reaches past the end of the file")
-        yield data[at : at + 4], at + 8, length
-        at += 8 + length + length % 2

@@ -36,6 +36,35 @@ def with_orientation(exif: bytes, value: int) -> bytes:
     return exif[:at] + struct.pack(order + "H", value) + exif[at + 2 :]
 
 
+def with_stated_orientation(exif: bytes, value: int) -> bytes:
+    """The same block with an orientation, which is added where none is stated.
+
+    A tag is added by writing the first directory again behind the block, with one entry more: all
+    other bytes stay where they are, so that what a maker's note points at does not move.
+    """
+    if _orientation_field(exif) is not None:
+        return with_orientation(exif, value)
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None or len(exif) < 8:
+        return minimal(value)
+    (directory,) = struct.unpack_from(order + "L", exif, 4)
+    if directory + 2 > len(exif):
+        return minimal(value)
+    (count,) = struct.unpack_from(order + "H", exif, directory)
+    end = directory + 2 + 12 * count
+    if end > len(exif):
+        return minimal(value)
+    rows = [exif[at : at + 12] for at in range(directory + 2, end, 12)]
+    rows = [row for row in rows if struct.unpack_from(order + "H", row)[0] != _ORIENTATION]
+    rows.append(struct.pack(order + "HHLHH", _ORIENTATION, _SHORT, 1, value, 0))
+    rows.sort(key=lambda row: int(struct.unpack_from(order + "H", row)[0]))
+    behind = exif + b"\0" * (len(exif) % 2)
+    head = struct.pack(order + "L", len(behind))
+    following = exif[end : end + 4].ljust(4, b"\0")
+    written = struct.pack(order + "H", len(rows)) + b"".join(rows) + following
+    return behind[:4] + head + behind[8:] + written
+
+
 def minimal(value: int) -> bytes:
     """An EXIF block that states an orientation and nothing else."""
     return struct.pack("<2sHLHHHLHHL", b"II", 42, 8, 1, _ORIENTATION, _SHORT, 1, value, 0, 0)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import Final
 
-from rescaling_core.photo.sources import jxl
+from rescaling_core.containers import jxl
 
 _MAGIC: Final = (
     ("JPEG", 0, b"\xff\xd8\xff"),
@@ -28,8 +29,6 @@ _MAGIC: Final = (
     ("DDS", 0, b"DDS "),
     ("QOI", 0, b"qoif"),
     ("Icon", 0, b"\0\0\1\0"),
-    ("Netpbm", 0, b"P5\n"),
-    ("Netpbm", 0, b"P6\n"),
     ("camera raw", 0, b"IIRO"),
     ("camera raw", 0, b"IIRS"),
     ("camera raw", 0, b"IIU\0"),
@@ -37,6 +36,8 @@ _MAGIC: Final = (
     ("camera raw", 4, b"ftypcrx "),
 )
 
+_NETPBM: Final = re.compile(rb"P(?:[1-7FfH]|F4)[ \t\r\n\v\f#]")
+"""PBM, PGM, PPM, PAM and PFM; a blank or a comment follows."""
 _AVIF_BRANDS: Final = (b"avif", b"avis")
 _HEIF_BRANDS: Final = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs")
 
@@ -46,6 +47,8 @@ def identify(data: bytes) -> str | None:
     for name, offset, magic in _MAGIC:
         if data[offset : offset + len(magic)] == magic:
             return name
+    if _NETPBM.match(data):
+        return "Netpbm"
     return _identify_heif(data)
 
 

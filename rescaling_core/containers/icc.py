@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Final
 
 import numpy as np
 from PIL import Image, ImageCms
 
+_SAYS_SRGB: Final = re.compile(r"sRGB|RGB_D65_SRG_..._SRG|Gra_D65_..._SRG")
+"""Descriptions that libjxl gives the profiles it makes up."""
 _STEPS: Final = 9
 _TOLERANCE: Final = 2
 """Levels: tables of vendors' sRGB profiles round differently."""
@@ -36,3 +39,15 @@ def means_srgb(profile: bytes) -> bool:
     except (ImageCms.PyCMSError, OSError, ValueError):
         return False
     return seen is not None and int(abs(np.asarray(seen).astype(int) - grid).max()) <= _TOLERANCE
+
+
+def stated_profile(icc: bytes | None) -> bytes | None:
+    """The ICC profile, unless it is one the decoder made up to say sRGB."""
+    if not icc or icc[4:8] != b"jxl ":
+        return icc or None
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
+        name = ImageCms.getProfileDescription(profile).strip()
+    except (ImageCms.PyCMSError, OSError):
+        return icc
+    return None if _SAYS_SRGB.fullmatch(name) else icc

@@ -10,12 +10,14 @@ from rescaling_core import codecs, metadata
 from rescaling_core.codecs import transcode
 from rescaling_core.containers import attachment
 from rescaling_core.convert.outcome import Rendition
-from rescaling_core.errors import RestorationMismatchError
+from rescaling_core.errors import MetadataError, NotGivenBackError, RestorationMismatchError
+from rescaling_core.photo.restored_file import prove_given_back
 from rescaling_core.plan import TRANSCODE
 
 if TYPE_CHECKING:
     from rescaling_core.convert.trial import Encoded
     from rescaling_core.metadata import RestorationMetadata
+    from rescaling_core.photo import Photo
     from rescaling_core.pixels.arrays import U8Array
     from rescaling_core.plan import Target
 
@@ -42,6 +44,28 @@ def finish(target: Target, encoded: Encoded, final: RestorationMetadata) -> Rend
         extension=codecs.extension(encoded.candidate.codec),
         metadata=final,
     )
+
+
+def prove(rendition: Rendition, restored: U8Array, source: Photo) -> None:
+    """Make the restored file of a rendition, and prove that it gives back what the source carried.
+
+    A JPEG that was transcoded comes back as the file it was, which `finish` has proven.
+
+    Args:
+        rendition: What is to be stored.
+        restored: (H, W, C), what is restored from it.
+        source: The photo.
+
+    Raises:
+        NotGivenBackError: It says what is missing.
+    """
+    if rendition.metadata.rescaler == TRANSCODE:
+        return
+    try:
+        back = metadata.photo_from_restoration(restored, rendition.metadata, rendition.lr_data)
+    except MetadataError as error:
+        raise NotGivenBackError(str(error)) from error
+    prove_given_back(back, source)
 
 
 def _same_pixels(lr_data: bytes, pixels: U8Array) -> bool:

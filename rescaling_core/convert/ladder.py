@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 from rescaling_core import codecs
 from rescaling_core.convert.ascent import Attempt, climb, climb_below, try_once
 from rescaling_core.convert.contender import of_qualities, of_residual
-from rescaling_core.convert.finish import finish
+from rescaling_core.convert.finish import finish, prove
 from rescaling_core.convert.outcome import Kept, Rendition
 from rescaling_core.convert.preview import make_preview
 from rescaling_core.convert.rivals import NOTHING, Cost, Rivals
 from rescaling_core.convert.workbench import Workbench
-from rescaling_core.errors import CodecError
+from rescaling_core.errors import CodecError, NotGivenBackError
 from rescaling_core.pixels.tiles import DEFAULT_TILING, Tiling
 from rescaling_core.plan import FULL_SIZE, TRANSCODE
 
@@ -211,6 +211,10 @@ class _Ladder:
         if self.best is not None:
             final = self.bench.measured(self.best, self.tried)
             finished = finish(target, self.best.encoded, final)
+            try:
+                prove(finished, self.best.restored, self.bench.photo)
+            except NotGivenBackError as error:
+                return Kept(target=target, reason=str(error), best=final, tried=self.tried)
             return replace(finished, rivals=self.rivals.all())
         best = None if self.nearest is None else self.bench.measured(self.nearest, self.tried)
         return Kept(target=target, reason=self._why_kept(), best=best, tried=self.tried)

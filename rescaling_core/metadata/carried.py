@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from PIL import Image
 
+from rescaling_core.containers import png
 from rescaling_core.errors import MetadataError
-from rescaling_core.photo.record import JpegTraits, Photo, Traits
+from rescaling_core.photo.foreign import MOST_CARRIED
+from rescaling_core.photo.record import Foreign, JpegTraits, Photo, Traits
+from rescaling_core.photo.sources.shared import stated_dpi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +27,11 @@ if TYPE_CHECKING:
 _NATIVE: Final = {"icc": "icc", "exif": "exif"}
 """What may lie in the LR file itself."""
 
-MAX_BLOB: Final = 2**28
-"""Bytes that one value may unpack to."""
+MAX_UNPACKED: Final = MOST_CARRIED
+"""Bytes that all packed values of a record may unpack to together."""
+
+_MAX_TABLES: Final = 4
+"""Quantisation tables that a JPEG may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,14 +69,15 @@ class Carried:
         Raises:
             MetadataError: It is damaged.
         """
+        unpacker = _Unpacker(MAX_UNPACKED)
         try:
-            alpha, dpi = document.get("alpha"), document.get("dpi")
+            alpha = document.get("alpha")
             return cls(
                 native=tuple(_NATIVE[name] for name in document.get("native", ())),
                 alpha=None if alpha is None else base64.b64decode(alpha, validate=True),
-                dpi=None if dpi is None else (float(dpi[0]), float(dpi[1])),
-                traits=_traits_from_json(document),
-                **{name: _unpack(document.get(name)) for name in ("icc", "exif", "xmp")},
+                dpi=_dpi(document.get("dpi")),
+                traits=_traits_from_json(document, unpacker),
+                **{name: unpacker.unpack(document.get(name)) for name in ("icc", "exif", "xmp")},
             )
         except (TypeError, ValueError, KeyError, IndexError, AttributeError, zlib.error) as error:
             raise MetadataError(f"restoration metadata: extras are damaged: {error}") from error
@@ -109,23 +116,50 @@ def _pack(value: bytes) -> str:
     return base64.b64encode(zlib.compress(value, 9)).decode("ascii")
 
 
-def _unpack(text: str | None) -> bytes | None:
-    if text is None:
-        return None
-    try:
-        stream = zlib.decompressobj()
-        value = stream.decompress(base64.b64decode(text, validate=True), MAX_BLOB)
-    except binascii.Error as error:
-        raise ValueError(str(error)) from error
-    if not stream.eof:
-        raise ValueError("a value is truncated or too large")
-    return value
+class _Unpacker:
+    """Unpacks values that together may not take more than a limit of bytes.
+
+    A megabyte of zlib can hold a gigabyte of zeros.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._left = limit
+
+    def unpack(self, text: str | None) -> bytes | None:
+        """The value, or None for None.
+
+        Raises:
+            ValueError: It is damaged, or there is no room left for it.
+        """
+        if text is None:
+            return None
+        try:
+            stream = zlib.decompressobj()
+            value = stream.decompress(base64.b64decode(text, validate=True), self._left + 1)
+        except binascii.Error as error:
+            raise ValueError(str(error)) from error
+        if len(value) > self._left:
+            raise ValueError(f"they unpack to more than {self._limit} bytes")
+        if not stream.eof:
+            raise ValueError("a value is truncated")
+        self._left -= len(value)
+        return value
+
+
+def _dpi(stated: Any) -> tuple[float, float] | None:
+    """The density; None also for one that no PNG can state, which older releases recorded."""
+    return None if stated is None else stated_dpi(stated[0], stated[1])
 
 
 def _traits_to_json(traits: Traits) -> dict[str, Any]:
     document: dict[str, Any] = {}
     if traits.iptc is not None:
         document["iptc"] = _pack(traits.iptc)
+    if traits.foreign:
+        document["foreign"] = [
+            [part.name, part.offset, _pack(part.data)] for part in traits.foreign
+        ]
     if traits.trailer:
         document["trailer"] = _pack(traits.trailer)
     if traits.png_chunks:
@@ -142,25 +176,43 @@ def _traits_to_json(traits: Traits) -> dict[str, Any]:
     return document
 
 
-def _traits_from_json(document: Mapping[str, Any]) -> Traits:
+def _traits_from_json(document: Mapping[str, Any], unpacker: _Unpacker) -> Traits:
     jpeg = document.get("jpeg")
-    chunks = ((str(kind), _unpack(data) or b"") for kind, data in document.get("png_chunks", ()))
     return Traits(
-        jpeg=None if jpeg is None else _jpeg_from_json(jpeg),
-        iptc=_unpack(document.get("iptc")),
-        png_chunks=tuple(chunks),
-        trailer=_unpack(document.get("trailer")) or b"",
+        jpeg=None if jpeg is None else _jpeg_from_json(jpeg, unpacker),
+        iptc=unpacker.unpack(document.get("iptc")),
+        png_chunks=tuple(
+            (_carried_chunk(kind), unpacker.unpack(data) or b"")
+            for kind, data in document.get("png_chunks", ())
+        ),
+        trailer=unpacker.unpack(document.get("trailer")) or b"",
+        foreign=tuple(
+            Foreign(
+                str(name), None if offset is None else int(offset), unpacker.unpack(data) or b""
+            )
+            for name, offset, data in document.get("foreign", ())
+        ),
     )
 
 
-def _jpeg_from_json(document: Mapping[str, Any]) -> JpegTraits:
+def _carried_chunk(kind: Any) -> str:
+    """The type of a chunk, if it may be put into a restored PNG without changing its picture."""
+    if not isinstance(kind, str) or not png.may_be_added(kind):
+        raise ValueError(f"a chunk {kind!r:.20} would change the restored picture")
+    return kind
+
+
+def _jpeg_from_json(document: Mapping[str, Any], unpacker: _Unpacker) -> JpegTraits:
     subsampling = document["subsampling"]
     if subsampling not in (None, "4:4:4", "4:2:2", "4:2:0"):
         raise ValueError(f"subsampling: {subsampling!r}")
-    tables = np.frombuffer(_unpack(document["quantisation"]) or b"", dtype=">u2").reshape(-1, 64)
+    packed = unpacker.unpack(document["quantisation"]) or b""
+    tables = np.frombuffer(packed, dtype=">u2").reshape(-1, 64)
+    if len(tables) > _MAX_TABLES:
+        raise ValueError(f"{len(tables)} quantisation tables: a JPEG has {_MAX_TABLES} at most")
     return JpegTraits(
         quantisation=tuple(tuple(int(value) for value in table) for table in tables),
         subsampling=subsampling,
         progressive=bool(document["progressive"]),
-        segments=_unpack(document.get("segments")) or b"",
+        segments=unpacker.unpack(document.get("segments")) or b"",
     )

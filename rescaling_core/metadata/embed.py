@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from rescaling_core import codecs
 from rescaling_core.codecs import CodecSpec, Encode, FileExtras
-from rescaling_core.containers import attachment
+from rescaling_core.containers import attachment, png
 from rescaling_core.errors import CodecError, MetadataError
 from rescaling_core.metadata.record import RestorationMetadata
 from rescaling_core.metadata.xmp import build_packet, parse_packet
-from rescaling_core.photo.sources import png
 
 if TYPE_CHECKING:
     from rescaling_core.photo import Photo

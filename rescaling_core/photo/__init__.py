@@ -2,16 +2,24 @@
 
 from rescaling_core.photo.decode import DEFAULT_MAX_PIXELS, decode_photo
 from rescaling_core.photo.encode import encode_photo, restored_extension
+from rescaling_core.photo.foreign import DEFAULT_MAX_CARRIED, MOST_CARRIED
 from rescaling_core.photo.opening import stated_pixels
-from rescaling_core.photo.record import JpegTraits, Photo, Traits
+from rescaling_core.photo.record import Foreign, JpegTraits, Photo, Traits
+from rescaling_core.photo.restored_file import RestoredFile, prove_given_back, restored_file
 
 __all__ = [
+    "DEFAULT_MAX_CARRIED",
     "DEFAULT_MAX_PIXELS",
+    "MOST_CARRIED",
+    "Foreign",
     "JpegTraits",
     "Photo",
+    "RestoredFile",
     "Traits",
     "decode_photo",
     "encode_photo",
+    "prove_given_back",
     "restored_extension",
+    "restored_file",
     "stated_pixels",
 ]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from rescaling_core.containers import exif
+from rescaling_core.containers import exif, jpeg, png
 from rescaling_core.errors import CodecError
-from rescaling_core.photo.sources import jpeg, png
+from rescaling_core.photo.beside import CHUNK, parts_beside, text_of_comment, zipped
 
 if TYPE_CHECKING:
     from rescaling_core.photo.record import Photo
@@ -24,12 +24,13 @@ def restored_extension(format: str = "PNG") -> str:
     return _EXTENSIONS[format]
 
 
-def encode_photo(photo: Photo, *, format: str = "PNG") -> bytes:
+def encode_photo(photo: Photo, *, format: str = "PNG", effort: int | None = None) -> bytes:
     """Write a photo in its mode, with all that travels with it.
 
     Args:
         photo: What to write.
         format: `PNG`, which is lossless, or `JPEG` with the source's own tables, which is not.
+        effort: zlib's level for a PNG, 0 to 9, by default Pillow's; it decides nothing but bytes.
 
     Raises:
         CodecError: The format cannot hold the photo.
@@ -44,10 +45,12 @@ def encode_photo(photo: Photo, *, format: str = "PNG") -> bytes:
         options["dpi"] = photo.dpi
     if photo.exif:
         options["exif"] = exif.PREFIX + photo.exif
+    if effort is not None:
+        options["compress_level"] = effort
     write = {"PNG": _write_png, "JPEG": _write_jpeg}[format]
     try:
         return write(photo, image, options)
-    except (OSError, ValueError, struct.error) as error:
+    except (OSError, ValueError, OverflowError, struct.error) as error:
         raise CodecError(f"cannot write {format}: {error}") from error
 
 
@@ -59,23 +62,27 @@ def as_image(photo: Photo) -> Image.Image:
     return Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
 
 
-def _write_png(photo: Photo, image: Image.Image, options: dict[str, Any]) -> bytes:
+def added_chunks(photo: Photo) -> list[tuple[str, bytes]]:
+    """The chunks of a restored PNG that Pillow does not write."""
     added = list(photo.traits.png_chunks)
-    if photo.xmp:
-        chunks = PngImagePlugin.PngInfo()
-        chunks.add_itxt("XML:com.adobe.xmp", photo.xmp)
-        options["pnginfo"] = chunks
     if photo.traits.iptc:
         added.append(png.raw_profile("iptc", photo.traits.iptc))
     if photo.traits.jpeg is not None:
         segments = photo.traits.jpeg.segments
         if resources := jpeg.photoshop_resources(segments):
             added.append(png.raw_profile("8bim", resources))
-        added += [
-            png.text_chunk("Comment", comment.decode("utf-8", "replace"))
-            for comment in jpeg.comments(segments)
-        ]
-    return png.with_chunks(_saved(image, "PNG", options), added)
+        added += filter(None, map(text_of_comment, jpeg.comments(segments)))
+    if beside := parts_beside(photo):
+        added.append((CHUNK, zipped(beside, photo.format)))
+    return added
+
+
+def _write_png(photo: Photo, image: Image.Image, options: dict[str, Any]) -> bytes:
+    if photo.xmp:
+        chunks = PngImagePlugin.PngInfo()
+        chunks.add_itxt("XML:com.adobe.xmp", photo.xmp)
+        options["pnginfo"] = chunks
+    return png.with_chunks(_saved(image, "PNG", options), added_chunks(photo))
 
 
 def _write_jpeg(photo: Photo, image: Image.Image, options: dict[str, Any]) -> bytes:
@@ -88,7 +95,8 @@ def _write_jpeg(photo: Photo, image: Image.Image, options: dict[str, Any]) -> by
     options["extra"] = traits.segments
     if traits.subsampling:
         options["subsampling"] = traits.subsampling
-    return _saved(image, "JPEG", options) + photo.traits.trailer
+    behind = b"".join(part.data for part in photo.traits.foreign if part.name == "trailer")
+    return _saved(image, "JPEG", options) + (behind or photo.traits.trailer)
 
 
 def _saved(image: Image.Image, format: str, options: dict[str, Any]) -> bytes:

@@ -18,6 +18,17 @@ TOO_DEEP: Final = "the networks carry 8-bit grey and RGB only"
 """Why other samples are kept."""
 
 
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Bytes of a source that are not understood, carried as they are."""
+
+    name: str
+    """What they are called in the source's format: `APP11`, `box uuid`, `trailer`."""
+    offset: int | None
+    """Where they begin in the source; None where that was not recorded."""
+    data: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JpegTraits:
     """How a JPEG source was written."""
@@ -41,7 +52,9 @@ class Traits:
     png_chunks: tuple[tuple[str, bytes], ...] = ()
     """(type, data) of ancillary PNG chunks not read into a field of `Photo`, in file order."""
     trailer: bytes = b""
-    """What follows the end of a JPEG."""
+    """What follows the end of a JPEG, as older releases recorded it; now it is in `foreign`."""
+    foreign: tuple[Foreign, ...] = ()
+    """What of the source is not understood, in its order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.errors import UsageError
+from rescaling_core.photo import DEFAULT_MAX_CARRIED, MOST_CARRIED
 from rescaling_core.plan.strategy import FULL_SIZE as FULL_SIZE
 from rescaling_core.plan.strategy import TRANSCODE as TRANSCODE
 from rescaling_core.quality.floor import NO_FLOOR
@@ -54,6 +55,9 @@ class ArchivePlan:
 
     targets: tuple[TargetPlan, ...]
     max_pixels: int = DEFAULT_MAX_PIXELS
+    max_carried: int = DEFAULT_MAX_CARRIED
+    """Bytes beside its picture (metadata, and what is not understood) above which a source is
+    kept."""
 
     def __post_init__(self) -> None:
         names = [plan.target.name for plan in self.targets]
@@ -63,6 +67,11 @@ class ArchivePlan:
             raise UsageError(f"plan: target {', '.join(sorted(duplicates))} is given twice")
         if self.max_pixels < 1:
             raise UsageError(f"plan: max_pixels = {self.max_pixels}: at least 1")
+        if not 0 <= self.max_carried <= MOST_CARRIED:
+            raise UsageError(
+                f"plan: max_carried = {self.max_carried}: 0 to {MOST_CARRIED} bytes, as more "
+                "would not be read back"
+            )
 
     @property
     def target_names(self) -> tuple[str, ...]:

@@ -99,7 +99,9 @@ def single_codec_plan(codec: str, like: ArchivePlan) -> ArchivePlan | None:
         floor=wanted[0].floor,
     )
     previews = [target for target in like.targets if target.target.preview_only]
-    return ArchivePlan(targets=(full, *previews), max_pixels=like.max_pixels)
+    return ArchivePlan(
+        targets=(full, *previews), max_pixels=like.max_pixels, max_carried=like.max_carried
+    )
 
 
 def _can_be_tuned_to(floor: Floor) -> bool:

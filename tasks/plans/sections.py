@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from rescaling_core.photo import DEFAULT_MAX_CARRIED
 from rescaling_core.plan import DEFAULT_MAX_PIXELS, LrMode, Sources
 from rescaling_core.quality.floor import NO_FLOOR
 
@@ -87,6 +88,7 @@ class PlanSection(_Section):
 
     targets: list[TargetSection]
     max_pixels: int = DEFAULT_MAX_PIXELS
+    max_carried: int = DEFAULT_MAX_CARRIED
 
 
 _SECTIONS: Final[dict[str, type[_Section]]] = {

@@ -60,7 +60,12 @@ def read_plan(text: str, *, name: str, floor: Floor | None = None) -> ArchivePla
         _target_plan(target, f"{name}: targets[{number}]", floor)
         for number, target in enumerate(section.targets)
     )
-    return _at(name, lambda: ArchivePlan(targets=targets, max_pixels=section.max_pixels))
+    return _at(
+        name,
+        lambda: ArchivePlan(
+            targets=targets, max_pixels=section.max_pixels, max_carried=section.max_carried
+        ),
+    )
 
 
 def _target_plan(section: TargetSection, path: str, floor: Floor | None) -> TargetPlan:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 
+from rescaling_core import photo
 from rescaling_core.errors import RestorationMismatchError
 from rescaling_core.metadata import RestorationMetadata
-from rescaling_core.photo import encode_photo
+from rescaling_core.photo import RestoredFile
 from rescaling_core.restore import restore, restore_source_file
 from tasks.models.lookup import Models
 from tasks.storage import Store
-
-RESTORED_FORMAT = "PNG"
 
 
 def read_lr_object(archive: Store, key: str, sha256: str) -> bytes:
@@ -27,13 +26,17 @@ def read_lr_object(archive: Store, key: str, sha256: str) -> bytes:
     return lr_data
 
 
-def restored_file(lr_data: bytes, models: Models, recorded: RestorationMetadata | None) -> bytes:
+def restored_file(
+    lr_data: bytes, models: Models, recorded: RestorationMetadata | None
+) -> RestoredFile:
     """The source's own bytes where the LR file gives them back, else a PNG of the restoration.
+
+    What the source held and a PNG has no place for comes with it, as a zip.
 
     Raises:
         RefoldError: The restoration does not agree with what was recorded.
     """
     source_file = restore_source_file(lr_data, recorded=recorded)
     if source_file is not None:
-        return source_file
-    return encode_photo(restore(lr_data, models, recorded=recorded), format=RESTORED_FORMAT)
+        return RestoredFile(data=source_file, extension="")
+    return photo.restored_file(restore(lr_data, models, recorded=recorded))

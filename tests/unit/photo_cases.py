@@ -115,7 +115,7 @@ KEPT = {
     ),
     "jpeg of several pictures": ("several pictures", lambda: samples.sequence("MPO")),
     "jpeg with a film": (
-        "bytes follow the picture",
+        "a film in the file",
         lambda: samples.written(samples.image(), "JPEG") + b"\0\0\0\x18ftypmp42" + bytes(9) * 9999,
     ),
     "jpeg with gain map": (
@@ -146,7 +146,7 @@ KEPT = {
         lambda: samples.tiff_of(samples.rgb().astype(np.uint16) * 257, photometric="rgb"),
     ),
     "tiff float": ("32-bit", lambda: samples.written(samples.image("F"), "TIFF")),
-    "tiff with a damaged tag": ("of which", lambda: tiff_with_damaged_tag()),
+    "tiff with a damaged tag": ("do not lie in the file", lambda: tiff_with_damaged_tag()),
     "tiff of pages": ("multi-page", lambda: samples.sequence("TIFF")),
     "tiff with further images": (
         "further images",

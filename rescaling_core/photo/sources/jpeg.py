@@ -1,139 +1,82 @@
-"""What JPEG holds that Pillow does not tell: every segment, and what follows the picture."""
+"""JPEG sources: every segment, what follows the picture, and what a strict decoder says of it."""
 
 from __future__ import annotations
 
-import re
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import simplejpeg
+
+from rescaling_core.containers import jpeg
+from rescaling_core.containers.parts import METADATA, UNKNOWN
 from rescaling_core.errors import UnreadableImageError, UnsupportedImageError
-from rescaling_core.photo.record import TOO_DEEP, JpegTraits, Traits
+from rescaling_core.photo.foreign import (
+    foreign_of,
+    refuse_gain_map,
+    refuse_pictures,
+    refuse_too_much,
+)
+from rescaling_core.photo.opening import open_image
+from rescaling_core.photo.record import TOO_DEEP, JpegTraits, Photo, Traits
+from rescaling_core.photo.sources.shared import load, named, refuse_mode, stated_dpi
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from PIL.ImageFile import ImageFile
 
-MAX_TRAILER: Final = 65_536
-"""Bytes after the picture that are carried; more is another file (a film, a second picture)."""
+    from rescaling_core.containers.parts import Part
+    from rescaling_core.photo.sources.shared import Limits
 
-_EOI, _SOS, _COM, _APP1, _APP13 = 0xD9, 0xDA, 0xFE, 0xE1, 0xED
-_MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]", re.DOTALL)
-_MARKER_IN_SCAN: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
-_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _DCT: Final = frozenset((0xC0, 0xC1, 0xC2, 0xC9, 0xCA))
-_READ_ELSEWHERE: Final = (
-    (0xE0, b"JFIF\0"),
-    (_APP1, b"Exif\0\0"),
-    (_APP1, b"http://ns.adobe.com/xap/1.0/\0"),
-    (0xE2, b"ICC_PROFILE\0"),
-    (0xEE, b"Adobe"),
-)
-_PHOTOSHOP: Final = b"Photoshop 3.0\0"
 _SAMPLINGS: Final[dict[tuple[tuple[int, int], ...], str]] = {
     ((1, 1), (1, 1), (1, 1)): "4:4:4",
     ((2, 1), (1, 1), (1, 1)): "4:2:2",
     ((2, 2), (1, 1), (1, 1)): "4:2:0",
 }
+_CENTIMETRES: Final = 2.54
+"""In an inch."""
 
 
-@dataclass(frozen=True, slots=True)
-class JpegLayout:
-    """The parts of a file that are not the picture."""
-
-    segments: bytes
-    """APPn and COM segments that Pillow does not give, whole, one after the other."""
-    trailer: bytes
-    """What follows the picture."""
-
-
-def check(data: bytes) -> JpegLayout:
-    """Read the layout, and refuse what Pillow would cut or drop.
+def decode(data: bytes, limits: Limits) -> Photo:
+    """Decode a JPEG.
 
     Raises:
-        UnreadableImageError: It ends before its end marker.
-        UnsupportedImageError: Another file is appended, it holds a gain map, or its samples are
-            not 8-bit grey, RGB or CMYK.
+        UnreadableImageError: It ends early, or a decoder warns about its compressed data.
+        UnsupportedImageError: It would lose something; the message says what.
     """
-    segments: list[bytes] = []
-    trailer: bytes | None = None
-    for marker, start, end in walk(data):
-        if marker == _EOI:
-            trailer = data[end:]
-            break
-        payload = data[start:end]
-        if marker in _FRAMES:
-            _check_frame(marker, payload)
-        if marker == _APP1 and b"hdrgm:Version" in payload:
-            raise UnsupportedImageError("a gain map for HDR screens: it would be lost")
-        if (0xE0 <= marker <= 0xEF or marker == _COM) and not any(
-            marker == m and payload.startswith(p) for m, p in _READ_ELSEWHERE
-        ):
-            segments.append(struct.pack(">BBH", 0xFF, marker, len(payload) + 2) + payload)
-    if trailer is None:
-        raise UnreadableImageError("JPEG: truncated: no end marker")
-    if not trailer.strip(b"\0\xff\r\n "):
-        trailer = b""  # padding
-    if len(trailer) > MAX_TRAILER:
-        raise UnsupportedImageError(
-            f"{len(trailer)} bytes follow the picture (a film or another picture): "
-            "they would be lost"
-        )
-    return JpegLayout(b"".join(segments), trailer)
-
-
-def traits(image: ImageFile, layout: JpegLayout) -> Traits:
-    """How a JPEG was written, and what it holds besides."""
-    tables: dict[int, list[int]] = getattr(image, "quantization", {})
-    samplings = tuple((h, v) for _, h, v, _ in getattr(image, "layer", ()))
-    return Traits(
-        jpeg=JpegTraits(
-            quantisation=tuple(tuple(tables[key]) for key in sorted(tables)),
-            subsampling=_SAMPLINGS.get(samplings),
-            progressive=bool(image.info.get("progressive")),
-            segments=layout.segments,
-        ),
-        trailer=layout.trailer,
+    for marker, start, end in jpeg.walk(data):
+        if marker in jpeg.FRAMES:
+            _check_frame(marker, data[start:end])
+    try:
+        parts = jpeg.parts(data)
+    except ValueError as error:
+        raise UnreadableImageError(str(error)) from error
+    _check_profile(data, parts)
+    sizes = [part.length for part in parts if part.kind in (METADATA, UNKNOWN)]
+    foreign = foreign_of(data, [part for part in parts if not _is_segment(part, data)])
+    segments = _segments(data, parts)
+    xmp = named(parts, data, "xmp")
+    refuse_gain_map(xmp)
+    refuse_too_much(sizes, limits.max_carried)
+    picture = jpeg.of_picture(data)
+    with open_image(picture, max_pixels=limits.max_pixels) as image:
+        refuse_mode(image)
+        _refuse_damage(picture)
+        pixels, alpha = load(image)
+        traits = _traits(image, segments)
+        mode = image.mode
+    return Photo(
+        pixels=pixels,
+        alpha=alpha,
+        mode=mode,
+        format="JPEG",
+        icc=jpeg.profile(data),
+        exif=named(parts, data, "exif"),
+        xmp=xmp,
+        dpi=_dpi(named(parts, data, "JFIF")),
+        traits=Traits(jpeg=traits, foreign=foreign),
     )
-
-
-def walk(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Walk segments as (marker, start, end of the payload), from the start or a segment on.
-
-    Source: ITU-T T.81, annex B. Stops behind the end marker, or where the file is cut or damaged.
-    """
-    at = 2 if data.startswith(b"\xff\xd8") else 0
-    while found := _MARKER.search(data, at):
-        marker, start = data[found.end() - 1], found.end()
-        if marker == _EOI:
-            yield marker, start, start
-            return
-        end = start + int.from_bytes(data[start : start + 2], "big")
-        if end < start + 2 or end > len(data):
-            return
-        yield marker, start + 2, end
-        at = end
-        if marker == _SOS:
-            after = _MARKER_IN_SCAN.search(data, end)
-            if after is None:
-                return
-            at = after.start()
-
-
-def photoshop_resources(segments: bytes) -> bytes | None:
-    """Photoshop's resources, IPTC among them, of the segments of a JPEG."""
-    parts = [
-        segments[start + len(_PHOTOSHOP) : end]
-        for marker, start, end in walk(segments)
-        if marker == _APP13 and segments.startswith(_PHOTOSHOP, start)
-    ]
-    return b"".join(parts) or None
-
-
-def comments(segments: bytes) -> list[bytes]:
-    """The comments among the segments of a JPEG."""
-    return [segments[start:end] for marker, start, end in walk(segments) if marker == _COM]
 
 
 def _check_frame(marker: int, payload: bytes) -> None:
@@ -143,3 +86,89 @@ def _check_frame(marker: int, payload: bytes) -> None:
         raise UnsupportedImageError(f"{payload[0]}-bit samples: {TOO_DEEP}")
     if len(payload) > 5 and payload[5] not in (1, 3, 4):
         raise UnsupportedImageError(f"JPEG of {payload[5]} planes: they would be lost")
+
+
+def _check_profile(data: bytes, parts: Sequence[Part]) -> None:
+    """Refuse a colour profile whose segments do not fit together: viewers disagree about it.
+
+    A second copy of a segment is no trouble; it is carried.
+
+    Raises:
+        UnsupportedImageError: They do not fit.
+    """
+    understood = {part.of(data) for part in parts if part.kind == METADATA and part.name == "icc"}
+    for part in parts:
+        content = part.of(data)
+        is_odd = part.kind == UNKNOWN and part.name == "APP2" and content.startswith(jpeg.ICC)
+        if is_odd and content[len(jpeg.ICC) + 2 :] not in understood:
+            raise UnsupportedImageError(
+                "a colour profile whose parts do not fit together: "
+                "the colours that are meant would be lost"
+            )
+
+
+def _is_segment(part: Part, data: bytes) -> bool:
+    """Whether a part is a segment that a restored JPEG can hold as it is."""
+    if part.name == "Photoshop" or part.name == "COM":
+        return True
+    is_app = part.kind == UNKNOWN and part.name.startswith("APP")
+    return is_app and not data.startswith((jpeg.JFIF, jpeg.ADOBE), part.offset)
+
+
+def _segments(data: bytes, parts: Sequence[Part]) -> bytes:
+    """The segments that are not read into a field, whole, one after the other."""
+    found = []
+    for part in parts:
+        if not _is_segment(part, data):
+            continue
+        if part.kind == UNKNOWN:
+            refuse_pictures(data, part)
+        prefix = len(jpeg.PHOTOSHOP) if part.name == "Photoshop" else 0
+        found.append(data[part.offset - prefix - 4 : part.end])
+    return b"".join(found)
+
+
+def _refuse_damage(picture: bytes) -> None:
+    """Refuse what libjpeg decodes but warns about: missing data, lost restart markers, noise.
+
+    Pillow drops these warnings. An eighth of the size in grey is decoded, since the warnings come
+    from the entropy-coded data, all of which is read for that too.
+
+    Raises:
+        UnreadableImageError: There is a warning.
+        UnsupportedImageError: It is about bytes that do not belong to the picture, which may be
+            damage or what a writer put there.
+    """
+    try:
+        simplejpeg.decode_jpeg(
+            picture, colorspace="GRAY", min_height=1, min_width=1, min_factor=1, strict=True
+        )
+    except ValueError as error:
+        text = " ".join(str(error).split())
+        if "extraneous bytes" in text:
+            raise UnsupportedImageError(
+                f"bytes inside the picture that are not part of it: {text}"
+            ) from error
+        raise UnreadableImageError(f"JPEG: damaged: the decoder warns: {text}") from error
+
+
+def _traits(image: ImageFile, segments: bytes) -> JpegTraits:
+    """How a JPEG was written."""
+    tables: dict[int, list[int]] = getattr(image, "quantization", {})
+    samplings = tuple((h, v) for _, h, v, _ in getattr(image, "layer", ()))
+    return JpegTraits(
+        quantisation=tuple(tuple(tables[key]) for key in sorted(tables)),
+        subsampling=_SAMPLINGS.get(samplings),
+        progressive=bool(image.info.get("progressive")),
+        segments=segments,
+    )
+
+
+def _dpi(jfif: bytes | None) -> tuple[float, float] | None:
+    if jfif is None:
+        return None
+    unit, x, y = struct.unpack(">BHH", jfif[7:12])
+    if unit not in (1, 2):
+        return None
+    factor = _CENTIMETRES if unit == 2 else 1
+    return stated_dpi(x * factor, y * factor)

@@ -134,7 +134,7 @@ class ShardConverter:
             return record.quarantined(reason, "SourceChanged")
         with self._headroom.taken(self._pixels_to_be(data)):
             try:
-                photo = decode_photo(data, max_pixels=plan.max_pixels)
+                photo = decode_photo(data, max_pixels=plan.max_pixels, max_carried=plan.max_carried)
             except UnsupportedImageError as error:
                 return [record.kept(name, str(error)) for name in plan.target_names]
             return [self._convert_target(photo, target, record) for target in plan.targets]

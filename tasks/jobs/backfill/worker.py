@@ -104,7 +104,11 @@ class Backfiller:
         record.data = data = self._source_bytes(gap.row)
         plans = [self._plans[name] for name in gap.targets]
         if data is not None:
-            photo = decode_photo(data, max_pixels=self._job.plan.max_pixels)
+            photo = decode_photo(
+                data,
+                max_pixels=self._job.plan.max_pixels,
+                max_carried=self._job.plan.max_carried,
+            )
             return [self._convert(photo, plan, record, gap.row) for plan in plans]
         photo = self._restored(gap)
         return [self._convert(photo, plan, record, gap.row) for plan in plans]

@@ -138,9 +138,10 @@ def _renditions(
     source: SourceObject, original: Original, plan: ArchivePlan, models: Models
 ) -> list[Rendition]:
     try:
-        photo, data = original.photo(plan.max_pixels), original.data
+        photo = original.photo(plan.max_pixels, plan.max_carried)
     except UnsupportedImageError:  # it is kept as it is
         return []
+    data = original.data
     digest = hashlib.sha256(data or b"").hexdigest()
     ref = SourceRef(key=source.key, etag=source.etag, size=source.size, sha256=digest)
     outcomes = (

@@ -37,7 +37,7 @@ class Original:
     data: bytes | None
     restored: Photo | None = None
 
-    def photo(self, max_pixels: int) -> Photo:
+    def photo(self, max_pixels: int, max_carried: int) -> Photo:
         """Decode it.
 
         Raises:
@@ -46,7 +46,7 @@ class Original:
         """
         if self.restored is not None:
             return self.restored
-        return decode_photo(self.data or b"", max_pixels=max_pixels)
+        return decode_photo(self.data or b"", max_pixels=max_pixels, max_carried=max_carried)
 
 
 class Collection(Protocol):

@@ -8,9 +8,10 @@ from pathlib import Path, PurePosixPath
 
 from rescaling_core.errors import RefoldError
 from rescaling_core.metadata import RestorationMetadata, read_metadata
+from rescaling_core.photo import RestoredFile
 from rescaling_core.plan import TRANSCODE
 from tasks.control.outcomes import Failure, outcome_of
-from tasks.jobs.restore.names import output_names
+from tasks.jobs.restore.names import extended, output_names
 from tasks.models.loading import Models, use_share_of_cpus
 from tasks.renditions.restoring import read_lr_object, restored_file
 from tasks.storage import Store, open_store
@@ -36,6 +37,8 @@ class Restored:
     psnr_y: float | None
     """dB, as measured against the source when it was archived."""
     nbytes: int
+    extras_key: str | None = None
+    """The zip beside it, of what its format has no place for; None if there is nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +82,37 @@ class Restorer:
     def _restore(self, request: RestoreRequest) -> Restored:
         lr_data = read_lr_object(self._archive, request.lr_key, request.lr_sha256)
         recorded = RestorationMetadata.from_json(request.metadata_json)
-        data = restored_file(lr_data, self._models, recorded)
-        write_output(self._destination, request.output_key, data, overwrite=self._overwrite)
-        return Restored(
-            source_key=request.source_key,
-            output_key=request.output_key,
-            psnr_y=recorded.psnr_y,
-            nbytes=len(data),
+        file = restored_file(lr_data, self._models, recorded)
+        return write_restored(
+            self._destination, request.output_key, file, recorded, overwrite=self._overwrite
         )
+
+
+def write_restored(
+    store: Store,
+    output_key: str,
+    file: RestoredFile,
+    recorded: RestorationMetadata,
+    *,
+    overwrite: bool,
+) -> Restored:
+    """Write a restored file, and first the zip beside it, so that no picture lies there without.
+
+    Raises:
+        RefoldError: Something else lies at one of the places and `overwrite` is off.
+    """
+    extras_key = None
+    if file.extras is not None:
+        extras_key = extended(output_key, file.extras_extension)
+        write_output(store, extras_key, file.extras, overwrite=overwrite)
+    write_output(store, output_key, file.data, overwrite=overwrite)
+    return Restored(
+        source_key=recorded.source_key,
+        output_key=output_key,
+        psnr_y=recorded.psnr_y,
+        nbytes=len(file.data) + len(file.extras or b""),
+        extras_key=extras_key,
+    )
 
 
 def write_output(store: Store, key: str, data: bytes, *, overwrite: bool) -> None:
@@ -132,11 +158,6 @@ def _restore_lr_file(path: str, destination_url: str, models: Models, overwrite:
     source_name = PurePosixPath(recorded.source_key).name
     exact = {source_name} if recorded.rescaler == TRANSCODE else set()
     output_key = output_names([source_name], exact)[source_name]
-    data = restored_file(lr_data, models, None)
-    write_output(open_store(destination_url), output_key, data, overwrite=overwrite)
-    return Restored(
-        source_key=recorded.source_key,
-        output_key=output_key,
-        psnr_y=recorded.psnr_y,
-        nbytes=len(data),
-    )
+    file = restored_file(lr_data, models, None)
+    store = open_store(destination_url)
+    return write_restored(store, output_key, file, recorded, overwrite=overwrite)

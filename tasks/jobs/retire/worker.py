@@ -9,7 +9,7 @@ from functools import partial
 from rescaling_core.convert.again import floor_like
 from rescaling_core.errors import RefoldError
 from rescaling_core.metadata import RestorationMetadata
-from rescaling_core.photo import Photo, decode_photo
+from rescaling_core.photo import MOST_CARRIED, Photo, decode_photo
 from rescaling_core.plan import Floor
 from rescaling_core.quality.comparison import Comparison, compare
 from rescaling_core.restore import restore, restore_source_file
@@ -95,7 +95,11 @@ class Verifier:
         for row in restorable(claim.rows):
             recorded = RestorationMetadata.from_json(row.metadata_json or "")
             if photo is None:
-                photo = decode_photo(data, max_pixels=recorded.width * recorded.height)
+                photo = decode_photo(
+                    data,
+                    max_pixels=recorded.width * recorded.height,
+                    max_carried=MOST_CARRIED,
+                )
             floors = [floor for name, floor in claim.floors if name == row.target]
             floors.append(floor_like(recorded))
             seen = any(floor.ssimulacra2 is not None for floor in (*floors, claim.floor))

@@ -11,7 +11,7 @@ from rescaling_core.convert import Kept, convert
 from rescaling_core.convert.again import plan_like
 from rescaling_core.errors import RefoldError
 from rescaling_core.metadata import RestorationMetadata
-from rescaling_core.photo import decode_photo
+from rescaling_core.photo import MOST_CARRIED, decode_photo
 from tasks.catalog import CatalogRow
 from tasks.collection.shards import SourceObject
 from tasks.control.outcomes import Failure, outcome_of
@@ -77,7 +77,9 @@ class Repairer:
         recorded = RestorationMetadata.from_json(row.metadata_json or "")
         source = SourceObject(key=row.source_key, size=row.source_size, etag=row.source_etag)
         record = RowWriter(self._run_id, row.shard_id, source, (row.target,), data)
-        photo = decode_photo(data, max_pixels=recorded.width * recorded.height)
+        photo = decode_photo(
+            data, max_pixels=recorded.width * recorded.height, max_carried=MOST_CARRIED
+        )
         outcome = convert(
             photo,
             record.source_ref,

@@ -289,9 +289,9 @@ def test_what_is_no_record_is_an_error(text: str) -> None:
 
 
 def test_a_value_that_unpacks_without_end_is_refused(monkeypatch) -> None:
-    monkeypatch.setattr(metadata.carried, "MAX_BLOB", 1000)
+    monkeypatch.setattr(metadata.carried, "MAX_UNPACKED", 1000)
     bomb = metadata.Carried(xmp=b"\0" * 1001).to_json()
-    with pytest.raises(MetadataError, match="too large"):
+    with pytest.raises(MetadataError, match="more than 1000 bytes"):
         metadata.Carried.from_json(bomb)
 
 

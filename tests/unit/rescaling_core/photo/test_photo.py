@@ -128,7 +128,8 @@ def test_a_jpeg_restored_as_jpeg_has_its_tables_segments_and_trailer_again() -> 
     source = samples.jpeg_with(0xEB, b"JP claim", source) + b"trailer"
     photo = decode_photo(source)
     restored = decode_photo(encode_photo(photo, format="JPEG"))
-    assert restored.traits == photo.traits
+    assert restored.traits.jpeg == photo.traits.jpeg
+    assert [part.data for part in restored.traits.foreign] == [b"trailer"]
     assert restored.traits.jpeg is not None
     assert restored.traits.jpeg.progressive
     assert restored.traits.jpeg.subsampling == "4:2:0"
@@ -236,5 +237,5 @@ def test_damaged_tags_are_no_noise_on_standard_error(tmp_path) -> None:
     run = subprocess.run(
         [sys.executable, "-c", script, file], capture_output=True, text=True, check=True
     )
-    assert "of which" in run.stdout
+    assert "do not lie in the file" in run.stdout
     assert run.stderr == ""

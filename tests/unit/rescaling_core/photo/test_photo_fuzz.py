@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from rescaling_core import codecs, metadata, zoo
 from rescaling_core.codecs import CodecSpec
+from rescaling_core.containers import png
 from rescaling_core.convert import Kept, SourceRef, convert
 from rescaling_core.errors import PhotoError, RefoldError
 from rescaling_core.photo import decode_photo, encode_photo
-from rescaling_core.photo.sources import png
 from rescaling_core.plan import Candidate, Target, TargetPlan
 from rescaling_core.restore import restore
 from tests.unit.photo_cases import KEPT, READ
@@ -74,8 +74,8 @@ def damaged(draw: st.DrawFn, files: list[bytes], most: int = 6) -> bytes:
 
 def _mend_check_sums(data: bytearray) -> None:
     try:
-        chunks = png.chunks(bytes(data))
-    except PhotoError:
+        chunks = png.walk(bytes(data))
+    except ValueError:
         return
     for _, at, _ in chunks:
         png.with_checksum(data, at)

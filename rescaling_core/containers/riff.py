@@ -1,0 +1,76 @@
+"""The chunks of a RIFF file: WebP.
+
+Source: https://developers.google.com/speed/webp/docs/riff_container.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from rescaling_core.containers.parts import (
+    METADATA,
+    PIXELS,
+    STRUCTURE,
+    UNKNOWN,
+    Kind,
+    Part,
+    tiled,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HEADER: Final = 12
+"""Bytes: `RIFF`, the length, `WEBP`."""
+_KINDS: Final[dict[bytes, tuple[Kind, str]]] = {
+    b"VP8X": (STRUCTURE, "VP8X"),
+    b"VP8 ": (PIXELS, "VP8"),
+    b"VP8L": (PIXELS, "VP8L"),
+    b"ALPH": (PIXELS, "ALPH"),
+    b"ANIM": (PIXELS, "ANIM"),
+    b"ANMF": (PIXELS, "ANMF"),
+    b"ICCP": (METADATA, "icc"),
+    b"EXIF": (METADATA, "exif"),
+    b"XMP ": (METADATA, "xmp"),
+    b"XMP\0": (METADATA, "xmp"),  # as some writers name it
+}
+
+
+def walk(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """(type, offset of the content, length) of the chunks.
+
+    Raises:
+        ValueError: A chunk reaches past the end of the file.
+    """
+    at, stop = _HEADER, _stop(data)
+    while at + 8 <= stop:
+        length = int.from_bytes(data[at + 4 : at + 8], "little")
+        if at + 8 + length > stop:
+            raise ValueError("WebP: a chunk reaches past the end of the file")
+        yield data[at : at + 4], at + 8, length
+        at += 8 + length + length % 2
+
+
+def parts(data: bytes) -> list[Part]:
+    """Every byte of a WebP.
+
+    Only the first chunk of each type is understood: a second one is unknown, and so are the bytes
+    behind the length that the file states.
+
+    Raises:
+        ValueError: A chunk reaches past the end of the file.
+    """
+    found = [Part(STRUCTURE, "RIFF header", 0, _HEADER)]
+    seen: set[str] = set()
+    for kind, at, length in walk(data):
+        role, name = _KINDS.get(kind, (UNKNOWN, f"chunk {kind.decode('latin-1')}"))
+        if name in seen and role != PIXELS:
+            role, name = UNKNOWN, f"chunk {kind.decode('latin-1')}"
+        seen.add(name)
+        found.append(Part(STRUCTURE, "chunk header", at - 8, 8))
+        found.append(Part(role, name, at, length))
+    return tiled(found, data)
+
+
+def _stop(data: bytes) -> int:
+    return min(len(data), 8 + int.from_bytes(data[4:8], "little"))
