@@ -8,10 +8,11 @@ from rescaling_core import codecs, metadata
 from rescaling_core.codecs import transcode
 from rescaling_core.convert import residual
 from rescaling_core.errors import CodecError, RestorationMismatchError
-from rescaling_core.photo import decode_photo
+from rescaling_core.metadata.checks import check_pixels
+from rescaling_core.photo import decode_photo, stated_pixels
 from rescaling_core.pixels.grey import as_grey
 from rescaling_core.pixels.tiles import Tiling
-from rescaling_core.plan import FULL_SIZE, TRANSCODE
+from rescaling_core.plan import DEFAULT_MAX_PIXELS, FULL_SIZE, TRANSCODE
 from rescaling_core.rescale import restore_pixels
 
 if TYPE_CHECKING:
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def restore(
-    lr_data: bytes, models: Models, *, recorded: RestorationMetadata | None = None
+    lr_data: bytes,
+    models: Models,
+    *,
+    recorded: RestorationMetadata | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> Photo:
     """Restore a photo from an LR file alone.
 
@@ -30,22 +35,25 @@ def restore(
         lr_data: The whole LR file.
         models: Gives the rescaler whose digest the metadata name.
         recorded: The catalog's copy of the metadata, which then has to agree with the file's.
+        max_pixels: Width × height above which nothing is decoded.
 
     Returns:
         The restored photo, with all that the source carried.
 
     Raises:
-        MetadataError: The file holds no restoration metadata, or of an unknown version.
+        MetadataError: The file holds no restoration metadata, or of an unknown version, or they
+            ask for more than a restoration may take.
         RestorationMismatchError: The LR pixels, the weights, the metadata, the residual or the
             restored image are not those that were measured.
         WeightsNotFoundError: `models` has no weights of that digest.
     """
-    embedded = _agreed(lr_data, recorded)
+    embedded = _agreed(lr_data, recorded, max_pixels)
     if embedded.rescaler == TRANSCODE:
         jpeg = _source_file(lr_data, embedded)
         return decode_photo(jpeg, max_pixels=embedded.width * embedded.height)
     name = f"{embedded.source_key} at {embedded.target}"
-    lr = codecs.decode(lr_data, channels=embedded.lr_planes)
+    lr_pixels = embedded.lr_width * embedded.lr_height
+    lr = codecs.decode(lr_data, channels=embedded.lr_planes, max_pixels=lr_pixels)
     if metadata.pixels_digest(lr) != embedded.lr_pixels_sha256:
         raise RestorationMismatchError(f"{name}: the LR pixels are not those that were measured")
     restored = lr if embedded.rescaler == FULL_SIZE else _rescaled(lr, embedded, models, name)
@@ -62,13 +70,17 @@ def restore(
 
 
 def restore_source_file(
-    lr_data: bytes, *, recorded: RestorationMetadata | None = None
+    lr_data: bytes,
+    *,
+    recorded: RestorationMetadata | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> bytes | None:
     """Give back the source's own bytes, where the LR file holds them all.
 
     Args:
         lr_data: The whole LR file.
         recorded: As for `restore`.
+        max_pixels: As for `restore`.
 
     Returns:
         The source file, checked against its recorded digest; None if the rendition is of another
@@ -78,12 +90,15 @@ def restore_source_file(
         MetadataError: The file holds no restoration metadata, or of an unknown version.
         RestorationMismatchError: It does not give back the source.
     """
-    embedded = _agreed(lr_data, recorded)
+    embedded = _agreed(lr_data, recorded, max_pixels)
     return _source_file(lr_data, embedded) if embedded.rescaler == TRANSCODE else None
 
 
-def _agreed(lr_data: bytes, recorded: RestorationMetadata | None) -> RestorationMetadata:
+def _agreed(
+    lr_data: bytes, recorded: RestorationMetadata | None, max_pixels: int
+) -> RestorationMetadata:
     embedded = metadata.read_metadata(lr_data)
+    check_pixels(embedded, max_pixels)
     name = f"{embedded.source_key} at {embedded.target}"
     if recorded is not None and recorded != embedded:
         raise RestorationMismatchError(
@@ -96,6 +111,10 @@ def _agreed(lr_data: bytes, recorded: RestorationMetadata | None) -> Restoration
 
 def _source_file(lr_data: bytes, embedded: RestorationMetadata) -> bytes:
     name = f"{embedded.source_key} at {embedded.target}"
+    stated = stated_pixels(lr_data)
+    if stated is None or stated > embedded.width * embedded.height:
+        # A decoder that finds no JPEG in it would decode pixels instead, however many.
+        raise RestorationMismatchError(f"{name}: the LR file is of another size than recorded")
     try:
         data = transcode.to_jpeg(lr_data)
     except CodecError as error:

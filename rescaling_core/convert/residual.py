@@ -81,7 +81,11 @@ def restore_with(restored: U8Array, lr_data: bytes, record: ResidualRecord, name
     if coded is None or hashlib.sha256(coded).hexdigest() != record.sha256:
         state = "missing" if coded is None else "not the one that was measured"
         raise CodecError(f"{name}: its residual is {state}")
-    residual = codecs.decode(coded, channels=int(restored.shape[2]))
+    residual = codecs.decode(
+        coded,
+        channels=int(restored.shape[2]),
+        max_pixels=restored.shape[0] * restored.shape[1],
+    )
     if residual.shape != restored.shape:
         raise CodecError(f"{name}: its residual is of another size than the image")
     return add(restored, residual)

@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass, fields
 from math import inf
 from typing import Any, Final, Literal
 
+from rescaling_core import limits
 from rescaling_core.errors import MetadataError
 from rescaling_core.metadata.carried import Carried
+from rescaling_core.metadata.checks import check_record
 from rescaling_core.networks.latent import LatentPolicy
 from rescaling_core.photo.record import MODES
 from rescaling_core.plan.strategy import strategy_name
@@ -141,8 +143,8 @@ class RestorationMetadata:
             MetadataError: It is damaged, or of a version this release cannot read.
         """
         try:
-            document = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            document = limits.read_json(text)
+        except ValueError as error:
             raise MetadataError(f"restoration metadata: no JSON: {error}") from error
         if not isinstance(document, dict):
             raise MetadataError("restoration metadata: no JSON object")
@@ -152,7 +154,9 @@ class RestorationMetadata:
                 f"restoration metadata of schema version {version}: this release reads version "
                 f"{SCHEMA_VERSION}; a newer one is needed"
             )
-        return _read_v1(document)
+        record = _read_v1(document)
+        check_record(record)
+        return record
 
 
 _TYPES_V1: Final[dict[str, tuple[type, ...]]] = {

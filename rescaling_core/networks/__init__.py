@@ -61,10 +61,16 @@ def family(name: str) -> Family:
     return FAMILIES[name]
 
 
-def build(name: str, config: Mapping[str, Any], latent_policy: LatentPolicy) -> Rescaler:
-    """Make an untrained network of family `name`.
+def build(
+    name: str,
+    config: Mapping[str, Any],
+    latent_policy: LatentPolicy,
+    *,
+    most_values: int | None = None,
+) -> Rescaler:
+    """Make an untrained network of family `name`; see `Family.build`.
 
     Raises:
         CheckpointError: There is no such family, or the config is not one of it.
     """
-    return family(name).build(config, latent_policy)
+    return family(name).build(config, latent_policy, most_values=most_values)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from torch import Tensor
 
+from rescaling_core import limits
 from rescaling_core.errors import CheckpointError
+from rescaling_core.networks.room import at_most
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,14 +44,29 @@ class Family:
         """The key in `FAMILIES`."""
         return self.rescaler.family
 
-    def build(self, config: Mapping[str, Any], latent_policy: LatentPolicy) -> Rescaler:
+    def build(
+        self,
+        config: Mapping[str, Any],
+        latent_policy: LatentPolicy,
+        *,
+        most_values: int | None = None,
+    ) -> Rescaler:
         """Make the network, untrained.
 
+        Args:
+            config: Keyword arguments of the class.
+            latent_policy: What its weights receive in place of the latent.
+            most_values: Values that its tensors may hold together; the building stops at the
+                first tensor beyond. None where the config is the owner's own.
+
         Raises:
-            CheckpointError: The config is not one of this family.
+            CheckpointError: The config is not one of this family, or asks for too much.
         """
         try:
-            return self.rescaler(**config, latent_policy=latent_policy)
+            if most_values is not None:
+                limits.check_config(dict(config))
+            with at_most(most_values):
+                return self.rescaler(**config, latent_policy=latent_policy)
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"{self.name}: no such network: {error}") from error
 

@@ -8,6 +8,8 @@ from typing import Final, Literal, get_args
 import torch
 from torch import Tensor
 
+from rescaling_core import limits
+
 LatentKind = Literal["none", "zeros", "gaussian", "mixture"]
 LATENT_KINDS: Final[tuple[str, ...]] = get_args(LatentKind)
 
@@ -27,6 +29,8 @@ class LatentPolicy:
     """Standard deviation of a `gaussian` draw."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.std <= limits.MAX_STD:
+            raise ValueError(f"latent std {self.std}: a number from 0 to {limits.MAX_STD:g}")
         if self.kind not in LATENT_KINDS:
             raise ValueError(f"unknown latent kind {self.kind!r}; one of {', '.join(LATENT_KINDS)}")
 

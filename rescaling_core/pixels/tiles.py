@@ -24,9 +24,13 @@ class Tiling:
     """
 
     tile: int = 1024
-    """Side, in HR pixels, of the square that one pass computes."""
+    """Side, in HR pixels, of the square that one pass computes; 0 for the whole at once."""
     overlap: int = 32
     """Width, in LR pixels, of the context around a tile; the networks see about this far."""
+
+    def step(self, lr_size: tuple[int, int], scale: float) -> int:
+        """Side, in LR pixels, that a tile owns of an LR image of (h, w)."""
+        return max(1, int(self.tile / scale)) if self.tile else max(lr_size)
 
 
 DEFAULT_TILING = Tiling()

@@ -11,10 +11,10 @@ from rescaling_core.plan.strategy import FULL_SIZE as FULL_SIZE
 from rescaling_core.plan.strategy import TRANSCODE as TRANSCODE
 from rescaling_core.quality.floor import Floor as Floor  # parts of plans: importable from here
 
-_SCALE = re.compile(r"x(\d+(?:\.\d+)?)")
+_SCALE = re.compile(r"x([0-9]{1,9}(?:\.[0-9]{1,18})?)")
 
 
-_LONG_EDGE = re.compile(r"long-edge=(\d+)")
+_LONG_EDGE = re.compile(r"long-edge=([0-9]{1,9})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,9 @@ class Target:
             return cls(scale=float(match[1]))
         if match := _LONG_EDGE.fullmatch(text):
             return cls(long_edge=int(match[1]))
-        raise UsageError(f"target {text!r}: expected a scale such as x2 or x1.5, or long-edge=256")
+        raise UsageError(
+            f"target {text!r:.80}: expected a scale such as x2 or x1.5, or long-edge=256"
+        )
 
     @property
     def name(self) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
 
+from rescaling_core import limits
 from rescaling_core.errors import UsageError
 
 _KINDS: Final = ("psnr_y", "ssim_y", "ssimulacra2", "max_abs_error")
@@ -78,6 +79,8 @@ class Floor:
                 values[name] = float(value)
             except ValueError:
                 raise UsageError(f"floor {text!r}: {value!r} is not a number") from None
+            if not limits.finite(values[name]):
+                raise UsageError(f"floor {text!r}: {value!r} is not a finite number")
         limit = values.get("max_abs_error")
         return cls(
             psnr_y=values.get("psnr_y"),

@@ -48,7 +48,7 @@ def downscale_pixels(
     channels = min(channels, _lr_channels(rescaler))
     h, w = rescaler.lr_size((height, width), scale)
     lr = np.empty((h, w, channels), np.uint8)
-    tiles = cut(h, w, max(1, int(tiling.tile / scale)), tiling.overlap)
+    tiles = cut(h, w, tiling.step((h, w), scale), tiling.overlap)
     device = _device(rescaler)
 
     def bijective(part: Sequence[Tile]) -> None:
@@ -118,7 +118,7 @@ def restore_pixels(
     if given_channels == 1:
         channels = 3
     hr = np.empty((*size, channels), np.uint8)
-    tiles = cut(h, w, max(1, int(tiling.tile / scale)), tiling.overlap)
+    tiles = cut(h, w, tiling.step((h, w), scale), tiling.overlap)
     device = _device(rescaler)
     latent = None
     if isinstance(rescaler, BijectiveRescaler) and rescaler.latent_policy.is_random:

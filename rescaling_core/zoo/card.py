@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from rescaling_core import limits
 from rescaling_core.errors import CheckpointError
 from rescaling_core.networks import LatentPolicy, Rescaler, ScaleRange, family
 from rescaling_core.networks.latent import seeded_generator
@@ -69,7 +70,7 @@ class ModelCard:
             CheckpointError: It is not a model card.
         """
         try:
-            values: dict[str, Any] = json.loads(text)
+            values: dict[str, Any] = limits.read_json(text)
             scales = values["scales"]
             largest = inf if scales["maximum"] is None else scales["maximum"]
             values["scales"] = ScaleRange(scales["minimum"], largest)

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as serialise_tensors
 
+from rescaling_core import limits
 from rescaling_core.errors import CheckpointError
 from rescaling_core.networks import LatentPolicy, Rescaler, build, load_strictly
 
@@ -90,7 +91,8 @@ def read(data: bytes, *, name: str) -> tuple[str, Rescaler]:
         tensors = parse_tensors(data)
         policy = LatentPolicy(**header["latent_policy"])
         with torch.random.fork_rng(devices=[]):  # initialising must not advance the caller's
-            rescaler = build(header["family"], header["config"], policy)
+            most = sum(tensor.numel() for tensor in tensors.values()) + limits.SPARE_VALUES
+            rescaler = build(header["family"], header["config"], policy, most_values=most)
         model_id = str(header["id"])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{name}: {error}") from error
@@ -105,13 +107,20 @@ def read(data: bytes, *, name: str) -> tuple[str, Rescaler]:
 def read_header(data: bytes, name: str) -> Mapping[str, Any]:
     """The JSON that `save` put into the metadata of a safetensors file."""
     length = int.from_bytes(data[:8], "little")
+    if limits.MAX_HEADER < length < len(data):
+        raise CheckpointError(
+            f"{name}: a header of {length} bytes: at most {limits.MAX_HEADER} are read"
+        )
     try:
-        header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][HEADER])
+        outer = limits.read_json(data[8 : 8 + min(length, limits.MAX_HEADER)])
+        header = limits.read_json(outer["__metadata__"][HEADER])
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{name}: not a weights file of Refold; "
             "official checkpoints are converted by `refold models import`"
         ) from error
+    if len(outer) > limits.MAX_TENSORS:
+        raise CheckpointError(f"{name}: {len(outer)} tensors: at most {limits.MAX_TENSORS}")
     if not isinstance(header, dict) or header.get("version") != 1:
         raise CheckpointError(f"{name}: the header is of a version this release cannot read")
     return header

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
+import zipfile
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -11,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as parse_tensors
 from torch import Tensor
 
+from rescaling_core import limits
 from rescaling_core.errors import CheckpointError
 from rescaling_core.networks import FAMILIES, Rescaler, family, load_strictly
 
@@ -54,7 +57,9 @@ def import_checkpoint(
     try:
         config = record.config_of(state_dict)
         with torch.random.fork_rng(devices=[]):  # initialising must not advance the caller's
-            rescaler = record.build(config, latent_policy or record.latent_policy)
+            rescaler = record.build(
+                config, latent_policy or record.latent_policy, most_values=_room_for(state_dict)
+            )
         load_strictly(rescaler, state_dict)
     except CheckpointError as error:
         other = _recognise(state_dict)
@@ -83,10 +88,17 @@ def read_state_dict(data: bytes, *, name: str) -> StateDict:
             found = found[wrapper]
     if not isinstance(found, dict) or not found:
         raise CheckpointError(f"{name}: no state dict, but a {type(found).__name__}")
+    if len(found) > limits.MAX_TENSORS:
+        raise CheckpointError(f"{name}: {len(found)} tensors: at most {limits.MAX_TENSORS}")
     tensors: dict[str, Tensor] = {}
+    room = max(len(data), limits.MAX_HEADER)  # every value takes a byte of the file, at least
     for key, value in found.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise CheckpointError(f"{name}: {key!r} is a {type(value).__name__}, not a tensor")
+            raise CheckpointError(f"{name}: {key!r:.80} is a {type(value).__name__}, not a tensor")
+        _check_name(key, name)
+        room -= value.numel()
+        if room < 0 or value.layout != torch.strided:
+            raise CheckpointError(f"{name}: {key} states more values than the file holds")
         if value.is_floating_point():
             if not torch.isfinite(value).all():
                 raise CheckpointError(f"{name}: {key} holds values that are not finite")
@@ -107,6 +119,7 @@ def _parse(data: bytes, name: str) -> dict[str, Tensor]:
 
 
 def _unpickle(data: bytes, name: str) -> Any:
+    _refuse_bomb(data, name)
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -117,12 +130,41 @@ def _unpickle(data: bytes, name: str) -> Any:
         raise CheckpointError(f"{name}: truncated, or not a checkpoint") from error
 
 
+def _refuse_bomb(data: bytes, name: str) -> None:
+    """Refuse an archive that unpacks to far more than it is: checkpoints are stored as they are."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, OSError):
+        return  # of the older format, or damaged, which `torch.load` says
+    if unpacked > 2 * len(data) + limits.MAX_HEADER:
+        raise CheckpointError(f"{name}: refused: it unpacks to {unpacked} bytes")
+
+
+def _check_name(key: str, name: str) -> None:
+    """Refuse a key that no network has: configs are deduced from the numbers in them.
+
+    Raises:
+        CheckpointError: It is too long, or holds too high a number.
+    """
+    if len(key) > limits.MAX_TENSOR_NAME:
+        raise CheckpointError(f"{name}: a tensor's name of {len(key)} characters")
+    for number in re.findall("[0-9]+", key):
+        if len(number) > limits.MAX_DIGITS or int(number) > limits.MAX_TENSORS:
+            raise CheckpointError(f"{name}: {key}: the number {number[:40]} is too high")
+
+
+def _room_for(state_dict: StateDict) -> int:
+    return sum(tensor.numel() for tensor in state_dict.values()) + limits.SPARE_VALUES
+
+
 def _recognise(state_dict: StateDict) -> str | None:
     """The family whose network these keys and shapes fit exactly, if there is one."""
     for record in FAMILIES.values():
         try:
             config = record.config_of(state_dict)
-            load_strictly(record.build(config, record.latent_policy), state_dict)
+            network = record.build(config, record.latent_policy, most_values=_room_for(state_dict))
+            load_strictly(network, state_dict)
         except CheckpointError:
             continue
         return record.name

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
+from rescaling_core import limits
 from tasks.catalog.journal import PREFIX as RETIREMENTS
 from tasks.storage import ObjectNotFoundError
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 LEDGER: Final = "catalog/digests/"
 TABLES: Final = ("catalog/", f"{RETIREMENTS}/")
+
+MAX_NOTED: Final = 10_000_000
+"""Number of files that one note may name."""
 
 READERS: Final = 16
 """Number of files read at once."""
@@ -51,7 +55,10 @@ def noted(archive: Store) -> dict[str, str]:
         data = archive.get(info.key)
         if not info.key.endswith(_name_of(data)):
             raise ValueError(info.key)
-        digests |= json.loads(data)["sha256"]
+        try:
+            digests |= limits.read_json(data, most_values=MAX_NOTED)["sha256"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(info.key) from error
     return digests
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from rescaling_core.errors import MetadataError
 from rescaling_core.plan import Floor, Target
 from tasks.catalog import CatalogRow
 
@@ -43,9 +43,12 @@ def floors_of(runs: Iterable[RunRecord]) -> Mapping[tuple[str, str], Floor]:
     """
     floors: dict[tuple[str, str], Floor] = {}
     for run in runs:
-        plan: dict[str, Any] = json.loads(run.parameters_json).get("plan") or {}
-        for target in plan.get("targets", ()):
-            # The margin was for another device's rounding, which is what is measured now.
-            floor = Floor(**target["floor"]).without_margins()
-            floors[run.run_id, Target(**target["target"]).name] = floor
+        plan: dict[str, Any] = run.parameters.get("plan") or {}
+        try:
+            for target in plan.get("targets", ()):
+                # The margin was for another device's rounding, which is what is measured now.
+                floor = Floor(**target["floor"]).without_margins()
+                floors[run.run_id, Target(**target["target"]).name] = floor
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise MetadataError(f"catalog: plan of run {run.run_id}: {error}") from error
     return floors

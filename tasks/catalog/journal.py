@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import pyarrow as pa
 from deltalake import write_deltalake
 
+from rescaling_core import limits
+from rescaling_core.errors import MetadataError
 from tasks.catalog import query as sql
 from tasks.catalog.delta import CatalogTable
 from tasks.catalog.schema import TIME, to_arrow
@@ -189,4 +191,7 @@ def _proofs(text: str) -> tuple[Proof, ...]:
         known = {name: value for name, value in document.items() if name in names}
         return Proof(**known | {"psnr_y": float(document["psnr_y"])})
 
-    return tuple(map(proof, json.loads(text)))
+    try:
+        return tuple(map(proof, limits.read_json(text)))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MetadataError(f"journal of retirements: proofs are damaged: {error}") from error

@@ -10,6 +10,10 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from rescaling_core import limits
+from rescaling_core.errors import MetadataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,6 +108,21 @@ class RunRecord:
     parameters_json: str
     """What the job was asked for; no credentials."""
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the job was asked for.
+
+        Raises:
+            MetadataError: The catalog does not hold it in a form that can be read.
+        """
+        try:
+            found = limits.read_json(self.parameters_json)
+        except ValueError as error:
+            raise MetadataError(f"catalog: parameters of run {self.run_id}: {error}") from error
+        if not isinstance(found, dict):
+            raise MetadataError(f"catalog: parameters of run {self.run_id}: no JSON object")
+        return found
+
 
 def _field(name: str, kind: pa.DataType, *, null: bool = True) -> pa.Field:
     return pa.field(name, kind, nullable=null)
@@ -190,4 +209,15 @@ def to_arrow(records: Sequence[Any], schema: pa.Schema, **fixed: Any) -> pa.Tabl
 def to_rows(batch: pa.RecordBatch | pa.Table) -> list[CatalogRow]:
     """The other way; columns a later release may have added are passed over."""
     names = [field.name for field in fields(CatalogRow) if field.name in batch.schema.names]
-    return [CatalogRow(**values) for values in batch.select(names).to_pylist()]
+    return [CatalogRow(**values) for values in _measured(batch.select(names)).to_pylist()]
+
+
+def _measured(batch: pa.RecordBatch | pa.Table) -> pa.RecordBatch | pa.Table:
+    """The same rows; a measure that is not a number was not measured."""
+    for place, field in enumerate(batch.schema):
+        if pa.types.is_floating(field.type):
+            column = batch.column(place)
+            if pc.any(pc.is_nan(column)).as_py():
+                number = pc.if_else(pc.is_nan(column), pa.scalar(None, field.type), column)
+                batch = batch.set_column(place, field, number)
+    return batch

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rescaling_core import limits
 from rescaling_core.convert import Rival
 from rescaling_core.metadata import RestorationMetadata
 from tasks.catalog import CatalogRow
@@ -23,7 +24,7 @@ def to_json(rivals: Sequence[Rival]) -> str | None:
 
 def from_json(text: str | None) -> tuple[Rival, ...]:
     """The other way."""
-    costs: dict[str, int | list[int]] = json.loads(text or "{}")
+    costs: dict[str, int | list[int]] = limits.read_json(text or "{}")
     return tuple(
         Rival(name, cost[0], at_least=True) if isinstance(cost, list) else Rival(name, cost)
         for name, cost in costs.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, replace
 
 import ray
@@ -113,8 +114,8 @@ def _number(variable: str, usual: int, *, least: int) -> int:
     text = os.environ.get(variable)
     if text is None:
         return usual
-    if not text.isascii() or not text.isdigit() or int(text) < least:
-        raise UsageError(f"{variable}={text!r}: a whole number from {least} is expected")
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < least:
+        raise UsageError(f"{variable}={text!r:.80}: a whole number from {least} is expected")
     return int(text)
 
 

@@ -9,7 +9,6 @@ Source: Amazon S3 user guide, "Locating your inventory list" and "Amazon S3 Inve
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from rescaling_core import limits
 from rescaling_core.errors import UsageError
 from tasks.collection.listing import BATCH_ROWS, SCHEMA, check_globs, is_wanted
 from tasks.storage import StorageError, Store, open_store
@@ -65,7 +65,7 @@ class Manifest:
             UsageError: It is none, or of a report that sources cannot be found by.
         """
         try:
-            document = json.loads(text)
+            document = limits.read_json(text)
             bucket = _ARN.fullmatch(document["destinationBucket"])
             manifest = cls(
                 source_bucket=document["sourceBucket"],

@@ -12,7 +12,7 @@ MIN_GRACE: Final = timedelta(hours=1)
 """A run writes LR objects before it commits them: its shards must be done within the period."""
 
 
-_AGE: Final = re.compile(r"(\d+)([hdw])")
+_AGE: Final = re.compile(r"([0-9]{1,5})([hdw])")
 
 
 _UNITS: Final = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -26,7 +26,7 @@ def parse_age(text: str) -> timedelta:
     """
     match = _AGE.fullmatch(text)
     if match is None:
-        raise UsageError(f"age {text!r}: expected hours, days or weeks, such as 36h, 7d or 2w")
+        raise UsageError(f"age {text!r:.80}: expected hours, days or weeks, such as 36h, 7d or 2w")
     return int(match[1]) * _UNITS[match[2]]
 
 

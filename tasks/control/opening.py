@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from prefect import task
 
 from rescaling_core.errors import UsageError
@@ -96,7 +94,7 @@ def find_source(catalog: Catalog, source_url: str | None) -> str | None:
         open_store(source_url).require_root()
         return source_url
     for run in reversed(catalog.runs()):
-        recorded = json.loads(run.parameters_json).get("source")
+        recorded = run.parameters.get("source")
         if recorded is not None:
             try:
                 open_store(recorded).require_root()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Final
 
+from rescaling_core import limits
 from rescaling_core.errors import UsageError
 
 GB: Final = 1e9
@@ -27,11 +27,16 @@ def read_prices(path: Path | None) -> dict[str, float]:
     """
     name = "prices" if path is None else str(path)
     try:
-        table = tomllib.loads(PRICES if path is None else path.read_text("utf-8"))
+        table = limits.read_toml(PRICES if path is None else path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{name}: cannot be read: {error}") from error
     for storage_class, price in table.items():
-        if isinstance(price, bool) or not isinstance(price, int | float) or price < 0:
+        if (
+            isinstance(price, bool)
+            or not isinstance(price, int | float)
+            or not limits.finite(price)
+            or price < 0
+        ):
             raise UsageError(
                 f"{name}: {storage_class} = {price!r}: money a GB and month, 0 or more"
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 from functools import partial
 from itertools import product
@@ -10,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from rescaling_core import codecs
+from rescaling_core import codecs, limits
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import (
@@ -37,6 +36,9 @@ from tasks.plans.sections import (
 
 T = TypeVar("T")
 
+_MAX_CANDIDATES = 1000
+"""The candidates that one table of a plan may stand for."""
+
 
 def read_plan(text: str, *, name: str, floor: Floor | None = None) -> ArchivePlan:
     """Turn the TOML of a plan into a plan.
@@ -51,11 +53,11 @@ def read_plan(text: str, *, name: str, floor: Floor | None = None) -> ArchivePla
             what is allowed there.
     """
     try:
-        section = PlanSection.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{name}: no TOML: {error}") from error
-    except ValidationError as error:
+        section = PlanSection.model_validate(limits.read_toml(text))
+    except ValidationError as error:  # which is a ValueError too
         raise UsageError(f"{name}: {explained(error)}") from error
+    except ValueError as error:
+        raise UsageError(f"{name}: no TOML: {error}") from error
     targets = tuple(
         _target_plan(target, f"{name}: targets[{number}]", floor)
         for number, target in enumerate(section.targets)
@@ -107,6 +109,8 @@ def _candidates(section: CandidateSection, target: Target, path: str) -> list[Ca
     _check_rescaler(section.rescaler, target, f"{path}.rescaler")
     plan = None if section.residual is None else _residual(section.residual, f"{path}.residual")
     qualities = section.quality if isinstance(section.quality, tuple) else (section.quality,)
+    if len(qualities) * len(section.refinement) > _MAX_CANDIDATES:
+        raise UsageError(f"{path}: more than {_MAX_CANDIDATES} qualities and steps to try")
     found = []
     for quality, steps in product(qualities, section.refinement):
         span = _span(quality)

@@ -8,6 +8,7 @@ from rescaling_core import photo
 from rescaling_core.errors import RestorationMismatchError
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import RestoredFile
+from rescaling_core.plan import DEFAULT_MAX_PIXELS
 from rescaling_core.restore import restore, restore_source_file
 from tasks.models.lookup import Models
 from tasks.storage import Store
@@ -27,7 +28,11 @@ def read_lr_object(archive: Store, key: str, sha256: str) -> bytes:
 
 
 def restored_file(
-    lr_data: bytes, models: Models, recorded: RestorationMetadata | None
+    lr_data: bytes,
+    models: Models,
+    recorded: RestorationMetadata | None,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> RestoredFile:
     """The source's own bytes where the LR file gives them back, else a PNG of the restoration.
 
@@ -36,7 +41,8 @@ def restored_file(
     Raises:
         RefoldError: The restoration does not agree with what was recorded.
     """
-    source_file = restore_source_file(lr_data, recorded=recorded)
+    source_file = restore_source_file(lr_data, recorded=recorded, max_pixels=max_pixels)
     if source_file is not None:
         return RestoredFile(data=source_file, extension="")
-    return photo.restored_file(restore(lr_data, models, recorded=recorded))
+    restored = restore(lr_data, models, recorded=recorded, max_pixels=max_pixels)
+    return photo.restored_file(restored)

@@ -19,6 +19,7 @@ from tasks.collection.shards import Shard, SourceObject
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.models.loading import Models, use_share_of_cpus
 from tasks.renditions.layout import rendition_key
+from tasks.renditions.pixels import pixel_limit
 from tasks.renditions.rows import RowWriter
 from tasks.storage import ObjectNotFoundError, open_store
 
@@ -74,6 +75,7 @@ class Backfiller:
         self._job = job
         self._archive = open_store(job.archive_url)
         self._models = job.models or Models(self._archive)
+        self._max_pixels = pixel_limit(self._archive)
         self._source = None if job.source_url is None else open_store(job.source_url)
         self._plans = {plan.target.name: plan for plan in job.plan.targets}
         use_share_of_cpus()
@@ -132,7 +134,7 @@ class Backfiller:
         if hashlib.sha256(lr_data).hexdigest() != gap.best.lr_sha256:
             raise RestorationMismatchError(f"{gap.best.lr_key}: its bytes are not those archived")
         recorded = RestorationMetadata.from_json(gap.best.metadata_json or "")
-        return restore(lr_data, self._models, recorded=recorded)
+        return restore(lr_data, self._models, recorded=recorded, max_pixels=self._max_pixels)
 
     def _convert(
         self, photo: Photo, plan: TargetPlan, record: RowWriter, known: CatalogRow

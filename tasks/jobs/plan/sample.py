@@ -17,6 +17,7 @@ from tasks.catalog import LIGHT, Catalog, CatalogRow
 from tasks.collection.listing import scan
 from tasks.collection.shards import SourceObject
 from tasks.models.lookup import Models
+from tasks.renditions.pixels import pixel_limit
 from tasks.storage import ObjectNotFoundError, Store
 
 
@@ -92,6 +93,7 @@ class ArchivedCollection:
         """
         self._archive, self._catalog, self._source = archive, catalog, source
         self._models = Models(archive)
+        self._max_pixels = pixel_limit(archive)
 
     def sources(self) -> Iterator[SourceObject]:
         """Every source of the catalog, in its latest version."""
@@ -122,10 +124,12 @@ class ArchivedCollection:
     def _restored(self, row: CatalogRow) -> Original:
         lr_data = self._archive.get(row.lr_key or "")
         recorded = RestorationMetadata.from_json(row.metadata_json or "")
-        data = restore_source_file(lr_data, recorded=recorded)
+        limit = self._max_pixels
+        data = restore_source_file(lr_data, recorded=recorded, max_pixels=limit)
         if data is not None:
             return Original(data=data)
-        return Original(data=None, restored=restore(lr_data, self._models, recorded=recorded))
+        photo = restore(lr_data, self._models, recorded=recorded, max_pixels=limit)
+        return Original(data=None, restored=photo)
 
 
 def _latest(rows: list[CatalogRow]) -> SourceObject:

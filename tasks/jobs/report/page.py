@@ -63,7 +63,7 @@ def render_report(report: Report) -> str:
         size=size_text, share=_share, decibels=_decibels, money=_money, similarity=_similarity
     )
     run, account = report.run, report.account
-    asked = json.loads(run.parameters_json)
+    asked = run.parameters
     strategies = account.strategies.report()
     return environment.get_template("report.html").render(
         archive=report.archive,

@@ -20,6 +20,7 @@ from rescaling_core.restore import restore
 from tasks.catalog import CatalogRow
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.models.lookup import Models
+from tasks.renditions.pixels import pixel_limit
 from tasks.renditions.restoring import read_lr_object
 from tasks.storage import Store
 
@@ -97,7 +98,8 @@ def show(archive: Store, row: CatalogRow) -> Shown:
             orientation=exif.orientation(extras.exif),
             icc=extras.icc,
         )
-        return recorded, restore(lr_data, Models(archive), recorded=recorded)
+        limit = pixel_limit(archive)
+        return recorded, restore(lr_data, Models(archive), recorded=recorded, max_pixels=limit)
 
     found = outcome_of(row.lr_key or row.source_key, restored)
     if isinstance(found, Failure):

@@ -20,6 +20,7 @@ from tasks.collection.shards import SourceObject
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.models.loading import Models, use_share_of_cpus
 from tasks.renditions.inspection import inspect_stored
+from tasks.renditions.pixels import pixel_limit
 from tasks.storage import ObjectNotFoundError, open_store
 
 
@@ -61,6 +62,7 @@ class Verifier:
         self._source = open_store(source_url)
         self._archive = open_store(archive_url)
         self._models = Models(self._archive)
+        self._max_pixels = pixel_limit(self._archive)
         use_share_of_cpus()
 
     def verify(self, claim: Claim) -> Proven | Unproven:
@@ -123,9 +125,12 @@ class Verifier:
         lr_data = self._archive.get(row.lr_key or "")
         if hashlib.sha256(lr_data).hexdigest() != row.lr_sha256:
             raise RefoldError(f"{row.lr_key}: its bytes are not those that were archived")
-        file = restore_source_file(lr_data, recorded=recorded)
+        file = restore_source_file(lr_data, recorded=recorded, max_pixels=self._max_pixels)
         if file is None:
-            return compare(restore(lr_data, self._models, recorded=recorded), photo, seen=seen)
+            restored = restore(
+                lr_data, self._models, recorded=recorded, max_pixels=self._max_pixels
+            )
+            return compare(restored, photo, seen=seen)
         if file != data:
             raise RefoldError(f"{row.lr_key}: the file that comes back is not the source")
         return compare(photo, photo, seen=seen)

@@ -13,6 +13,7 @@ from tasks.catalog import CatalogRow
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.models.loading import Models, use_share_of_cpus
 from tasks.renditions.inspection import Finding, Problem, finding, inspect_stored
+from tasks.renditions.pixels import pixel_limit
 from tasks.storage import open_store
 
 READERS = 8
@@ -35,6 +36,7 @@ class Inspector:
     def __init__(self, archive_url: str) -> None:
         self._archive = open_store(archive_url)
         self._models = Models(self._archive)
+        self._max_pixels = pixel_limit(self._archive)
         use_share_of_cpus()
 
     def inspect(self, checks: Sequence[Check]) -> list[Finding]:
@@ -63,8 +65,9 @@ class Inspector:
         recorded = RestorationMetadata.from_json(row.metadata_json or "")
         if recorded.fingerprint is None:
             return
-        if restore_source_file(lr_data, recorded=recorded) is None:
-            restore(lr_data, self._models, recorded=recorded)
+        limit = self._max_pixels
+        if restore_source_file(lr_data, recorded=recorded, max_pixels=limit) is None:
+            restore(lr_data, self._models, recorded=recorded, max_pixels=limit)
 
 
 def _tried(row: CatalogRow, problem: Problem, look: Callable[[], Finding | None]) -> Finding | None:

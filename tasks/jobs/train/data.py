@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from rescaling_core import limits
 from rescaling_core.errors import UsageError
 from rescaling_core.training.recipe import Recipe
 from tasks.collection.images import list_images, read_images
@@ -49,13 +49,13 @@ def parse_recipe(text: str, *, name: str) -> Recipe:
         UsageError: It is not TOML, or not a recipe; the message names the first field at fault.
     """
     try:
-        return _RECIPE.validate_python(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{name}: no TOML: {error}") from error
-    except ValidationError as error:
+        return _RECIPE.validate_python(limits.read_toml(text))
+    except ValidationError as error:  # which is a ValueError too
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"{name}: {field or 'recipe'}: {first['msg']}") from error
+    except ValueError as error:
+        raise UsageError(f"{name}: no TOML: {error}") from error
 
 
 def hold_out(paths: list[str]) -> tuple[list[str], list[str]]:
