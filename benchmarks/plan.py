@@ -28,7 +28,8 @@ from deltalake import write_deltalake
 
 from tasks.catalog import RENDITIONS, open_catalog
 from tasks.catalog.table import RENDITIONS_PREFIX
-from tasks.jobs.archive.steps import find_pending, shards_of, waves_of
+from tasks.control.waves import waves_of
+from tasks.jobs.archive.steps import SHARDS_PER_WORKER, find_pending, shards_of
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import ObjectInfo, Store, open_store
 from tasks.storage.local import LocalStore
@@ -102,7 +103,8 @@ def measure(count: int, archive: Store) -> dict[str, Any]:
     pending = find_pending.fn(SyntheticStore(count, Path(archive.url)), open_catalog(archive), plan)
     found = time.perf_counter()
     shards = shards_of(pending, plan, WORKERS)
-    sources = sum(len(shard.sources) for wave in waves_of(shards, WORKERS) for shard in wave)
+    waves = waves_of(shards, total=len(shards), at_least=WORKERS * SHARDS_PER_WORKER)
+    sources = sum(len(shard.sources) for wave in waves for shard in wave)
     finished = time.perf_counter()
     if sources != pending.count or pending.listed != count:
         raise AssertionError(f"{sources} sources in shards, {pending.count} pending")

@@ -37,8 +37,9 @@ from tasks.catalog import open_catalog
 from tasks.cluster.pool import worker_pool
 from tasks.cluster.session import ray_session
 from tasks.cluster.slots import photos_at_once, worker_slots
+from tasks.control.run import Run
 from tasks.jobs.archive import steps as archiving
-from tasks.jobs.archive.tally import RunTally
+from tasks.jobs.archive.tally import ArchiveTally
 from tasks.jobs.archive.worker import ConversionJob, ShardConverter, ShardResult
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import open_store
@@ -119,7 +120,7 @@ def object_store_bytes(before: float) -> float:
     return sum(float(line.split()[-1]) for line in lines)
 
 
-def run(folder: Path, part: str, rescaler: str, *, kill: bool) -> RunTally:
+def run(folder: Path, part: str, rescaler: str, *, kill: bool) -> ArchiveTally:
     """Archive a part of the collection; `kill` ends one worker once it has begun."""
     slots = worker_slots()
     job = ConversionJob(
@@ -134,10 +135,10 @@ def run(folder: Path, part: str, rescaler: str, *, kill: bool) -> RunTally:
     pids.mkdir()
     pending = archiving.find_pending.fn(open_store(job.source_url), catalog, job.plan)
     shards = archiving.shards_of(pending, job.plan, slots.count)
-    tally = RunTally()
+    run = Run("archive", ArchiveTally(), {})
 
     def kill_one() -> None:
-        while tally.sources < pending.count // 3:
+        while run.tally.done < pending.count // 3:
             time.sleep(0.2)
         for path in pids.iterdir():
             if psutil.pid_exists(int(path.name)):
@@ -147,13 +148,14 @@ def run(folder: Path, part: str, rescaler: str, *, kill: bool) -> RunTally:
     if kill:
         Thread(target=kill_one, daemon=True).start()
     with disable_run_logger(), worker_pool(PoisonedConverter, "convert", (job,), slots) as pool:
-        for number, wave in enumerate(archiving.waves_of(shards, slots.count), 1):
-            archiving.convert_wave.fn(number, wave, pool, catalog, job, tally, pending)
-            print(f"{part}: {tally.sources} of {pending.count}", flush=True)
+        enough = slots.count * archiving.SHARDS_PER_WORKER
+        for wave in run.waves(shards, cut=len(shards), at_least=enough, total=pending.count):
+            run.add(archiving.convert_wave.fn(wave, pool, catalog, job))
+            print(f"{part}: {run.tally.done} of {pending.count}", flush=True)
     rows = sum(1 for _ in catalog.rows())
-    if (tally.sources, rows) != (pending.count, pending.count):
-        raise RuntimeError(f"{pending.count} sources, {tally.sources} counted, {rows} rows")
-    return tally
+    if (run.tally.done, rows) != (pending.count, pending.count):
+        raise RuntimeError(f"{pending.count} sources, {run.tally.done} counted, {rows} rows")
+    return run.tally
 
 
 def plot(samples: list[Sample], path: Path) -> None:

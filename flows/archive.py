@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, get_args
 
 from prefect import flow
 
 from flows.report import ReportSummary
 from flows.report import report as report_on
 from rescaling_core.plan import ArchivePlan
-from tasks.catalog import Catalog, open_catalog
+from tasks.catalog import Catalog, State, open_catalog
 from tasks.cluster.encoders import encoders_of
 from tasks.cluster.pool import worker_pool
 from tasks.cluster.session import ray_session
 from tasks.cluster.slots import check_variables, encoder_cpus, photos_at_once, worker_slots
 from tasks.collection.listing import EVERYTHING, Selection
 from tasks.control import opening
-from tasks.control.record import new_run_id
+from tasks.control.run import Run
 from tasks.jobs.archive import steps as archiving
-from tasks.jobs.archive.tally import Pending, RunTally
+from tasks.jobs.archive.tally import ArchiveTally, Pending
 from tasks.jobs.archive.worker import ConversionJob, ShardConverter
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import accounting as requests
@@ -94,32 +93,41 @@ def archive(
         UsageError: A wrong URL, plan or target. Nothing was started.
         StorageError: A store cannot be reached or does not honour conditional writes.
     """
-    started, started_at = time.monotonic(), datetime.now(UTC)
+    started = time.monotonic()
     check_variables()
     plan = build_plan(options or PlanOptions())
     if dry_run:
         collection, catalog = opening.open_for_reading(source, archive)
         return _dry_run(plan, archiving.find_pending(collection, catalog, plan, selection))
+    asked = {"source": source, "selection": asdict(selection)}
+    run = Run("archive", ArchiveTally(), asked)
     collection, store = opening.open_for_writing(source, archive)
     catalog = open_catalog(store)
     pending = archiving.find_pending(collection, catalog, plan, selection)
-    models = None
+    run.add(ArchiveTally(listed=pending.listed, unchanged=pending.unchanged), "listing")
     if pending.count:
         plan, models = opening.settle_networks(plan, archive)
-    job = ConversionJob(
-        source_url=source, archive_url=archive, plan=plan, run_id=new_run_id(), models=models
-    )
-    tally = _convert(job, pending, catalog) if pending.count else RunTally()
-    archiving.record_run(catalog, job, pending, tally, started_at, selection)
+        _convert(
+            run,
+            ConversionJob(
+                source_url=source, archive_url=archive, plan=plan, run_id=run.run_id, models=models
+            ),
+            pending,
+            catalog,
+        )
+    asked["plan"] = asdict(plan)  # with the weights that it was settled on
+    run.record(catalog)
     sent = requests.taken()
-    archiving.publish_summary(job.run_id, tally, pending, catalog, sent)
-    page = report_on(archive, job.run_id) if report and pending.count else None
-    return _summary(job, pending, tally, time.monotonic() - started, sent, page)
+    quarantine = archiving.quarantine_of(run.run_id, catalog) if run.tally.quarantined else []
+    run.publish(quarantine, text=run.tally.strategies.markdown(), sent=sent)
+    page = report_on(archive, run.run_id) if report and pending.count else None
+    return _summary(run, plan, time.monotonic() - started, sent, page)
 
 
-def _convert(job: ConversionJob, pending: Pending, catalog: Catalog) -> RunTally:
+def _convert(
+    run: Run[ArchiveTally], job: ConversionJob, pending: Pending, catalog: Catalog
+) -> None:
     """Convert all that is pending, wave by wave."""
-    tally = RunTally()
     with ray_session():
         # Before their CPUs are asked for: more encoders than there is room for are refused here.
         cluster = worker_slots(encoders=encoder_cpus())
@@ -132,9 +140,9 @@ def _convert(job: ConversionJob, pending: Pending, catalog: Catalog) -> RunTally
                 ShardConverter, "convert", (replace(told, encoders=encoders),), slots
             ) as pool,
         ):
-            for number, wave in enumerate(archiving.waves_of(shards, slots.most), 1):
-                archiving.convert_wave(number, wave, pool, catalog, job, tally, pending)
-    return tally
+            enough = slots.most * archiving.SHARDS_PER_WORKER
+            for wave in run.waves(shards, cut=len(shards), at_least=enough, total=pending.count):
+                run.add(archiving.convert_wave(wave, pool, catalog, job))
 
 
 def _dry_run(plan: ArchivePlan, pending: Pending) -> DryRun:
@@ -148,22 +156,22 @@ def _dry_run(plan: ArchivePlan, pending: Pending) -> DryRun:
 
 
 def _summary(
-    job: ConversionJob,
-    pending: Pending,
-    tally: RunTally,
+    run: Run[ArchiveTally],
+    plan: ArchivePlan,
     seconds: float,
     sent: dict[str, int],
     page: ReportSummary | None,
 ) -> RunSummary:
+    tally = run.tally
     return RunSummary(
-        run_id=job.run_id,
-        targets=job.plan.target_names,
-        listed=pending.listed,
+        run_id=run.run_id,
+        targets=plan.target_names,
+        listed=tally.listed,
         archived=tally.archived,
         kept=tally.kept,
         quarantined=tally.quarantined,
-        unchanged=pending.unchanged,
-        renditions=dict(tally.renditions),
+        unchanged=tally.unchanged,
+        renditions={state: tally.renditions[state] for state in get_args(State)},
         source_bytes=tally.source_bytes,
         stored_bytes=tally.stored_bytes,
         strategies=tally.strategies.report(),

@@ -61,6 +61,17 @@ class StrategyTally:
             if rival.at_least:
                 self.lower_bounds.add(rival.strategy)
 
+    def __add__(self, other: StrategyTally) -> StrategyTally:
+        """Both together."""
+        return StrategyTally(
+            won=self.won + other.won,
+            renditions=self.renditions + other.renditions,
+            stored_bytes=self.stored_bytes + other.stored_bytes,
+            alone_bytes=self.alone_bytes + other.alone_bytes,
+            known_for=self.known_for + other.known_for,
+            lower_bounds=self.lower_bounds | other.lower_bounds,
+        )
+
     def report(self) -> list[dict[str, Any]]:
         """A record for each strategy that was tried for all of them, the cheapest alone first."""
         return [
@@ -95,6 +106,15 @@ class StrategyTallies:
     def count(self, target: str, winner: str, nbytes: int, rivals: Iterable[Rival]) -> None:
         """Count a rendition."""
         self.by_target.setdefault(target, StrategyTally()).add(winner, nbytes, rivals)
+
+    def __add__(self, other: StrategyTallies) -> StrategyTallies:
+        """Both together."""
+        names = self.by_target.keys() | other.by_target.keys()
+        of = (self.by_target, other.by_target)
+        nothing = StrategyTally()
+        return StrategyTallies(
+            {name: of[0].get(name, nothing) + of[1].get(name, nothing) for name in sorted(names)}
+        )
 
     def report(self) -> dict[str, list[dict[str, Any]]]:
         """By target; targets without a choice are left out."""

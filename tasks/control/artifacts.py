@@ -23,6 +23,9 @@ def publish(
     counts: Mapping[str, object],
     troubles: Sequence[Mapping[str, object]] = (),
     page: str | None = None,
+    *,
+    text: str = "",
+    sent: Mapping[str, int] | None = None,
 ) -> None:
     """Leave a run's counts as Markdown, its troubles as a table if there are any, and a link.
 
@@ -32,11 +35,14 @@ def publish(
         counts: What was counted, by its name.
         troubles: What needs to be looked at: findings, failures.
         page: URL or path of what tells more.
+        text: Markdown to put below the counts.
+        sent: S3 requests of the run; by default those that were counted and not taken yet.
     """
+    table = markdown_of({**counts, **billed(requests.taken() if sent is None else sent)})
     create_markdown_artifact(
         key=f"{job}-{run_id.lower()}",
         description=f"{job} run {run_id}",
-        markdown=markdown_of({**counts, **billed(requests.taken())}),
+        markdown=f"{table}\n{text}" if text else table,
     )
     if page is not None:
         create_link_artifact(

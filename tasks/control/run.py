@@ -8,7 +8,7 @@ Prefect. Steps never see it: they are given a `Wave`, and return a `Tally`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -43,16 +43,16 @@ class Wave(Generic[Item]):
     total: int | None = None
     """How many sources the whole run has; None if that is not known."""
 
-    def report(self, step: Step, done: Tally) -> None:
-        """Tell whoever watches how far the run has come with this wave."""
-        report(
-            Progress(
-                step=step,
-                done=self.before + done.done,
-                total=self.total,
-                nbytes=self.bytes_before + done.nbytes,
-            )
-        )
+    def report(self, step: Step, done: int, nbytes: int = 0) -> None:
+        """Tell whoever watches how far the run has come.
+
+        Args:
+            step: What is being done.
+            done: How many sources this wave has accounted for.
+            nbytes: The bytes of it to show.
+        """
+        come, moved = self.before + done, self.bytes_before + nbytes
+        report(Progress(step=step, done=come, total=self.total, nbytes=moved))
 
 
 class Run(Generic[Counted]):
@@ -114,10 +114,24 @@ class Run(Generic[Counted]):
         )
         record_job(catalog, asked, self.tally.counts)
 
-    def publish(self) -> None:
-        """Leave the counts in Prefect, and what has to be looked at."""
-        troubles = [asdict(trouble) for trouble in self.tally.troubles]
-        publish(self.job, self.run_id, self.tally.words(), troubles)
+    def publish(
+        self,
+        troubles: Sequence[Mapping[str, object]] | None = None,
+        *,
+        text: str = "",
+        sent: Mapping[str, int] | None = None,
+    ) -> None:
+        """Leave the counts in Prefect, and what has to be looked at.
+
+        Args:
+            troubles: By default those of the tally.
+            text: Markdown to put below the counts.
+            sent: S3 requests of the run, where they were taken from the account already.
+        """
+        if troubles is None:
+            troubles = [asdict(trouble) for trouble in self.tally.troubles]
+        words = self.tally.words()
+        publish(self.job, self.run_id, words, troubles, text=text, sent=sent)
 
 
 def results_of(

@@ -14,8 +14,9 @@ from tasks.cluster.pool import worker_pool
 from tasks.cluster.slots import WorkerSlots
 from tasks.collection.access import refuse_nested
 from tasks.collection.shards import Shard
+from tasks.control.run import Wave
 from tasks.jobs.archive import steps as archiving
-from tasks.jobs.archive.tally import RunTally
+from tasks.jobs.archive.tally import ArchiveTally
 from tasks.jobs.archive.worker import ConversionJob, ShardConverter, ShardResult
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import StorageError, open_store
@@ -60,47 +61,47 @@ def catalog(job: ConversionJob) -> Catalog:
 
 
 def _convert(
-    worker: type[ShardConverter], job: ConversionJob, catalog: Catalog, tally: RunTally
-) -> list[StorageError]:
+    worker: type[ShardConverter], job: ConversionJob, catalog: Catalog
+) -> tuple[ArchiveTally, list[StorageError]]:
     """Convert one wave, again and again as a task with retries does; what was raised."""
     pending = archiving.find_pending.fn(open_store(job.source_url), catalog, job.plan)
     shards = archiving.shards_of(pending, job.plan, workers=1)
     slots = WorkerSlots(count=1, cpus=1, gpus=0)
     failures: list[StorageError] = []
     with disable_run_logger(), worker_pool(worker, "convert", (job,), slots) as pool:
-        while tally.sources < pending.count and len(failures) < 20:
+        while len(failures) < 20:
             try:
-                archiving.convert_wave.fn(1, shards, pool, catalog, job, tally, pending)
+                return archiving.convert_wave.fn(Wave(1, shards), pool, catalog, job), failures
             except StorageError as error:
                 failures.append(error)
-    return failures
+    raise AssertionError("it never ended")
 
 
 @pytest.mark.usefixtures("ray_local")
 def test_an_image_that_kills_its_worker_is_quarantined_and_its_neighbours_are_not(
     job: ConversionJob, catalog: Catalog
 ) -> None:
-    tally = RunTally()
-    _convert(PoisonedConverter, job, catalog, tally)
+    tally, _ = _convert(PoisonedConverter, job, catalog)
     rows = list(catalog.rows())
     poisoned = [row for row in rows if row.source_key == "poison.png"]
     assert {row.target for row in poisoned} == {"x2", "long-edge=32"}
     assert {row.error_class for row in poisoned} == {"WorkerDied"}
     assert {row.state for row in rows if row not in poisoned} == {"archived"}
     assert (tally.archived, tally.kept, tally.quarantined) == (5, 0, 1)
-    assert tally.renditions == {"archived": 10, "kept": 0, "quarantined": 2}
+    assert tally.renditions == {"archived": 10, "quarantined": 2}
 
 
 @pytest.mark.usefixtures("ray_local")
 def test_a_store_that_fails_for_a_while_is_an_error_the_task_retries(
     job: ConversionJob, catalog: Catalog
 ) -> None:
-    tally = RunTally()
-    failures = _convert(StumblingConverter, job, catalog, tally)
-    assert tally.sources == 6
+    tally, failures = _convert(StumblingConverter, job, catalog)
+    assert tally.done == 6
     assert failures
     assert all(error.retryable for error in failures)
-    assert len(list(catalog.rows())) == 12
+    rows = list(catalog.rows())
+    assert len(rows) == 12
+    assert tally == ArchiveTally.of(rows), "neither lost nor doubled"
 
 
 def test_an_archive_inside_its_source_is_refused(tmp_path: Path) -> None:

@@ -28,7 +28,6 @@ STEPS = (
     opening.open_for_writing,
     archiving.find_pending,
     archiving.convert_wave,
-    archiving.record_run,
     opening.find_source,
     backfilling.count_gaps,
     backfilling.backfill_wave,

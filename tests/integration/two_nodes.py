@@ -25,8 +25,8 @@ from tasks.cluster.pool import worker_pool
 from tasks.cluster.session import LOCAL_SETTINGS, ray_session
 from tasks.cluster.slots import worker_slots
 from tasks.collection.shards import Shard
+from tasks.control.run import Wave
 from tasks.jobs.archive import steps as archiving
-from tasks.jobs.archive.tally import RunTally
 from tasks.jobs.archive.worker import ConversionJob, ShardConverter, ShardResult
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import open_store
@@ -106,7 +106,6 @@ def _run(job: ConversionJob, cluster: Cluster, lost: object) -> dict[str, object
     pending = archiving.find_pending.fn(open_store(job.source_url), catalog, job.plan)
     slots = worker_slots()
     shards = archiving.shards_of(pending, job.plan, slots.count)
-    tally = RunTally()
     lost_id = lost.node_id  # type: ignore[attr-defined]
     begun = begun_in(job.archive_url)
 
@@ -123,7 +122,7 @@ def _run(job: ConversionJob, cluster: Cluster, lost: object) -> dict[str, object
         ray_session(),
         worker_pool(NotingConverter, "convert", (job,), slots) as pool,
     ):
-        archiving.convert_wave.fn(1, shards, pool, catalog, job, tally, pending)
+        tally = archiving.convert_wave.fn(Wave(1, shards), pool, catalog, job)
         killer.join()
         wait_until(lambda: _alive() == 1)  # a run need not wait until Ray has noticed
         served = _metrics()
@@ -133,7 +132,7 @@ def _run(job: ConversionJob, cluster: Cluster, lost: object) -> dict[str, object
         "begun": len(list(begun.iterdir())),
         "nodes": len(nodes_of(begun)),
         "alive": _alive(),
-        "sources": tally.sources,
+        "sources": tally.done,
         "rows": sorted(row.source_key for row in catalog.rows()),
         "metrics": served,
     }

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from datetime import datetime
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from math import ceil
 
 import pyarrow as pa
-from prefect import get_run_logger, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.cache_policies import NO_CACHE
+from prefect import task
 
 from rescaling_core.plan import ArchivePlan
-from tasks.catalog import Catalog, CatalogRow, State
-from tasks.cluster.pool import Lost, WorkerPool
+from tasks.catalog import LIGHT, Catalog, CatalogRow, State
+from tasks.catalog.query import literal
+from tasks.cluster.pool import Lost
+from tasks.cluster.workers import Workers
 from tasks.collection.access import sources_of
 from tasks.collection.listing import EVERYTHING, Selection
 from tasks.collection.shards import Shard, ShardPlan, plan_shards
-from tasks.control import progress, waves
-from tasks.control.artifacts import billed, markdown_of
+from tasks.control import progress
+from tasks.control.artifacts import MAX_ROWS
+from tasks.control.logs import run_log
 from tasks.control.progress import Progress
-from tasks.control.record import Counts, JobRun, write_run
 from tasks.control.retries import RETRIED
-from tasks.jobs.archive.tally import Pending, RunTally
+from tasks.control.run import Wave
+from tasks.jobs.archive.tally import ArchiveTally, Pending
 from tasks.jobs.archive.worker import ConversionJob, ShardResult, killer_rows
 from tasks.storage import Store
-
-MAX_QUARANTINE_LISTED = 500
-"""Rows of the quarantine artifact; the catalog has them all."""
 
 MAX_SHARD_IMAGES = 64
 MAX_SHARD_BYTES = 256 * 2**20
@@ -65,45 +61,55 @@ def shards_of(pending: Pending, plan: ArchivePlan, workers: int) -> ShardPlan:
     )
 
 
-def waves_of(shards: Sequence[Shard], workers: int) -> Iterator[Sequence[Shard]]:
-    """Cut the shards of a run into waves, none too small to keep the workers busy."""
-    return waves.waves_of(shards, total=len(shards), at_least=workers * SHARDS_PER_WORKER)
-
-
-@task(
-    name="convert wave",
-    task_run_name="convert wave {number}",
-    **RETRIED,
-)
+@task(name="convert wave", task_run_name="convert wave {wave.number}", **RETRIED)
 def convert_wave(
-    number: int,
-    shards: Sequence[Shard],
-    pool: WorkerPool[Shard, ShardResult],
-    catalog: Catalog,
-    job: ConversionJob,
-    tally: RunTally,
-    pending: Pending,
-) -> None:
+    wave: Wave[Shard], pool: Workers[Shard, ShardResult], catalog: Catalog, job: ConversionJob
+) -> ArchiveTally:
     """Convert shards and commit each as it comes back; a second try does what is left."""
-    logger = get_run_logger()
-    left = (shard for shard in shards if shard.shard_id not in tally.shards)
+    log = run_log()
+    committed = _committed(wave.items, catalog, job)
+    tally = ArchiveTally.of(row for rows in committed.values() for row in rows)
+    left = (shard for shard in wave.items if shard.shard_id not in committed)
     for result in pool.run(left):
         done = _isolate(result, pool, job) if isinstance(result, Lost) else result
         shard_id = done.shard.shard_id
-        committed = catalog.commit_shard(shard_id, done.rows)
-        tally.add(done.shard, done.rows)
-        logger.info("wave=%d shard=%s rows=%d new=%s", number, shard_id, len(done.rows), committed)
-        progress.report(
-            Progress(
-                step="convert",
-                done=tally.sources,
-                total=pending.count,
-                nbytes=tally.source_bytes,
-            )
-        )
+        new = catalog.commit_shard(shard_id, done.rows)
+        tally += ArchiveTally.of(done.rows)
+        log.info("wave=%d shard=%s rows=%d new=%s", wave.number, shard_id, len(done.rows), new)
+        for row in _quarantined(done.rows):
+            log.warning("in quarantine: %s: %s: %s", row.source_key, row.error_class, row.reason)
+        wave.report("convert", tally.done, tally.nbytes)
+    return tally
 
 
-def _isolate(lost: Lost, pool: WorkerPool[Shard, ShardResult], job: ConversionJob) -> ShardResult:
+def _committed(
+    shards: Sequence[Shard], catalog: Catalog, job: ConversionJob
+) -> dict[str, list[CatalogRow]]:
+    """The rows of those shards that a first try of the wave committed, by shard id.
+
+    A shard is committed as a whole, so that one row of this run tells of all its sources.
+    """
+    span = (shards[0].sources[0].key, shards[-1].sources[-1].key)
+    mine = {row.source_key for row in catalog.written_by(job.run_id, between=span)}
+    done = {
+        source.key: shard.shard_id
+        for shard in shards
+        if any(source.key in mine for source in shard.sources)
+        for source in shard.sources
+    }
+    found: dict[str, list[CatalogRow]] = {}
+    for row in catalog.rows(sources=list(done)) if done else ():
+        if row.target in job.plan.target_names:
+            found.setdefault(done[row.source_key], []).append(row)
+    return found
+
+
+def _quarantined(rows: Iterable[CatalogRow]) -> list[CatalogRow]:
+    """One row for each source in quarantine."""
+    return list({row.source_key: row for row in rows if row.state == "quarantined"}.values())
+
+
+def _isolate(lost: Lost, pool: Workers[Shard, ShardResult], job: ConversionJob) -> ShardResult:
     """Convert the sources of a shard that killed its workers one by one.
 
     The source that does it again goes to quarantine; its neighbours are converted.
@@ -118,55 +124,10 @@ def _isolate(lost: Lost, pool: WorkerPool[Shard, ShardResult], job: ConversionJo
     return ShardResult(shard=shard, rows=tuple(rows), seconds=0.0)
 
 
-@task(name="record run", **RETRIED)
-def record_run(
-    catalog: Catalog,
-    job: ConversionJob,
-    pending: Pending,
-    tally: RunTally,
-    started_at: datetime,
-    selection: Selection = EVERYTHING,
-) -> None:
-    """Write what a run did into the catalog's table of runs."""
-    asked = {"source": job.source_url, "plan": asdict(job.plan), "selection": asdict(selection)}
-    run = JobRun(job="archive", run_id=job.run_id, parameters=asked, started_at=started_at)
-    counts = Counts(
-        listed=pending.listed,
-        archived=tally.archived,
-        kept=tally.kept,
-        quarantined=tally.quarantined,
-        unchanged=pending.unchanged,
-        source_bytes=tally.source_bytes,
-        stored_bytes=tally.stored_bytes,
-    )
-    write_run(catalog, run, counts)
-
-
-@task(name="publish summary", cache_policy=NO_CACHE)
-def publish_summary(
-    run_id: str, tally: RunTally, pending: Pending, catalog: Catalog, sent: Mapping[str, int]
-) -> None:
-    """Leave the run's counts, and the sources it put into quarantine, as Prefect artifacts."""
-    name = run_id.lower()
-    create_markdown_artifact(
-        key=f"archive-{name}",
-        description=f"archive run {run_id}",
-        markdown=(
-            f"| listed | archived | kept | quarantined | unchanged |\n|---|---|---|---|---|\n"
-            f"| {pending.listed} | {tally.archived} | {tally.kept} | {tally.quarantined} "
-            f"| {pending.unchanged} |\n\n"
-            f"{tally.source_bytes} bytes of sources in {tally.stored_bytes} bytes of LR objects."
-            f"\n\n{tally.strategies.markdown()}"
-            f"\n\n{markdown_of(billed(sent)) if sent else ''}"
-        ),
-    )
-    if tally.quarantined:
-        rows = catalog.rows(where=f"run_id = '{run_id}'", state="quarantined")
-        create_table_artifact(
-            key=f"quarantine-{name}",
-            description=f"sources that run {run_id} put into quarantine",
-            table=[
-                {"source": row.source_key, "target": row.target, "reason": row.reason}
-                for row in islice(rows, MAX_QUARANTINE_LISTED)
-            ],
-        )
+def quarantine_of(run_id: str, catalog: Catalog) -> list[dict[str, str | None]]:
+    """The sources that a run put into quarantine, as many as Prefect is shown."""
+    rows = catalog.rows(where=f"run_id = {literal(run_id)}", state="quarantined", columns=LIGHT)
+    return [
+        {"source": row.source_key, "target": row.target, "reason": row.reason}
+        for row in islice(rows, MAX_ROWS)
+    ]

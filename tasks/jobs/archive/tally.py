@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.catalog import CatalogRow
+from tasks.catalog import CatalogRow, State
 from tasks.catalog.strategies import StrategyTallies
-from tasks.collection.shards import Shard
+from tasks.control.record import Counts
+from tasks.control.tally import Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,45 +40,73 @@ class Pending:
         return self.listed - self.count
 
 
-@dataclass(slots=True)
-class RunTally:
-    """Counts that grow as shards are committed. A source counts once, whatever its targets."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveTally(Tally):
+    """What became of sources. A source counts once, whatever its targets."""
 
+    listed: int = 0
+    """Sources in the collection."""
     archived: int = 0
     kept: int = 0
     quarantined: int = 0
+    unchanged: int = 0
+    """Sources the catalog had already, in whatever state."""
     source_bytes: int = 0
-    """Of the archived sources."""
+    """Total bytes of the archived sources."""
     stored_bytes: int = 0
-    """Of their LR objects."""
-    renditions: dict[str, int] = field(
-        default_factory=lambda: {"archived": 0, "kept": 0, "quarantined": 0}
-    )
+    """Total bytes of their LR objects."""
+    renditions: Counter[State] = field(default_factory=Counter)
+    """Rows by state, counted for each source and target."""
     strategies: StrategyTallies = field(default_factory=StrategyTallies)
     """What won, and what each strategy of the plan would have stored alone."""
-    shards: set[str] = field(default_factory=set)
-    """Ids of those counted: a wave that is tried again passes over them."""
 
-    def add(self, shard: Shard, rows: Sequence[CatalogRow]) -> None:
-        """Count the rows of one shard."""
-        self.shards.add(shard.shard_id)
+    @classmethod
+    def of(cls, rows: Iterable[CatalogRow]) -> ArchiveTally:
+        """Count rows, among them all those of each of their sources."""
         by_source: dict[str, list[CatalogRow]] = {}
+        strategies = StrategyTallies()
         for row in rows:
             by_source.setdefault(row.source_key, []).append(row)
-            self.renditions[row.state] += 1
-            self.strategies.add(row)
-        for of_source in by_source.values():
-            states = {row.state for row in of_source}
-            if "quarantined" in states:
-                self.quarantined += 1
-            elif "archived" in states:
-                self.archived += 1
-                self.source_bytes += of_source[0].source_size
-                self.stored_bytes += sum(row.lr_bytes or 0 for row in of_source)
-            else:
-                self.kept += 1
+            strategies.add(row)
+        ends = Counter(map(_state_of, by_source.values()))
+        archived = [found for found in by_source.values() if _state_of(found) == "archived"]
+        return cls(
+            archived=ends["archived"],
+            kept=ends["kept"],
+            quarantined=ends["quarantined"],
+            source_bytes=sum(found[0].source_size for found in archived),
+            stored_bytes=sum(row.lr_bytes or 0 for found in archived for row in found),
+            renditions=Counter(row.state for found in by_source.values() for row in found),
+            strategies=strategies,
+        )
 
     @property
-    def sources(self) -> int:
-        """Sources accounted for."""
+    def done(self) -> int:
+        """Sources converted, kept or in quarantine."""
         return self.archived + self.kept + self.quarantined
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the archived sources."""
+        return self.source_bytes
+
+    @property
+    def counts(self) -> Counts:
+        """As docs/operations.md says."""
+        return Counts(
+            listed=self.listed,
+            archived=self.archived,
+            kept=self.kept,
+            quarantined=self.quarantined,
+            unchanged=self.unchanged,
+            source_bytes=self.source_bytes,
+            stored_bytes=self.stored_bytes,
+        )
+
+
+def _state_of(rows: Sequence[CatalogRow]) -> State:
+    """How a source ended: in quarantine for one target, in quarantine as a whole."""
+    states = {row.state for row in rows}
+    if "quarantined" in states:
+        return "quarantined"
+    return "archived" if "archived" in states else "kept"

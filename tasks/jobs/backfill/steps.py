@@ -75,7 +75,7 @@ def backfill_wave(
         filled = _not_filled(result) if isinstance(result, Lost) else result
         catalog.commit_shard(filled.shard_id, filled.rows)
         tally += BackfillTally.of(filled.rows, filled.failures)
-        wave.report("convert", tally)
+        wave.report("convert", tally.done)
     return tally
 
 

@@ -66,7 +66,7 @@ def rebuild_wave(wave: Wave[str], archive: Store, catalog: Catalog, run_id: str)
             stored_bytes=sum(row.lr_bytes or 0 for row in added),
             unreadable=tuple(item for item in found if isinstance(item, Unreadable)),
         )
-        wave.report("check", tally)
+        wave.report("check", tally.done)
     return tally
 
 

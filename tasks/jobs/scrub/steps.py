@@ -89,7 +89,7 @@ def scrub_wave(wave: Wave[Check], pool: Workers[Sequence[Check], list[Finding]])
         read_bytes=sum(check.row.lr_bytes or 0 for check in wave.items),
         findings=tuple(found),
     )
-    wave.report("check", checked)
+    wave.report("check", checked.done, checked.nbytes)
     return checked
 
 

@@ -23,13 +23,12 @@ STEPS = {
     "encode": ("rescaling_core.codecs", "encode"),
     "put": ("tasks.storage.local", "LocalStore.put_new"),
     "commit": ("tasks.catalog.table", "Catalog.commit_shard"),
-    "record": ("tasks.jobs.archive.steps", "write_run"),
+    "record": ("tasks.control.record", "write_run"),
 }
 CLOCKS = (
-    "tasks.jobs.archive.steps",
     "tasks.catalog.table",
     "tasks.control.record",
-    "flows.archive",
+    "tasks.control.run",
 )
 
 

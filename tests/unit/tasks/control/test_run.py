@@ -58,7 +58,7 @@ def test_a_run_counts_its_waves_and_tells_how_far_it_has_come() -> None:
     with progress.listening(events.append):
         for wave in run.waves(range(5), cut=5, at_least=2, total=5):
             seen = Told(seen=len(wave.items))
-            wave.report("check", seen)
+            wave.report("check", seen.done)
             run.add(seen)
     assert run.tally == Told(seen=5)
     assert [(event.done, event.total) for event in events] == [(2, 5), (4, 5), (5, 5)]

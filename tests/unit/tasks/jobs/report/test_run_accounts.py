@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.catalog import CatalogRow
 from tasks.collection.shards import Shard, SourceObject
-from tasks.jobs.archive.steps import waves_of
-from tasks.jobs.archive.tally import RunTally
+from tasks.control.waves import waves_of
+from tasks.jobs.archive.steps import SHARDS_PER_WORKER
+from tasks.jobs.archive.tally import ArchiveTally
 from tasks.jobs.restore.names import output_names
 
 keys = st.text(st.sampled_from("ab/.pnge "), min_size=1, max_size=9) | st.sampled_from(
@@ -55,9 +56,7 @@ def _shard(*names: str) -> Shard:
 
 
 def test_a_source_counts_once_whatever_its_targets() -> None:
-    tally = RunTally()
-    tally.add(
-        _shard("a", "b", "c"),
+    tally = ArchiveTally.of(
         [
             _row("a", "x2", "archived"),
             _row("a", "x4", "archived"),
@@ -67,17 +66,18 @@ def test_a_source_counts_once_whatever_its_targets() -> None:
             _row("c", "x4", "kept"),
         ],
     )
-    tally.add(_shard("d"), [_row("d", "x2", "quarantined"), _row("d", "x4", "quarantined")])
+    tally += ArchiveTally.of([_row("d", "x2", "quarantined"), _row("d", "x4", "quarantined")])
     assert (tally.archived, tally.kept, tally.quarantined) == (2, 1, 1)
-    assert tally.sources == 4
+    assert tally.done == 4
     assert tally.source_bytes == 2000
     assert tally.stored_bytes == 300
     assert tally.renditions == {"archived": 3, "kept": 3, "quarantined": 2}
 
 
+@settings(deadline=None)
 @given(st.integers(0, 3000), st.integers(1, 64))
 def test_waves_hold_every_shard_once_and_are_few(count: int, workers: int) -> None:
     shards = [_shard(str(number)) for number in range(count)]
-    waves = list(waves_of(shards, workers))
+    waves = list(waves_of(shards, total=count, at_least=workers * SHARDS_PER_WORKER))
     assert [shard for wave in waves for shard in wave] == shards
     assert len(waves) <= 50
