@@ -15,7 +15,7 @@ from tasks.catalog import Catalog, State, open_catalog
 from tasks.cluster.encoders import encoders_of
 from tasks.cluster.pool import worker_pool
 from tasks.cluster.session import ray_session
-from tasks.cluster.slots import check_variables, encoder_cpus, photos_at_once, worker_slots
+from tasks.cluster.slots import encoder_cpus, photos_at_once, worker_slots
 from tasks.collection.listing import EVERYTHING, Selection
 from tasks.control import opening
 from tasks.control.run import Run
@@ -23,6 +23,7 @@ from tasks.jobs.archive import steps as archiving
 from tasks.jobs.archive.tally import ArchiveTally, Pending
 from tasks.jobs.archive.worker import ConversionJob, ShardConverter
 from tasks.plans.options import PlanOptions, build_plan
+from tasks.settings import Settings, current, using
 from tasks.storage import accounting as requests
 
 
@@ -76,6 +77,7 @@ def archive(
     dry_run: bool = False,
     selection: Selection = EVERYTHING,
     report: bool = False,
+    settings: Settings | None = None,
 ) -> RunSummary | DryRun:
     """Convert what is new or changed since the last run.
 
@@ -88,13 +90,14 @@ def archive(
         dry_run: Say what would be done and do nothing.
         selection: Which sources; by default all that are new or changed.
         report: Leave a page about what was converted in the archive; see `flows.report`.
+        settings: Of the workers, in place of what the environment says.
 
     Raises:
         UsageError: A wrong URL, plan or target. Nothing was started.
         StorageError: A store cannot be reached or does not honour conditional writes.
     """
     started = time.monotonic()
-    check_variables()
+    settings = settings or current()  # refused here, before anything is started
     plan = build_plan(options or PlanOptions())
     if dry_run:
         collection, catalog = opening.open_for_reading(source, archive)
@@ -106,16 +109,13 @@ def archive(
     pending = archiving.find_pending(collection, catalog, plan, selection)
     run.add(ArchiveTally(listed=pending.listed, unchanged=pending.unchanged), "listing")
     if pending.count:
-        plan, models = opening.settle_networks(plan, archive)
-        _convert(
-            run,
-            ConversionJob(
+        with using(settings):
+            plan, models = opening.settle_networks(plan, archive)
+            job = ConversionJob(
                 source_url=source, archive_url=archive, plan=plan, run_id=run.run_id, models=models
-            ),
-            pending,
-            catalog,
-        )
-    asked["plan"] = asdict(plan)  # with the weights that it was settled on
+            )
+            _convert(run, job, pending, catalog)
+    asked["plan"] = asdict(plan)  # with the weights it was settled on
     run.record(catalog)
     sent = requests.taken()
     quarantine = archiving.quarantine_of(run.run_id, catalog) if run.tally.quarantined else []

@@ -17,6 +17,7 @@ from tasks.jobs.backfill.steps import BATCH
 from tasks.jobs.backfill.tally import BackfillTally
 from tasks.jobs.backfill.worker import Backfiller, BackfillJob, NotFilled
 from tasks.plans.options import PlanOptions, build_plan
+from tasks.settings import Settings, using
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,10 @@ class BackfillSummary:
 
 @flow(name="backfill")
 def backfill(
-    archive: str, options: PlanOptions | None = None, source: str | None = None
+    archive: str,
+    options: PlanOptions | None = None,
+    source: str | None = None,
+    settings: Settings | None = None,
 ) -> BackfillSummary:
     """Make the targets that archived sources lack.
 
@@ -52,6 +56,7 @@ def backfill(
         archive: URL or path of the archive.
         options: The targets; by default a preview of 256 pixels.
         source: URL or path of the collection; by default that of the last archive run.
+        settings: Of the workers, in place of what the environment says.
 
     Raises:
         UsageError: No archive there, a wrong target, or the source named is not there.
@@ -64,11 +69,12 @@ def backfill(
     parameters = {"source": found, "targets": list(plan.target_names)}
     run = Run("backfill", BackfillTally(), parameters)
     if gaps:
-        plan, models = opening.settle_networks(plan, archive)
-        job = BackfillJob(
-            source_url=found, archive_url=archive, plan=plan, run_id=run.run_id, models=models
-        )
-        _fill(run, job, gaps, catalog)
+        with using(settings):
+            plan, models = opening.settle_networks(plan, archive)
+            job = BackfillJob(
+                source_url=found, archive_url=archive, plan=plan, run_id=run.run_id, models=models
+            )
+            _fill(run, job, gaps, catalog)
     run.record(catalog)
     run.publish()
     return BackfillSummary(

@@ -13,6 +13,7 @@ from tasks.control.artifacts import publish
 from tasks.control.record import new_run_id
 from tasks.jobs.restore import steps as restoring
 from tasks.jobs.restore.worker import NotRestored, RestorationJob, Restored, Restorer
+from tasks.settings import Settings, using
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ def restore(
     where: str | None = None,
     target: str | None = None,
     overwrite: bool = False,
+    settings: Settings | None = None,
 ) -> RestoreSummary:
     """Restore HR images from an archive.
 
@@ -42,6 +44,7 @@ def restore(
         target: Restore from this target's renditions; by default, of each source, from the one
             measured best.
         overwrite: Replace files that lie there with other content.
+        settings: Of the workers, in place of what the environment says.
 
     Raises:
         UsageError: No archive there, a wrong condition, a preview as target.
@@ -52,7 +55,7 @@ def restore(
     outcomes: list[Restored | NotRestored] = []
     if chosen:
         job = RestorationJob(archive_url=archive, destination_url=dest, overwrite=overwrite)
-        with ray_session():
+        with using(settings), ray_session():
             slots = worker_slots().at_most(len(chosen))
             with worker_pool(Restorer, "restore", (job,), slots) as pool:
                 for number, wave in enumerate(restoring.waves_of(chosen), 1):

@@ -23,6 +23,7 @@ from tasks.jobs.retire import steps
 from tasks.jobs.retire.actions import RetireTally, Site
 from tasks.jobs.retire.decisions import Terms
 from tasks.jobs.retire.worker import Unproven, Verifier
+from tasks.settings import Settings, using
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,7 @@ def retire(
     floor: tuple[str, ...] = (),
     selection: Selection = EVERYTHING,
     dry_run: bool = True,
+    settings: Settings | None = None,
 ) -> RetireSummary:
     """Delete sources that can be restored, in two runs: one marks, a later one deletes.
 
@@ -70,6 +72,7 @@ def retire(
         floor: What the best restoration must reach besides, such as `psnr_y=40`.
         selection: Which sources; by default all.
         dry_run: Prove and count, but write and delete nothing.
+        settings: Of the workers, in place of what the environment says.
 
     Raises:
         UsageError: A wrong URL, age or floor; no archive there.
@@ -103,7 +106,8 @@ def retire(
     settled = steps.settle_accounts(site)
     tally = RetireTally()
     if listing:
-        _retire(source, archive, listing, site, tally)
+        with using(settings):
+            _retire(source, archive, listing, site, tally)
     listed = sum(batch.num_rows for batch in listing)
     if not dry_run:
         record_job(catalog, run, _counts(listed, tally))

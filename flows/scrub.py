@@ -18,6 +18,7 @@ from tasks.jobs.scrub.steps import BATCH, Scope
 from tasks.jobs.scrub.tally import ScrubTally
 from tasks.jobs.scrub.worker import Inspector
 from tasks.renditions.inspection import Finding
+from tasks.settings import Settings, using
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,11 @@ class ScrubSummary:
 
 @flow(name="scrub")
 def scrub(
-    archive: str, sample: float = 0.01, parts: int = 1, repair_from: str | None = None
+    archive: str,
+    sample: float = 0.01,
+    parts: int = 1,
+    repair_from: str | None = None,
+    settings: Settings | None = None,
 ) -> ScrubSummary:
     """Read LR objects again and hold them against the catalog; restore a sample of them.
 
@@ -53,6 +58,7 @@ def scrub(
         parts: Read one of so many parts, the next one at every run.
         repair_from: URL or path of the collection, from which damaged renditions are made again
             where the source is unchanged. By default nothing but the table of runs is written.
+        settings: Of the workers, in place of what the environment says.
 
     Raises:
         UsageError: No archive there, or a wrong fraction.
@@ -68,7 +74,7 @@ def scrub(
     catalog = opening.open_existing(archive)
     total = sum(states.get("archived", 0) for states in catalog.counts().values())
     if total:
-        with ray_session():
+        with using(settings), ray_session():
             _inspect(run, archive, catalog, scope, total)
             if run.tally.findings and repair_from is not None:
                 _repair(run, archive, repair_from, catalog)

@@ -13,6 +13,7 @@ from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTa
 
 from rescaling_core.errors import RefoldError
 from tasks.cluster.slots import WorkerSlots
+from tasks.settings import for_workers
 from tasks.storage import accounting as requests
 
 Job = TypeVar("Job")
@@ -53,7 +54,11 @@ class WorkerPool(Generic[Job, Result]):
         slots: WorkerSlots,
     ) -> None:
         remote: Any = ray.remote(worker).options(
-            num_cpus=slots.cpus, num_gpus=slots.gpus, max_restarts=-1, max_task_retries=0
+            num_cpus=slots.cpus,
+            num_gpus=slots.gpus,
+            max_restarts=-1,
+            max_task_retries=0,
+            runtime_env={"env_vars": dict(told)} if (told := for_workers()) else None,
         )
         self._method = method
         self._arriving: dict[Any, Any] = {}

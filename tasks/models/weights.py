@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import tempfile
 from pathlib import Path
@@ -15,6 +14,7 @@ from rescaling_core.model_ids import matching
 from rescaling_core.networks import LatentPolicy
 from rescaling_core.zoo import LoadedRescaler, ModelCard
 from tasks.models.weights_file import SHA256, WeightsFile
+from tasks.settings import current
 from tasks.storage import ObjectNotFoundError, StorageError, open_store
 
 if TYPE_CHECKING:
@@ -22,16 +22,12 @@ if TYPE_CHECKING:
 
     from rescaling_core.networks.latent import LatentKind
 
-FOLDER_VARIABLE: Final = "REFOLD_WEIGHTS"
-"""Environment variable that names the folder of weights."""
-
 _PIN: Final = "#sha256="
 
 
 def weights_folder() -> Path:
     """Where fetched and imported weights are kept, each file named by its digest."""
-    chosen = os.environ.get(FOLDER_VARIABLE)
-    return Path(chosen) if chosen else Path.home() / ".cache" / "refold" / "weights"
+    return current().weights or Path.home() / ".cache" / "refold" / "weights"
 
 
 def fetch_weights(url: str, *, sha256: str) -> Path:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import re
 from typing import TYPE_CHECKING, Final
 
-from rescaling_core.errors import MetadataError, UsageError
+from rescaling_core.errors import MetadataError
 from rescaling_core.plan import DEFAULT_MAX_PIXELS
 from tasks.catalog import Catalog
+from tasks.settings import current
 
 if TYPE_CHECKING:
     from tasks.catalog import RunRecord
     from tasks.storage import Store
-
-PIXELS_VARIABLE: Final = "REFOLD_MAX_PIXELS"
-"""Environment variable that sets the limit of `pixel_limit`."""
 
 _MOST_PLANNED: Final = 2**32
 """The most that a catalog may state: it may come from anybody, a variable may not."""
@@ -24,19 +20,17 @@ _MOST_PLANNED: Final = 2**32
 def pixel_limit(archive: Store | None = None) -> int:
     """Width × height above which nothing is restored.
 
-    It is what `REFOLD_MAX_PIXELS` says; else the largest limit of the plans that an archive was
+    It is what the setting `max_pixels` says; else the largest limit of the plans that an archive was
     made with, and a plan's own default at least.
 
     Args:
         archive: The archive; None for an LR file by itself.
 
     Raises:
-        UsageError: The variable is not a number.
+        UsageError: A variable of the environment has a value it cannot have.
     """
-    if (stated := os.environ.get(PIXELS_VARIABLE)) is not None:
-        if not re.fullmatch("[1-9][0-9]{0,11}", stated):
-            raise UsageError(f"{PIXELS_VARIABLE}={stated!r:.80}: a whole number of pixels")
-        return int(stated)
+    if (stated := current().max_pixels) is not None:
+        return stated
     catalog = None if archive is None else Catalog(archive)
     if catalog is None or not catalog.exists():
         return DEFAULT_MAX_PIXELS

@@ -21,6 +21,7 @@ from tasks.jobs.archive.worker import ConversionJob, ShardConverter, ShardResult
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import StorageError, open_store
 from tests.command import write_photographs
+from tests.small_archive import HerePool
 
 
 class PoisonedConverter(ShardConverter):
@@ -102,6 +103,31 @@ def test_a_store_that_fails_for_a_while_is_an_error_the_task_retries(
     rows = list(catalog.rows())
     assert len(rows) == 12
     assert tally == ArchiveTally.of(rows), "neither lost nor doubled"
+
+
+def test_a_wave_that_is_tried_again_converts_what_is_left_and_counts_the_whole(
+    job: ConversionJob, catalog: Catalog
+) -> None:
+    source = open_store(job.source_url)
+    pending = archiving.find_pending.fn(source, catalog, job.plan)
+    shards = archiving.shards_of(pending, job.plan, workers=1)
+    converter, asked = ShardConverter(job), []
+
+    def convert(shard: Shard) -> ShardResult:
+        asked.append(shard.shard_id)
+        if len(asked) == 2:
+            raise StorageError("store: 503 slow down", retryable=True)
+        return converter.convert(shard)
+
+    wave = Wave(1, shards)
+    with disable_run_logger():
+        with pytest.raises(StorageError):
+            archiving.convert_wave.fn(wave, HerePool(convert), catalog, job)
+        tally = archiving.convert_wave.fn(wave, HerePool(convert), catalog, job)
+    ids = [shard.shard_id for shard in shards]
+    assert asked == [*ids[:2], *ids[1:]], "what was committed is not converted again"
+    assert tally == ArchiveTally.of(catalog.rows())
+    assert (tally.archived, tally.quarantined) == (5, 1)
 
 
 def test_an_archive_inside_its_source_is_refused(tmp_path: Path) -> None:

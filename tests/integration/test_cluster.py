@@ -13,7 +13,7 @@ import ray
 
 from rescaling_core.errors import UsageError
 from tasks.cluster.pool import Lost, WorkerStartError, worker_pool
-from tasks.cluster.slots import WorkerSlots, check_variables, photos_at_once, worker_slots
+from tasks.cluster.slots import WorkerSlots, photos_at_once, worker_slots
 from tasks.storage import StorageError
 
 
@@ -167,23 +167,3 @@ def test_the_environment_sets_the_number_of_workers(monkeypatch: pytest.MonkeyPa
     assert [slots.at_most(jobs).most for jobs in (0, 3, 6, 20)] == [1, 3, 6, 9]
     monkeypatch.setenv("REFOLD_PHOTOS_AT_ONCE", "5")
     assert photos_at_once(slots) == 5
-
-
-@pytest.mark.parametrize(
-    ("variable", "wrong"),
-    [
-        ("REFOLD_CPUS_PER_WORKER", ("0", "-1", "half", "inf", "nan")),
-        ("REFOLD_GPUS_PER_WORKER", ("0", "-1", "half", "inf", "nan")),
-        ("REFOLD_WORKERS", ("0", "-1", "1.5", "many", "")),
-        ("REFOLD_PHOTOS_AT_ONCE", ("0", "two")),
-        ("REFOLD_ENCODERS", ("-1", "half")),
-    ],
-)
-def test_a_variable_that_is_no_such_number_is_refused_before_anything_starts(
-    monkeypatch: pytest.MonkeyPatch, variable: str, wrong: tuple[str, ...]
-) -> None:
-    check_variables()
-    for text in wrong:
-        monkeypatch.setenv(variable, text)
-        with pytest.raises(UsageError, match=variable):
-            check_variables()

@@ -17,7 +17,7 @@ from tasks.models import weights
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder of weights."""
-    monkeypatch.setenv(weights.FOLDER_VARIABLE, str(tmp_path / "weights"))
+    monkeypatch.setenv("REFOLD_WEIGHTS", str(tmp_path / "weights"))
     return tmp_path / "weights"
 
 

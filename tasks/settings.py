@@ -1,0 +1,116 @@
+"""What the environment says about a machine or a cluster: every `REFOLD_*` variable.
+
+A flow takes the same as its parameter `settings`, so that a deployment, or one run, can say
+otherwise. docs/performance.md has them in a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import Field, FiniteFloat, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from rescaling_core.errors import UsageError
+
+PREFIX: Final = "REFOLD_"
+
+Share = Annotated[FiniteFloat, Field(gt=0)]
+Count = Annotated[int, Field(ge=1, lt=10**9)]
+
+
+class Settings(BaseSettings):
+    """What is not given is read from the environment, else it is the default."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    workers: Count | None = Field(
+        default=None,
+        description="Workers; by default as many as fit when the run starts. Those that do not "
+        "fit yet join as room appears, which makes a cluster that scales itself grow.",
+    )
+    cpus_per_worker: Share = Field(
+        default=1.0, description="CPUs of a worker where there is no GPU; by default 1."
+    )
+    gpus_per_worker: Share = Field(
+        default=1.0, description="GPUs of a worker, whole or a fraction; by default 1."
+    )
+    photos_at_once: Count | None = Field(
+        default=None,
+        description="Photos that a worker has under way; by default 2, and 8 beside a GPU.",
+    )
+    encoders: int = Field(
+        default=0,
+        ge=0,
+        lt=10**9,
+        description="CPUs of the cluster that are left to encoding; by default 0: workers encode "
+        "themselves.",
+    )
+    weights: Path | None = Field(
+        default=None,
+        description="Folder of fetched and imported weights; by default `~/.cache/refold/weights`.",
+    )
+
+    max_pixels: Annotated[int, Field(ge=1, lt=10**12)] | None = Field(
+        default=None,
+        description="Width × height above which nothing is restored; by default the largest limit "
+        "of the plans that the archive was made with, and 200 million at least.",
+    )
+
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+
+_given: ContextVar[Settings | None] = ContextVar("refold_settings", default=None)
+
+
+def current() -> Settings:
+    """The settings of the run that is under way, else those of the environment.
+
+    Raises:
+        UsageError: A variable has a value it cannot have.
+    """
+    if given := _given.get():
+        return given
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = f"{PREFIX}{'_'.join(map(str, wrong['loc'][:1]))}".upper()
+        reason = wrong["msg"].removeprefix("Input ")
+        raise UsageError(f"{name}={wrong['input']!r:.80}: the value {reason}") from error
+
+
+@contextmanager
+def using(settings: Settings | None) -> Iterator[None]:
+    """Let settings count inside, in place of the environment's; None changes nothing."""
+    if settings is None:
+        yield
+        return
+    token = _given.set(settings)
+    try:
+        yield
+    finally:
+        _given.reset(token)
+
+
+def for_workers() -> Mapping[str, str]:
+    """The variables that workers of a run need to see what the run was given.
+
+    Empty where nothing was given: every node then has its own environment, as an operator set it.
+    """
+    given = _given.get()
+    if given is None:
+        return {}
+    usual = Settings().model_dump()
+    return {
+        f"{PREFIX}{name.upper()}": str(value)
+        for name, value in given.model_dump().items()
+        if value is not None and value != usual[name]
+    }
