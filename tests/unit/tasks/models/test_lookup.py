@@ -33,7 +33,7 @@ from tests.command import photograph
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder of weights, and a process that has loaded nothing yet."""
-    monkeypatch.setenv(weights.FOLDER_VARIABLE, str(tmp_path / "weights"))
+    monkeypatch.setenv("REFOLD_WEIGHTS", str(tmp_path / "weights"))
     for held in (lookup._HELD, lookup._KNOWN):
         held.clear()
     return tmp_path / "weights"
