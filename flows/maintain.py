@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from prefect import flow
 
 from tasks.catalog.upkeep import Upkeep
 from tasks.control.ages import parse_grace
-from tasks.control.artifacts import publish
 from tasks.control.opening import open_existing
-from tasks.control.record import Counts, JobRun, new_run_id, record_job
+from tasks.control.run import Run
 from tasks.jobs.maintain import steps as maintenance
+from tasks.jobs.maintain.tally import MaintainTally
 from tasks.storage import open_store
 
 
@@ -45,32 +45,22 @@ def maintain(archive: str, grace: str = "7d", dry_run: bool = False) -> Maintain
     period = parse_grace(grace)
     catalog = open_existing(archive)
     store = open_store(archive)
-    run = JobRun(job="maintain", run_id=new_run_id(), parameters={"grace": grace})
+    run = Run("maintain", MaintainTally(), {"grace": grace})
     before = maintenance.cutoff(period)
     keys = maintenance.find_garbage(store, catalog, before)
-    removed = maintenance.remove_garbage(store, keys, before, dry_run=dry_run)
-    unfinished = maintenance.remove_unfinished(store, before, dry_run=dry_run)
+    run.add(maintenance.remove_garbage(store, keys, before, dry_run=dry_run), "garbage")
+    run.add(maintenance.remove_unfinished(store, before, dry_run=dry_run), "unfinished")
     if not dry_run:
-        record_job(catalog, run, Counts(listed=removed.objects, stored_bytes=removed.nbytes))
+        run.record(catalog)  # before the table of runs is compacted
     tables = maintenance.keep_tables_up(catalog, period, dry_run=dry_run)
+    run.add(MaintainTally(**asdict(tables)), "tables")
     if not dry_run:
         maintenance.note_digests(store, run.run_id)
-        publish(
-            run.job,
-            run.run_id,
-            {
-                "LR objects removed": removed.objects,
-                "their bytes": removed.nbytes,
-                "half files removed": unfinished,
-                "files of the catalog before": tables.files_before,
-                "and after": tables.files_after,
-                "files of replaced versions removed": tables.files_removed,
-            },
-        )
+        run.publish()
     return MaintainSummary(
         run_id=None if dry_run else run.run_id,
-        removed_objects=removed.objects,
-        removed_bytes=removed.nbytes,
-        unfinished=unfinished,
+        removed_objects=run.tally.removed_objects,
+        removed_bytes=run.tally.removed_bytes,
+        unfinished=run.tally.unfinished,
         tables=tables,
     )

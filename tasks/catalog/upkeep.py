@@ -11,6 +11,7 @@ from deltalake.exceptions import DeltaError
 from tasks.storage import StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import timedelta
 
     from tasks.catalog.delta import CatalogTable
@@ -28,13 +29,20 @@ class Upkeep:
     """Of earlier versions, and of commits that were given up."""
 
 
-def keep_up(catalog: Catalog, grace: timedelta, *, dry_run: bool = False) -> Upkeep:
+def keep_up(
+    catalog: Catalog,
+    grace: timedelta,
+    *,
+    dry_run: bool = False,
+    removed: Callable[[str], None] | None = None,
+) -> Upkeep:
     """Compact the tables and remove the files that no version within the grace period needs.
 
     Args:
         catalog: The catalog.
         grace: For how long a version can still be read after it was replaced.
         dry_run: Only count what would be removed; nothing is compacted.
+        removed: Called with the URL of each file that was removed.
 
     Raises:
         StorageError: The store failed, or other writers were always faster.
@@ -46,24 +54,26 @@ def keep_up(catalog: Catalog, grace: timedelta, *, dry_run: bool = False) -> Upk
             table.compact()
     hours = ceil(grace.total_seconds() / 3600)
     try:
-        removed = sum(
-            len(
-                table.current().vacuum(
-                    retention_hours=hours,
-                    dry_run=dry_run,
-                    enforce_retention_duration=False,
-                    full=True,  # else those of commits that were given up would stay for ever
-                )
-            )
+        gone = [
+            f"{table.uri}/{file}"
             for table in tables
-        )
+            for file in table.current().vacuum(
+                retention_hours=hours,
+                dry_run=dry_run,
+                enforce_retention_duration=False,
+                full=True,  # else those of commits that were given up would stay for ever
+            )
+        ]
     except (DeltaError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise StorageError(f"cannot vacuum the catalog: {reason}", retryable=True) from error
+    if removed is not None and not dry_run:
+        for url in gone:
+            removed(url)
     return Upkeep(
         files_before=before,
         files_after=sum(_count(table) for table in tables),
-        files_removed=removed,
+        files_removed=len(gone),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,14 +14,14 @@ from tasks.catalog import open_catalog
 from tasks.catalog.upkeep import keep_up
 from tasks.control.ages import parse_age, parse_grace
 from tasks.jobs.maintain import steps as maintenance
-from tasks.jobs.maintain.steps import Removed
+from tasks.jobs.maintain.tally import MaintainTally
 from tasks.storage import open_store
 from tests.small_archive import SmallArchive, small_archive
 
 WEEK = timedelta(days=7)
 
 
-def _clean(made: SmallArchive, before: datetime, *, dry_run: bool = False) -> Removed:
+def _clean(made: SmallArchive, before: datetime, *, dry_run: bool = False) -> MaintainTally:
     keys = maintenance.find_garbage.fn(made.archive, made.catalog, before)
     return maintenance.remove_garbage.fn(made.archive, keys, before, dry_run=dry_run)
 
@@ -29,7 +30,10 @@ def _keys(made: SmallArchive) -> set[str]:
     return {info.key for info in made.archive.list("renditions/")}
 
 
-def test_only_old_objects_that_no_row_names_are_removed(tmp_path: Path) -> None:
+def test_only_old_objects_that_no_row_names_are_removed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "refold")
     made = small_archive(str(tmp_path), tmp_path, 2)
     first = made.rows()[0]
     made.source.put(first.source_key, made.source.get(first.source_key) + b"touched")
@@ -44,12 +48,17 @@ def test_only_old_objects_that_no_row_names_are_removed(tmp_path: Path) -> None:
     all_keys = _keys(made)
 
     size = (first.lr_bytes or 0) + len(b"a killed run left this")
-    assert _clean(made, before, dry_run=True) == Removed(2, size)
+    removed = MaintainTally(removed_objects=2, removed_bytes=size)
+    assert _clean(made, before, dry_run=True) == removed
     assert _keys(made) == all_keys
-    assert _clean(made, before) == Removed(2, size)
+    assert caplog.messages == [], "nothing was deleted"
+    assert _clean(made, before) == removed
     assert _keys(made) == all_keys - garbage
+    assert sorted(told.split(":")[0] for told in caplog.messages) == sorted(
+        f"deleted {key}" for key in garbage
+    )
     assert {row.lr_key for row in made.rows()} <= _keys(made)
-    assert _clean(made, before) == Removed(0, 0)
+    assert _clean(made, before) == MaintainTally()
 
 
 def test_what_was_written_again_meanwhile_stays(tmp_path: Path) -> None:
@@ -59,7 +68,7 @@ def test_what_was_written_again_meanwhile_stays(tmp_path: Path) -> None:
     before = maintenance.cutoff(WEEK)
     keys = maintenance.find_garbage.fn(made.archive, made.catalog, before)
     made.archive.put(keys[0], b"left")
-    assert maintenance.remove_garbage.fn(made.archive, keys, before) == Removed(0, 0)
+    assert maintenance.remove_garbage.fn(made.archive, keys, before) == MaintainTally()
 
 
 def test_a_catalog_that_names_nothing_is_not_taken_at_its_word(tmp_path: Path) -> None:
@@ -81,15 +90,20 @@ def test_tables_are_compacted_and_keep_their_rows(tmp_path: Path) -> None:
     assert done.files_after < done.files_before
     assert done.files_removed == 0  # all are younger than a week
     assert made.rows() == rows
-    assert keep_up(made.catalog, timedelta(0)).files_removed > 0
+    told: list[str] = []
+    removed = keep_up(made.catalog, timedelta(0), removed=told.append).files_removed
+    assert removed == len(told) > 0
+    assert not any(Path(path).exists() for path in told)
     assert made.rows() == rows
 
 
 def test_objects_on_s3_have_an_age(tmp_path: Path, moto_url: str) -> None:
     made = small_archive(moto_url, tmp_path, 1)
     made.archive.put("renditions/x2/a/left.png", b"left")
-    assert _clean(made, maintenance.cutoff(WEEK)) == Removed(0, 0)
-    assert _clean(made, datetime.now(UTC) + timedelta(hours=1)) == Removed(1, 4)
+    assert _clean(made, maintenance.cutoff(WEEK)) == MaintainTally()
+    assert _clean(made, datetime.now(UTC) + timedelta(hours=1)) == MaintainTally(
+        removed_objects=1, removed_bytes=4
+    )
     assert keep_up(made.catalog, WEEK).files_removed == 0
     assert len(made.rows()) == 1
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,18 +15,12 @@ from tasks.catalog import Catalog
 from tasks.catalog.digests import join_notes, note
 from tasks.catalog.upkeep import Upkeep, keep_up
 from tasks.control import progress
+from tasks.control.logs import run_log
 from tasks.control.progress import Progress
 from tasks.control.retries import RETRIED
+from tasks.jobs.maintain.tally import MaintainTally
 from tasks.renditions.objects import UNKNOWN, list_lr_objects
 from tasks.storage import ObjectNotFoundError, Store
-
-
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """LR objects that were removed, or would be."""
-
-    objects: int
-    nbytes: int
 
 
 @task(name="find garbage", **RETRIED)
@@ -63,8 +57,9 @@ def find_garbage(archive: Store, catalog: Catalog, before: datetime) -> list[str
 @task(name="remove garbage", cache_policy=NO_CACHE)
 def remove_garbage(
     archive: Store, keys: list[str], before: datetime, *, dry_run: bool = False
-) -> Removed:
+) -> MaintainTally:
     """Remove objects, looking at each once more: what was written again meanwhile stays."""
+    log = run_log()
     objects = nbytes = 0
     for key in keys:
         try:
@@ -75,22 +70,24 @@ def remove_garbage(
             continue
         if not dry_run:
             archive.delete(key)
+            log.info("deleted %s: %d bytes that no row names", key, info.size)
         objects += 1
         nbytes += info.size
         progress.report(Progress(step="clean", done=objects, total=len(keys), nbytes=nbytes))
-    return Removed(objects, nbytes)
+    return MaintainTally(removed_objects=objects, removed_bytes=nbytes)
 
 
 @task(name="remove unfinished", **RETRIED)
-def remove_unfinished(archive: Store, before: datetime, *, dry_run: bool = False) -> int:
+def remove_unfinished(archive: Store, before: datetime, *, dry_run: bool = False) -> MaintainTally:
     """See `Store.remove_unfinished`."""
-    return archive.remove_unfinished(before, dry_run=dry_run)
+    return MaintainTally(unfinished=archive.remove_unfinished(before, dry_run=dry_run))
 
 
 @task(name="compact and vacuum", **RETRIED)
 def keep_tables_up(catalog: Catalog, grace: timedelta, *, dry_run: bool = False) -> Upkeep:
     """See `keep_up`."""
-    return keep_up(catalog, grace, dry_run=dry_run)
+    removed = partial(run_log().info, "deleted %s: no version needs it")
+    return keep_up(catalog, grace, dry_run=dry_run, removed=removed)
 
 
 @task(name="note digests", cache_policy=NO_CACHE)

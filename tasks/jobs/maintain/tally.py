@@ -1,0 +1,41 @@
+"""What a maintenance run counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasks.control.record import Counts
+from tasks.control.tally import Tally
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaintainTally(Tally):
+    """What was removed, or would be."""
+
+    removed_objects: int = 0
+    """LR objects that no row names."""
+    removed_bytes: int = 0
+    """Total bytes of these."""
+    unfinished: int = 0
+    """Half files and begun uploads of killed writers."""
+    files_before: int = 0
+    """Files that the tables of the catalog were made of."""
+    files_after: int = 0
+    """Files that they are made of after compaction."""
+    files_removed: int = 0
+    """Files of replaced versions, and of commits that were given up."""
+
+    @property
+    def done(self) -> int:
+        """LR objects removed."""
+        return self.removed_objects
+
+    @property
+    def nbytes(self) -> int:
+        """Total bytes of these."""
+        return self.removed_bytes
+
+    @property
+    def counts(self) -> Counts:
+        """As docs/operations.md says."""
+        return Counts(listed=self.removed_objects, stored_bytes=self.removed_bytes)
