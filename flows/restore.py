@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from prefect import flow
 
 from tasks.cluster.pool import worker_pool
 from tasks.cluster.session import ray_session
 from tasks.cluster.slots import worker_slots
-from tasks.control.artifacts import publish
-from tasks.control.record import new_run_id
+from tasks.control.run import Run
 from tasks.jobs.restore import steps as restoring
+from tasks.jobs.restore.steps import REQUESTS_PER_WAVE, Chosen
+from tasks.jobs.restore.tally import RestoreTally
 from tasks.jobs.restore.worker import NotRestored, RestorationJob, Restored, Restorer
 from tasks.settings import Settings, using
 
@@ -52,28 +53,25 @@ def restore(
     """
     chosen, missing = restoring.select_renditions(archive, keys, where, target)
     restoring.open_destination(dest)
-    outcomes: list[Restored | NotRestored] = []
+    run = Run("restore", RestoreTally(), {})
+    run.add(RestoreTally.of(missing), "selection")
     if chosen:
-        job = RestorationJob(archive_url=archive, destination_url=dest, overwrite=overwrite)
-        with using(settings), ray_session():
-            slots = worker_slots().at_most(len(chosen))
-            with worker_pool(Restorer, "restore", (job,), slots) as pool:
-                for number, wave in enumerate(restoring.waves_of(chosen), 1):
-                    outcomes += restoring.restore_wave(
-                        number, wave, archive, pool, len(outcomes), len(chosen)
-                    )
-    outcomes += missing
-    outcomes.sort(key=lambda outcome: outcome.source_key)
-    outputs = tuple(outcome for outcome in outcomes if isinstance(outcome, Restored))
-    failures = tuple(outcome for outcome in outcomes if isinstance(outcome, NotRestored))
-    publish(
-        "restore",
-        new_run_id(),
-        {
-            "restored": len(outputs),
-            "refused": len(failures),
-            "written bytes": sum(output.nbytes for output in outputs),
-        },
-        list(map(asdict, failures)),
+        with using(settings):
+            _restore(run, archive, dest, chosen, overwrite=overwrite)
+    run.publish()
+    return RestoreSummary(
+        outputs=tuple(sorted(run.tally.restored, key=lambda one: one.source_key)),
+        failures=tuple(sorted(run.tally.refused, key=lambda one: one.source_key)),
     )
-    return RestoreSummary(outputs=outputs, failures=failures)
+
+
+def _restore(
+    run: Run[RestoreTally], archive: str, dest: str, chosen: list[Chosen], *, overwrite: bool
+) -> None:
+    job = RestorationJob(archive_url=archive, destination_url=dest, overwrite=overwrite)
+    total = len(chosen)
+    with ray_session():
+        slots = worker_slots().at_most(total)
+        with worker_pool(Restorer, "restore", (job,), slots) as pool:
+            for wave in run.waves(chosen, cut=total, at_least=REQUESTS_PER_WAVE, total=total):
+                run.add(restoring.restore_wave(wave, archive, pool))

@@ -17,11 +17,11 @@ from tasks.cluster.slots import worker_slots
 from tasks.collection.access import comparable
 from tasks.collection.listing import EVERYTHING, Selection
 from tasks.control.ages import parse_age, parse_grace
-from tasks.control.artifacts import publish
-from tasks.control.record import Counts, JobRun, new_run_id, record_job
+from tasks.control.run import Run
 from tasks.jobs.retire import steps
-from tasks.jobs.retire.actions import RetireTally, Site
+from tasks.jobs.retire.actions import Site
 from tasks.jobs.retire.decisions import Terms
+from tasks.jobs.retire.tally import RetireTally
 from tasks.jobs.retire.worker import Unproven, Verifier
 from tasks.settings import Settings, using
 
@@ -88,7 +88,7 @@ def retire(
         "floor": list(floor),
         "selection": asdict(selection),
     }
-    run = JobRun(job="retire", run_id=new_run_id(), parameters=parameters)
+    run = Run("retire", RetireTally(), parameters)
     listing = steps.list_completely(collection, selection)
     now = datetime.now(UTC)
     site = Site(
@@ -104,58 +104,34 @@ def retire(
         dry_run=dry_run,
     )
     settled = steps.settle_accounts(site)
-    tally = RetireTally()
     if listing:
         with using(settings):
-            _retire(source, archive, listing, site, tally)
-    listed = sum(batch.num_rows for batch in listing)
+            _retire(run, source, archive, listing, site)
     if not dry_run:
-        record_job(catalog, run, _counts(listed, tally))
-        publish(run.job, run.run_id, _published(listed, tally), list(map(asdict, tally.unproven)))
+        run.record(catalog)
+        run.publish()
+    tally = run.tally
     return RetireSummary(
         run_id=None if dry_run else run.run_id,
-        listed=listed,
+        listed=sum(batch.num_rows for batch in listing),
         deleted=tally.deleted,
         deleted_bytes=tally.deleted_bytes,
         marked=tally.marked,
         waiting=tally.waiting,
         stay=dict(tally.stay),
-        unproven=tuple(tally.unproven),
+        unproven=tally.unproven,
         released=tally.released,
         settled=settled,
     )
 
 
 def _retire(
-    source: str, archive: str, listing: list[pa.RecordBatch], site: Site, tally: RetireTally
+    run: Run[RetireTally], source: str, archive: str, listing: list[pa.RecordBatch], site: Site
 ) -> None:
     chunks = steps.chunks_of(listing)
     listed = sum(chunk.num_rows for chunk in chunks)
     with ray_session():
         slots = worker_slots().at_most(listed)
         with worker_pool(Verifier, "verify", (source, archive), slots) as pool:
-            for number, wave in enumerate(steps.waves_of(chunks), 1):
-                steps.retire_wave(number, wave, site, pool, tally, listed)
-
-
-def _published(listed: int, tally: RetireTally) -> dict[str, int]:
-    return {
-        "listed": listed,
-        "deleted": tally.deleted,
-        "deleted bytes": tally.deleted_bytes,
-        "marked": tally.marked,
-        "waiting": tally.waiting,
-        **{f"stay: {ground}": count for ground, count in tally.stay.items()},
-        "not proven": len(tally.unproven),
-    }
-
-
-def _counts(listed: int, tally: RetireTally) -> Counts:
-    return Counts(
-        listed=listed,
-        archived=tally.deleted,
-        kept=tally.marked + tally.waiting,
-        quarantined=len(tally.unproven),
-        unchanged=tally.stay.total(),
-        source_bytes=tally.deleted_bytes,
-    )
+            for wave in run.waves(chunks, cut=len(chunks), at_least=4, total=listed):
+                run.add(steps.retire_wave(wave, site, pool))

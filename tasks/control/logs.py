@@ -9,8 +9,10 @@ from typing import Any
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
+Log = logging.Logger | logging.LoggerAdapter[Any]
 
-def run_log() -> logging.Logger | logging.LoggerAdapter[Any]:
+
+def run_log() -> Log:
     """The log of the flow or task that is running, else the standard logger `refold`."""
     try:
         return get_run_logger()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,13 +20,15 @@ from tasks.catalog.history import floors_of
 from tasks.catalog.journal import Journal
 from tasks.collection.access import comparable, require_collection
 from tasks.collection.listing import EVERYTHING
+from tasks.control.run import Run, Wave
 from tasks.jobs.backfill import steps as backfilling
 from tasks.jobs.backfill.worker import Backfiller, BackfillJob
 from tasks.jobs.restore.worker import RestorationJob, Restored, Restorer
 from tasks.jobs.retire import actions, steps
 from tasks.jobs.retire import worker as verification
-from tasks.jobs.retire.actions import RetireTally, Site
+from tasks.jobs.retire.actions import Site
 from tasks.jobs.retire.decisions import Terms
+from tasks.jobs.retire.tally import RetireTally
 from tasks.jobs.retire.worker import Proven, Unproven, Verifier
 from tasks.jobs.scrub.repair import NotRepaired, Repairer
 from tasks.plans.options import PlanOptions, build_plan
@@ -75,15 +78,16 @@ def _site(
 
 def _retire(made: SmallArchive, **asked: Any) -> RetireTally:
     """A whole run, in this process. Without a grace period, marks of earlier runs count."""
-    site, tally = _site(made, **asked), RetireTally()
+    site = _site(made, **asked)
     chunks = steps.chunks_of(steps.list_completely.fn(site.source, EVERYTHING))
     actions.settle(site)
     pool = HerePool(Verifier(made.source_url, made.archive_url).verify)
     listed = sum(chunk.num_rows for chunk in chunks)
-    for number, wave in enumerate(steps.waves_of(chunks), 1):
-        steps.retire_wave.fn(number, wave, site, pool, tally, listed)  # type: ignore[arg-type]
-    assert tally.done == listed
-    return tally
+    run = Run("retire", RetireTally(), {})
+    for wave in run.waves(chunks, cut=len(chunks), at_least=2, total=listed):
+        run.add(steps.retire_wave.fn(wave, site, pool))
+    assert run.tally.done == listed
+    return run.tally
 
 
 class _AMonthAgo(datetime):
@@ -103,7 +107,10 @@ def _events(made: SmallArchive, key: str | None = None) -> list[str]:
     return [entry.event for entry in entries if key in (None, entry.source_key)]
 
 
-def test_sources_are_marked_by_one_run_and_deleted_by_a_later_one(made: SmallArchive) -> None:
+def test_sources_are_marked_by_one_run_and_deleted_by_a_later_one(
+    made: SmallArchive, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "refold")
     keys, rows = _keys(made), made.rows()
     bytes_of = {key: made.source.get(key) for key in keys}
     assert _retire(made, dry_run=True).marked == 3
@@ -112,7 +119,10 @@ def test_sources_are_marked_by_one_run_and_deleted_by_a_later_one(made: SmallArc
     assert _retire(made).waiting == 3
     assert _retire(made, grace=timedelta(0), dry_run=True).deleted == 3
     assert _keys(made) == keys
+    assert not [told for told in caplog.messages if told.startswith("deleted")]
     done = _retire(made, grace=timedelta(0), run_id="last")
+    told = sorted(told for told in caplog.messages if told.startswith("deleted"))
+    assert [line.split(":")[0] for line in told] == [f"deleted {key}" for key in keys]
     assert (done.deleted, done.deleted_bytes) == (3, sum(map(len, bytes_of.values())))
     assert _keys(made) == []
     assert made.rows() == rows
@@ -300,9 +310,8 @@ def test_what_changes_between_the_comparison_and_the_deletion_stays(made: SmallA
             made.source.delete(gone)
         return outcome
 
-    tally = RetireTally()
     site = _site(made, grace=timedelta(0))
-    steps.retire_wave.fn(1, chunks, site, HerePool(verify), tally, 3)  # type: ignore[arg-type]
+    tally = steps.retire_wave.fn(Wave(1, chunks), site, HerePool(verify))
     assert made.source.get(changed) == b"a new picture"
     assert tally.deleted == 1
     assert not made.source.exists(sound)

@@ -14,11 +14,12 @@ from rescaling_core.plan import TRANSCODE, Target
 from tasks.catalog import LIGHT, Catalog, CatalogRow, open_catalog
 from tasks.catalog.history import trust
 from tasks.catalog.query import is_glob
-from tasks.cluster.pool import Lost, WorkerPool
-from tasks.control import progress, waves
-from tasks.control.progress import Progress
+from tasks.cluster.pool import Lost
+from tasks.cluster.workers import Workers
 from tasks.control.retries import RETRIED
+from tasks.control.run import Wave
 from tasks.jobs.restore.names import output_names
+from tasks.jobs.restore.tally import RestoreTally
 from tasks.jobs.restore.worker import NotRestored, Restored, RestoreRequest
 from tasks.storage import open_store
 
@@ -138,41 +139,29 @@ def open_destination(url: str) -> None:
     open_store(url)
 
 
-def waves_of(chosen: Sequence[Chosen]) -> Iterator[Sequence[Chosen]]:
-    """Cut what is to be restored into waves."""
-    return waves.waves_of(chosen, total=len(chosen), at_least=REQUESTS_PER_WAVE)
-
-
-@task(name="restore wave", task_run_name="restore wave {number}", **RETRIED)
+@task(name="restore wave", task_run_name="restore wave {wave.number}", **RETRIED)
 def restore_wave(
-    number: int,
-    chosen: Sequence[Chosen],
-    archive_url: str,
-    pool: WorkerPool[RestoreRequest, Restored | NotRestored],
-    before: int,
-    total: int,
-) -> list[Restored | NotRestored]:
+    wave: Wave[Chosen], archive_url: str, pool: Workers[RestoreRequest, Restored | NotRestored]
+) -> RestoreTally:
     """Restore one wave; what goes wrong with a rendition is its own outcome.
 
     Args:
-        number: Of the wave, for those who watch.
-        chosen: What to restore.
+        wave: What to restore.
         archive_url: Where from.
         pool: Of `Restorer`.
-        before: How many earlier waves have restored, for the progress.
-        total: Of the run, likewise.
     """
     catalog = open_catalog(open_store(archive_url), create=False)
     outcomes: list[Restored | NotRestored] = []
-    for result in pool.run(requests_of(catalog, chosen)):
+    for result in pool.run(requests_of(catalog, wave.items)):
         if isinstance(result, Lost):
             outcomes.append(NotRestored(source_key=result.job.source_key, reason=result.reason))
         else:
             outcomes.append(result)
-        progress.report(Progress(step="restore", done=before + len(outcomes), total=total))
+        wave.report("restore", len(outcomes))
     there = {outcome.source_key for outcome in outcomes}
-    return outcomes + [
+    gone = [
         NotRestored(source_key=one.source_key, reason="its row left the catalog meanwhile")
-        for one in chosen
+        for one in wave.items
         if one.source_key not in there
     ]
+    return RestoreTally.of([*outcomes, *gone])

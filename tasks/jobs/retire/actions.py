@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from rescaling_core.plan import Floor
 from tasks.catalog import Catalog
 from tasks.catalog.journal import Entry, Event, Journal
+from tasks.control.logs import Log, run_log
 from tasks.jobs.retire.decisions import Terms
+from tasks.jobs.retire.tally import RetireTally
 from tasks.jobs.retire.worker import Proven, Unproven
 from tasks.storage import ObjectNotFoundError, StorageError, Store
 
@@ -39,40 +40,19 @@ class Site:
     dry_run: bool
 
 
-@dataclass(slots=True)
-class RetireTally:
-    """Counts that grow as sources are decided on. Every listed source counts once."""
-
-    marked: int = 0
-    waiting: int = 0
-    deleted: int = 0
-    deleted_bytes: int = 0
-    stay: Counter[str] = field(default_factory=Counter)
-    """By why they do."""
-    unproven: list[Unproven] = field(default_factory=list)
-    released: int = 0
-    """Marks taken back; their sources are counted above as well."""
-
-    @property
-    def done(self) -> int:
-        """Sources decided on."""
-        counted = self.marked + self.waiting + self.deleted
-        return counted + self.stay.total() + len(self.unproven)
-
-
-def release(site: Site, marks: Sequence[tuple[Entry, str]], tally: RetireTally) -> None:
+def release(site: Site, marks: Sequence[tuple[Entry, str]]) -> RetireTally:
     """Take marks back, each for a reason."""
     _write(site, "released", [replace(mark, reason=reason, proofs=()) for mark, reason in marks])
-    tally.released += len(marks)
+    return RetireTally(released=len(marks))
 
 
-def mark(site: Site, proven: Sequence[Proven], tally: RetireTally) -> None:
+def mark(site: Site, proven: Sequence[Proven]) -> RetireTally:
     """Mark sources whose renditions were proven: their grace period begins."""
     _write(site, "marked", [_entry(site, item) for item in proven])
-    tally.marked += len(proven)
+    return RetireTally(marked=len(proven))
 
 
-def delete(site: Site, proven: Sequence[Proven], tally: RetireTally) -> None:
+def delete(site: Site, proven: Sequence[Proven]) -> RetireTally:
     """Delete sources whose renditions were proven once more.
 
     That they are about to be deleted is in the journal before the first one is. Each is looked at
@@ -82,23 +62,22 @@ def delete(site: Site, proven: Sequence[Proven], tally: RetireTally) -> None:
         StorageError: A deletion failed. Those that succeeded are accounted for.
     """
     if site.dry_run:
-        tally.deleted += len(proven)
-        tally.deleted_bytes += sum(item.source.size for item in proven)
-        return
+        nbytes = sum(item.source.size for item in proven)
+        return RetireTally(deleted=len(proven), deleted_bytes=nbytes)
     _write(site, "deleting", [_entry(site, item) for item in proven])
+    log = run_log()
     with ThreadPoolExecutor(max_workers=DELETERS) as pool:
-        outcomes = list(pool.map(lambda item: _delete_one(site.source, item), proven))
+        outcomes = list(pool.map(lambda item: _delete_one(site.source, item, log), proven))
     gone = [item for item, outcome in zip(proven, outcomes, strict=True) if outcome is None]
     _write(site, "deleted", [_entry(site, item) for item in gone])
-    tally.deleted += len(gone)
-    tally.deleted_bytes += sum(item.source.size for item in gone)
-    stayed = [outcome for outcome in outcomes if isinstance(outcome, Unproven)]
+    stayed = tuple(outcome for outcome in outcomes if isinstance(outcome, Unproven))
     by_key = {item.source.key: _entry(site, item) for item in proven}
-    release(site, [(by_key[item.source_key], item.reason) for item in stayed], tally)
-    tally.unproven += stayed
+    released = release(site, [(by_key[item.source_key], item.reason) for item in stayed])
     for outcome in outcomes:
         if isinstance(outcome, StorageError):
             raise outcome
+    nbytes = sum(item.source.size for item in gone)
+    return released + RetireTally(deleted=len(gone), deleted_bytes=nbytes, unproven=stayed)
 
 
 def settle(site: Site) -> int:
@@ -114,7 +93,7 @@ def settle(site: Site) -> int:
     return len(gone)
 
 
-def _delete_one(source: Store, item: Proven) -> Unproven | StorageError | None:
+def _delete_one(source: Store, item: Proven, log: Log) -> Unproven | StorageError | None:
     """None: it is gone, and was what was compared."""
     key = item.source.key
     try:
@@ -124,6 +103,9 @@ def _delete_one(source: Store, item: Proven) -> Unproven | StorageError | None:
         source.delete(key)
         if source.exists(key):
             return StorageError(f"{source.url}: {key} is there though its deletion was accepted")
+        log.info(
+            "deleted %s: %d bytes, restorable from %d LR objects", key, info.size, len(item.proofs)
+        )
     except ObjectNotFoundError:
         return Unproven(key, "gone before it was to be deleted: somebody else did")
     except StorageError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final
@@ -13,17 +14,20 @@ from prefect.cache_policies import NO_CACHE
 from rescaling_core.errors import UsageError
 from tasks.catalog import Catalog, open_catalog
 from tasks.catalog.journal import Entry
-from tasks.cluster.pool import Lost, WorkerPool
+from tasks.cluster.pool import Lost
+from tasks.cluster.workers import Workers
 from tasks.collection import listing as inventory
 from tasks.collection.access import comparable, refuse_nested, require_collection
 from tasks.collection.listing import Selection
 from tasks.collection.shards import SourceObject
-from tasks.control import progress, waves
+from tasks.control import progress
 from tasks.control.progress import Progress
 from tasks.control.retries import RETRIED
+from tasks.control.run import Wave
 from tasks.jobs.retire import actions
-from tasks.jobs.retire.actions import RetireTally, Site
+from tasks.jobs.retire.actions import Site
 from tasks.jobs.retire.decisions import MayGo, Stays, Terms, Verdict, Waits, judge, standing_marks
+from tasks.jobs.retire.tally import RetireTally
 from tasks.jobs.retire.worker import Claim, Proven, Unproven
 from tasks.storage import Store, open_store
 from tasks.storage.probe import prove_conditional_writes
@@ -74,66 +78,56 @@ def chunks_of(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
     ]
 
 
-def waves_of(chunks: Sequence[pa.RecordBatch]) -> Iterator[Sequence[pa.RecordBatch]]:
-    """Cut the chunks of a run into waves."""
-    return waves.waves_of(chunks, total=len(chunks), at_least=4)
-
-
 @task(name="settle accounts", **RETRIED)
 def settle_accounts(site: Site) -> int:
     """See `actions.settle`."""
     return actions.settle(site)
 
 
-@task(name="retire wave", task_run_name="retire wave {number}", cache_policy=NO_CACHE)
+@task(name="retire wave", task_run_name="retire wave {wave.number}", cache_policy=NO_CACHE)
 def retire_wave(
-    number: int,
-    chunks: Sequence[pa.RecordBatch],
-    site: Site,
-    pool: WorkerPool[Claim, Proven | Unproven],
-    tally: RetireTally,
-    total: int,
-) -> None:
+    wave: Wave[pa.RecordBatch], site: Site, pool: Workers[Claim, Proven | Unproven]
+) -> RetireTally:
     """Decide on sources, prove those that may go, mark or delete them, and account for it."""
-    for chunk in chunks:
-        _retire_chunk([SourceObject(**values) for values in chunk.to_pylist()], site, pool, tally)
-        progress.report(
-            Progress(step="retire", done=tally.done, total=total, nbytes=tally.deleted_bytes)
-        )
+    tally = RetireTally()
+    for chunk in wave.items:
+        tally += _retire_chunk([SourceObject(**values) for values in chunk.to_pylist()], site, pool)
+        wave.report("retire", tally.done, tally.nbytes)
+    return tally
 
 
 def _retire_chunk(
-    listed: Sequence[SourceObject],
-    site: Site,
-    pool: WorkerPool[Claim, Proven | Unproven],
-    tally: RetireTally,
-) -> None:
+    listed: Sequence[SourceObject], site: Site, pool: Workers[Claim, Proven | Unproven]
+) -> RetireTally:
     span = (listed[0].key, listed[-1].key)
     marks = standing_marks(site.journal.entries(site.collection, between=span))
+    waiting, stay = 0, Counter[str]()
     release: list[tuple[Entry, str]] = []
     may_go: dict[str, tuple[SourceObject, MayGo]] = {}
     for source, verdict in judged(listed, site.catalog, marks, site.terms):
         if isinstance(verdict, MayGo):
             may_go[source.key] = (source, verdict)
         elif isinstance(verdict, Waits):
-            tally.waiting += 1
+            waiting += 1
         elif isinstance(verdict, Stays):
-            tally.stay[verdict.ground] += 1
+            stay[verdict.ground] += 1
             if source.key in marks:
                 release.append((marks[source.key], verdict.ground))
+    unproven: list[Unproven] = []
     to_mark: list[Proven] = []
     to_delete: list[Proven] = []
     for result in _prove([_claim(site, *pair) for pair in may_go.values()], pool):
         if isinstance(result, Unproven):
-            tally.unproven.append(result)
+            unproven.append(result)
             if result.source_key in marks:
                 release.append((marks[result.source_key], result.reason))
             continue
         _, verdict = may_go[result.source.key]
         (to_mark if verdict.mark is None else to_delete).append(result)
-    actions.release(site, release, tally)
-    actions.mark(site, to_mark, tally)
-    actions.delete(site, to_delete, tally)
+    decided = RetireTally(waiting=waiting, stay=stay, unproven=tuple(unproven))
+    decided += actions.release(site, release)
+    decided += actions.mark(site, to_mark)
+    return decided + actions.delete(site, to_delete)
 
 
 def judged(
@@ -158,7 +152,7 @@ def _claim(site: Site, source: SourceObject, verdict: MayGo) -> Claim:
 
 
 def _prove(
-    claims: Sequence[Claim], pool: WorkerPool[Claim, Proven | Unproven]
+    claims: Sequence[Claim], pool: Workers[Claim, Proven | Unproven]
 ) -> Iterator[Proven | Unproven]:
     for result in pool.run(claims):
         if isinstance(result, Lost):

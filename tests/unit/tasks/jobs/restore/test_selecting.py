@@ -9,6 +9,7 @@ import pytest
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import TRANSCODE
 from tasks.catalog import Catalog, CatalogRow, open_catalog
+from tasks.control.run import Wave
 from tasks.jobs.restore.steps import (
     READ_AT_ONCE,
     Chosen,
@@ -101,8 +102,8 @@ def test_metadata_of_many_are_read_in_parts_and_what_vanished_is_told(
     pool = HerePool(
         lambda request: NotRestored(source_key=request.source_key, reason="as a worker said")
     )
-    outcomes = restore_wave.fn(1, [*chosen, gone], catalog.store.url, pool, 0, 9)  # type: ignore[arg-type]
-    assert [(one.source_key, one.reason) for one in outcomes if isinstance(one, NotRestored)] == [
+    tally = restore_wave.fn(Wave(1, [*chosen, gone]), catalog.store.url, pool)
+    assert [(one.source_key, one.reason) for one in tally.refused] == [
         *((key, "as a worker said") for key in keys),
         ("gone.png", "its row left the catalog meanwhile"),
     ]
