@@ -20,8 +20,8 @@ _MOST_PLANNED: Final = 2**32
 def pixel_limit(archive: Store | None = None) -> int:
     """Width × height above which nothing is restored.
 
-    It is what the setting `max_pixels` says; else the largest limit of the plans that an archive was
-    made with, and a plan's own default at least.
+    It is what the setting `max_pixels` says; else the largest limit of the plans that an archive
+    was made with, and a plan's own default at least.
 
     Args:
         archive: The archive; None for an LR file by itself.
