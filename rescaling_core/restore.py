@@ -54,7 +54,7 @@ def restore(
     name = f"{embedded.source_key} at {embedded.target}"
     lr_pixels = embedded.lr_width * embedded.lr_height
     lr = codecs.decode(lr_data, channels=embedded.lr_planes, max_pixels=lr_pixels)
-    if metadata.pixels_digest(lr) != embedded.lr_pixels_sha256:
+    if not metadata.pixels_agree(lr, embedded.lr_pixels_sha256):
         raise RestorationMismatchError(f"{name}: the LR pixels are not those that were measured")
     restored = lr if embedded.rescaler == FULL_SIZE else _rescaled(lr, embedded, models, name)
     if embedded.channels == 1:
@@ -64,7 +64,8 @@ def restore(
             restored = residual.restore_with(restored, lr_data, embedded.residual, name)
         except CodecError as error:
             raise RestorationMismatchError(str(error)) from error
-    if not metadata.fingerprint_agrees(restored, embedded.fingerprint):
+    checked_already = embedded.fingerprint is None and embedded.is_as_stored
+    if not checked_already and not metadata.fingerprint_agrees(restored, embedded.fingerprint):
         raise RestorationMismatchError(f"{name}: the restored image is not the one measured")
     return metadata.photo_from_restoration(restored, embedded, lr_data)
 
@@ -104,7 +105,7 @@ def _agreed(
         raise RestorationMismatchError(
             f"{embedded.source_key}: the LR file and the catalog disagree on how it was made"
         )
-    if embedded.fingerprint is None:
+    if embedded.is_preview:
         raise RestorationMismatchError(f"{name}: a preview, which nothing can be restored from")
     return embedded
 

@@ -57,18 +57,21 @@ def attach(data: bytes, kind: Kind, payload: bytes) -> bytes:
     raise CodecError(f"LR file: a file of format {name} takes no attachment")
 
 
-def replace_last(data: bytes, kind: Kind, payload: bytes) -> bytes:
-    """Put other bytes in the place of those that were attached last to an AVIF or JPEG XL file.
+def without(data: bytes, kind: Kind) -> bytes:
+    """The file without what is attached of a kind; the very file if there is nothing.
 
     Raises:
-        CodecError: The last box is not of that kind.
+        CodecError: The file is damaged.
     """
-    last = None
-    for box, start, end in boxes.walk(data):
-        last = (box, start, end)
-    if last is None or last[0] != b"uuid" or not data.startswith(UUID + kind.encode(), last[1]):
-        raise CodecError("LR file: what was attached is not its last box")
-    return attach(data[: last[1] - 8], kind, payload)
+    try:
+        spans = [span for span, part in _attached(data) if part[:4] == kind.encode()]
+    except ValueError as error:
+        raise CodecError(f"LR file: {error}") from error
+    for start, end in reversed(spans):
+        data = data[:start] + data[end:]
+    if spans and headers.identify(data) == "WEBP":
+        return _with_riff_length(data)
+    return data
 
 
 def read(data: bytes, kind: Kind) -> bytes | None:
@@ -78,26 +81,31 @@ def read(data: bytes, kind: Kind) -> bytes | None:
         CodecError: The file is damaged.
     """
     try:
-        parts = [part[4:] for part in _attached(data) if part[:4] == kind.encode()]
+        parts = [part[4:] for _, part in _attached(data) if part[:4] == kind.encode()]
     except ValueError as error:
         raise CodecError(f"LR file: {error}") from error
     return b"".join(parts) if parts else None
 
 
-def _attached(data: bytes) -> Iterator[bytes]:
+def _attached(data: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
+    """What is attached, kind and bytes, each with where its part of the container lies."""
     name = headers.identify(data)
     if name == "PNG":
-        yield from (data[at : at + n] for kind, at, n in png.walk(data) if kind == _PNG_CHUNK)
+        for kind, at, length in png.walk(data):
+            if kind == _PNG_CHUNK:
+                yield (at - 8, at + length + 4), data[at : at + length]
     elif name == "JPEG":
         for marker, start, end in jpeg.walk(data):
             if marker == _APP4 and data.startswith(_APP_SIGNATURE, start):
-                yield data[start + len(_APP_SIGNATURE) : end]
+                yield (start - 4, end), data[start + len(_APP_SIGNATURE) : end]
     elif name == "WEBP":
-        yield from (data[at : at + n] for kind, at, n in riff.walk(data) if kind == _RIFF_CHUNK)
+        for kind, at, length in riff.walk(data):
+            if kind == _RIFF_CHUNK:
+                yield (at - 8, at + length + length % 2), data[at : at + length]
     elif name == "AVIF" or data.startswith(jxl.CONTAINER_SIGNATURE):
         for box, start, end in boxes.walk(data):
             if box == b"uuid" and data.startswith(UUID, start):
-                yield data[start + len(UUID) : end]
+                yield (start - 8, end), data[start + len(UUID) : end]
 
 
 def _into_png(data: bytes, tagged: bytes) -> bytes:
@@ -125,8 +133,32 @@ def _into_jpeg(data: bytes, tag: bytes, payload: bytes) -> bytes:
 
 
 def _into_webp(data: bytes, tagged: bytes) -> bytes:
-    if data[12:16] != _VP8X:
-        raise CodecError("LR file: a WebP without an extended header takes no attachment")
     chunk = _RIFF_CHUNK + struct.pack("<I", len(tagged)) + tagged + b"\0" * (len(tagged) % 2)
-    grown = data + chunk
-    return grown[:4] + struct.pack("<I", len(grown) - 8) + grown[8:]
+    return _with_riff_length(_extended(data) + chunk)
+
+
+def _with_riff_length(data: bytes) -> bytes:
+    return data[:4] + struct.pack("<I", len(data) - 8) + data[8:]
+
+
+def _extended(data: bytes) -> bytes:
+    """A WebP with the extended header, without which it may hold nothing but its picture.
+
+    Source: the WebP container specification, "Extended file format"; RFC 6386, 9.1, and the WebP
+    lossless bitstream specification, 3, for the size of the picture.
+    """
+    kind, at = data[12:16], 20
+    if kind == _VP8X:
+        return data
+    if kind == b"VP8 ":
+        width, height = (value & 0x3FFF for value in struct.unpack("<HH", data[at + 6 : at + 10]))
+        alpha = 0
+    elif kind == b"VP8L":
+        bits = int.from_bytes(data[at + 1 : at + 5], "little")
+        width, height, alpha = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, bits >> 28 & 1
+    else:
+        raise CodecError(f"LR file: a WebP that begins with a chunk {kind!r}")
+    header = struct.pack("<II", 10, alpha << 4)
+    header += (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    extended: bytes = data[:12] + _VP8X + header + data[12:]
+    return extended

@@ -47,11 +47,12 @@ def make_preview(
     draft = draft_metadata(photo, source, target, candidate, lr, software)
     draft = replace(draft, extras=metadata.Carried(native=draft.extras.native))
     try:
-        data = metadata.encode_with_packet(lr, candidate.codec, photo, draft, encode=encode)
+        data = metadata.encode_with_record(lr, candidate.codec, photo, draft, encode=encode)
         pixels = codecs.decode(data, channels=int(lr.shape[2]))
     except CodecError as error:
         return Kept(target=target, reason=str(error))
-    final = replace(draft, lr_pixels_sha256=metadata.pixels_digest(pixels))
+    digest = metadata.pixels_digest(pixels)[: metadata.DIGEST_DIGITS]
+    final = replace(draft, lr_pixels_sha256=digest)
     encoded = Encoded(data=data, pixels=pixels, draft=draft, candidate=candidate)
     return finish(target, encoded, final)
 

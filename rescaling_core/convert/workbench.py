@@ -60,7 +60,7 @@ class Workbench:
         photo = self.photo
         if draft.lr_channels is not None:  # it would not fit the file: see the draft
             photo = replace(photo, icc=None)
-        data = metadata.encode_with_packet(
+        data = metadata.encode_with_record(
             lr, candidate.codec, photo, draft, encode=self.encode_pixels
         )
         decoded = codecs.decode(data, channels=int(lr.shape[2]))
@@ -91,7 +91,8 @@ class Workbench:
         coded = self.encode_pixels(residual.difference(self.photo.pixels, restored), spec)
         decoded = codecs.decode(coded, channels=int(restored.shape[2]))
         draft = replace(base.draft, residual=residual.describe(coded, spec))
-        data = attachment.attach(base.data, "rsdl", coded)
+        data = attachment.attach(attachment.without(base.data, "meta"), "rsdl", coded)
+        data = metadata.finalise(data, metadata.with_room(draft))
         return replace(base, data=data, draft=draft), residual.add(restored, decoded)
 
     def transcode(self, candidate: Candidate) -> Encoded:
@@ -105,8 +106,7 @@ class Workbench:
         pixels = self.photo.pixels
         coded = transcode.from_jpeg(self.data, width=self.photo.width, height=self.photo.height)
         draft = replace(self._draft(candidate, pixels), extras=metadata.Carried())
-        room = replace(metadata.measured(draft, pixels, pixels, pixels), tried=9999)
-        data = attachment.attach(coded, "meta", room.to_json().encode("ascii"))
+        data = metadata.finalise(coded, metadata.with_room(draft))
         return Encoded(data=data, pixels=pixels, draft=draft, candidate=candidate)
 
     def measure(self, encoded: Encoded, restored: U8Array) -> Trial:

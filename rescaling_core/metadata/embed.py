@@ -1,27 +1,33 @@
 """Restoration metadata in and out of LR files.
 
-The measures are known only after the LR file was encoded, decoded and restored. So the file is
-encoded once, with a draft in an uncompressed XMP packet that leaves room, and the packet is then
-overwritten in place: pixels cannot change, and nothing is encoded twice.
+The record is attached to the file as its codec wrote it, so the file need not be encoded again when
+the measures are known: the record that kept room for them is replaced. Files of version 1 hold
+theirs in an XMP packet.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from rescaling_core import codecs
 from rescaling_core.codecs import CodecSpec, Encode, FileExtras
 from rescaling_core.containers import attachment, png
 from rescaling_core.errors import CodecError, MetadataError
+from rescaling_core.metadata.evidence import DIGEST_DIGITS, fingerprint
 from rescaling_core.metadata.record import RestorationMetadata
-from rescaling_core.metadata.xmp import build_packet, parse_packet
+from rescaling_core.metadata.xmp import parse_packet
 
 if TYPE_CHECKING:
     from rescaling_core.photo import Photo
     from rescaling_core.pixels.arrays import U8Array
 
+_FINGERPRINTS = {planes: fingerprint(np.zeros((1, 1, planes), np.uint8)) for planes in (1, 3)}
 
-def encode_with_packet(
+
+def encode_with_record(
     pixels: U8Array,
     spec: CodecSpec,
     photo: Photo,
@@ -29,7 +35,7 @@ def encode_with_packet(
     *,
     encode: Encode | None = None,
 ) -> bytes:
-    """Encode an LR image with its metadata, the measures still to come.
+    """Encode an LR image and attach its metadata, with room for the measures still to come.
 
     Args:
         pixels: (h, w, C), the LR image.
@@ -41,30 +47,37 @@ def encode_with_packet(
     Raises:
         CodecError: The codec cannot hold the pixels or all that travels with them.
     """
-    extras = FileExtras(icc=photo.icc, exif=photo.exif, xmp=build_packet(draft))
-    return (encode or codecs.encode)(pixels, spec, extras=extras)
+    extras = FileExtras(icc=photo.icc, exif=photo.exif)
+    bare = (encode or codecs.encode)(pixels, spec, extras=extras)
+    return finalise(bare, with_room(draft))
 
 
 def finalise(lr_data: bytes, metadata: RestorationMetadata) -> bytes:
-    """Overwrite the draft in an LR file, at equal length.
+    """Attach metadata to an LR file, in the place of what it may hold.
+
+    A record that is `with_room` is as long as the same with any measures.
 
     Args:
-        lr_data: What `encode_with_packet` gave.
+        lr_data: An LR file.
         metadata: The draft with its measures.
 
     Raises:
-        MetadataError: The file holds no packet of ours, or the metadata do not fit it.
+        CodecError: The file cannot hold them.
     """
-    old = codecs.read_xmp(lr_data)
-    if old is None or parse_packet(old) is None or lr_data.count(old) != 1:
-        raise MetadataError(f"{metadata.source_key}: the LR file holds no packet to finish")
-    new = build_packet(metadata, length=len(old))
-    at = lr_data.index(old)
-    out = bytearray(lr_data)
-    out[at : at + len(old)] = new
-    if lr_data.startswith(png.SIGNATURE):
-        png.with_checksum(out, at)
-    return bytes(out)
+    return attachment.attach(attachment.without(lr_data, "meta"), "meta", metadata.to_bytes())
+
+
+def with_room(draft: RestorationMetadata) -> RestorationMetadata:
+    """A draft with measures in the place of those to come, which will take as many bytes."""
+    return replace(
+        draft,
+        lr_pixels_sha256="0" * DIGEST_DIGITS,
+        psnr_y=0.0,
+        ssim_y=0.0,
+        max_abs_error=0,
+        tried=0,
+        fingerprint=None if draft.is_as_stored else _FINGERPRINTS[draft.channels],
+    )
 
 
 def read_metadata(data: bytes) -> RestorationMetadata:
@@ -74,11 +87,11 @@ def read_metadata(data: bytes) -> RestorationMetadata:
         MetadataError: There is none, it is damaged, or of a version this release cannot read.
     """
     try:
+        attached = attachment.read(data, "meta")
+        if attached is not None:
+            return RestorationMetadata.from_bytes(attached)
         packet = codecs.read_xmp(data)
         text = None if packet is None else parse_packet(packet)
-        if text is None:
-            attached = attachment.read(data, "meta")
-            text = None if attached is None else attached.decode("ascii", "replace")
     except CodecError as error:
         raise MetadataError(f"no restoration metadata: {error}") from error
     if text is None:

@@ -9,15 +9,18 @@ from typing import Any, Final, Literal
 
 from rescaling_core import limits
 from rescaling_core.errors import MetadataError
+from rescaling_core.metadata import compact
 from rescaling_core.metadata.carried import Carried
 from rescaling_core.metadata.checks import check_record
 from rescaling_core.networks.latent import LatentPolicy
 from rescaling_core.photo.record import MODES
-from rescaling_core.plan.strategy import strategy_name
+from rescaling_core.plan.strategy import FULL_SIZE, TRANSCODE, strategy_name
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Raised when a reader of the version before would restore wrongly. Fields may be added within a
 version: readers ignore those they do not know."""
+READ_VERSIONS: Final = (1, 2)
+"""What this release reads: every version there ever was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +34,7 @@ class ResidualRecord:
     nbytes: int
     """Of the coded residual; part of the LR file's."""
     sha256: str
-    """Of the coded residual."""
+    """Of the coded residual; in version 2 its first 16 bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,8 @@ class RestorationMetadata:
     """Name and version of what wrote this."""
     extras: Carried
     lr_pixels_sha256: str | None = None
-    """Of the decoded LR samples: a file cannot hold its own digest."""
+    """Of the decoded LR samples: a file cannot hold its own digest. In version 2 its first 16
+    bytes."""
     psnr_y: float | None = None
     """dB, whole image, 8 bits; infinite if the restoration is exact."""
     ssim_y: float | None = None
@@ -86,7 +90,8 @@ class RestorationMetadata:
     ssimulacra2: float | None = None
     """Points; None where no floor asked for it."""
     fingerprint: str | None = None
-    """Of the restored pixels; see `fingerprint`."""
+    """Of the restored pixels; see `fingerprint`. None of a preview, and in version 2 of a file
+    whose pixels are the restoration: `lr_pixels_sha256` says more of them."""
     residual: ResidualRecord | None = None
     """What is added to the restoration; None if nothing is."""
     origin: Literal["restored image"] | None = None
@@ -98,7 +103,25 @@ class RestorationMetadata:
     lr_channels: int | None = None
     """Planes of the LR image, where they are not the source's: 3 of a grey source that was given a
     colour LR image, 1 where the network hides colours in a grey one."""
-    schema_version: Literal[1] = SCHEMA_VERSION
+    effort: int | None = None
+    """Of the codec, in its own scale, where the plan asked for one that is not the default."""
+    nudge: int | None = None
+    """Part of a step of quality by which an AVIF file lies below (1) or above (2) its quality."""
+    restorer: str | None = None
+    """What improves the decoded picture at full size; None for nothing."""
+    restorer_sha256: str | None = None
+    """Of the restorer's weights."""
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
+
+    @property
+    def is_preview(self) -> bool:
+        """Whether nothing is restored from it."""
+        return self.psnr_y is None
+
+    @property
+    def is_as_stored(self) -> bool:
+        """Whether the pixels of the LR file, as they are decoded, are the restoration."""
+        return self.rescaler in (FULL_SIZE, TRANSCODE) and self.restorer is None
 
     @property
     def channels(self) -> int:
@@ -149,21 +172,36 @@ class RestorationMetadata:
         if not isinstance(document, dict):
             raise MetadataError("restoration metadata: no JSON object")
         version = document.get("schema_version")
-        if version != SCHEMA_VERSION:
+        if version not in READ_VERSIONS or isinstance(version, bool):
             raise MetadataError(
-                f"restoration metadata of schema version {version}: this release reads version "
-                f"{SCHEMA_VERSION}; a newer one is needed"
+                f"restoration metadata of schema version {version}: this release reads versions "
+                f"{' and '.join(map(str, READ_VERSIONS))}; a newer one is needed"
             )
-        record = _read_v1(document)
-        check_record(record)
-        return record
+        return _read(document)
+
+    def to_bytes(self) -> bytes:
+        """As it lies in an LR file: compact since version 2, JSON before."""
+        text = self.to_json()
+        return text.encode("ascii") if self.schema_version == 1 else compact.pack(json.loads(text))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> RestorationMetadata:
+        """Read what any release put into an LR file.
+
+        Raises:
+            MetadataError: It is damaged, or of a version this release cannot read.
+        """
+        if data.startswith(b"{"):
+            return cls.from_json(data.decode("ascii", "replace"))
+        return _read(compact.unpack(data))
 
 
-_TYPES_V1: Final[dict[str, tuple[type, ...]]] = {
+_TYPES: Final[dict[str, tuple[type, ...]]] = {
     **dict.fromkeys(("source_size", "width", "height", "lr_width", "lr_height"), (int,)),
     **dict.fromkeys(("latent_seed", "tile", "overlap"), (int,)),
     **dict.fromkeys(("quality", "max_abs_error", "tried"), (int, type(None))),
-    **dict.fromkeys(("refinement", "lr_channels"), (int, type(None))),
+    **dict.fromkeys(("refinement", "lr_channels", "effort", "nudge"), (int, type(None))),
+    **dict.fromkeys(("restorer", "restorer_sha256"), (str, type(None))),
     **dict.fromkeys(("source_key", "source_etag", "source_sha256", "mode", "format"), (str,)),
     **dict.fromkeys(("target", "rescaler", "codec", "padding", "software"), (str,)),
     **dict.fromkeys(("weights_sha256",), (str,)),
@@ -180,11 +218,11 @@ _TYPES_RESIDUAL: Final[dict[str, tuple[type, ...]]] = {
 }
 
 
-def _read_v1(document: dict[str, Any]) -> RestorationMetadata:
+def _read(document: dict[str, Any]) -> RestorationMetadata:
     if document.get("psnr_y") == "inf":
         document = document | {"psnr_y": inf}
     values: dict[str, Any] = {}
-    for name, types in _TYPES_V1.items():
+    for name, types in _TYPES.items():
         value = document.get(name)
         if not isinstance(value, types) or isinstance(value, bool):
             found = "missing" if value is None else f"{value!r:.80}"
@@ -212,7 +250,11 @@ def _read_v1(document: dict[str, Any]) -> RestorationMetadata:
     except (KeyError, TypeError, ValueError) as error:
         raise MetadataError(f"restoration metadata: latent_policy: {error}") from error
     values["residual"] = _residual(document.get("residual"))
-    return RestorationMetadata(**values, extras=Carried.from_json(extras))
+    record = RestorationMetadata(
+        **values, extras=Carried.from_json(extras), schema_version=document["schema_version"]
+    )
+    check_record(record)
+    return record
 
 
 def _residual(document: Any) -> ResidualRecord | None:

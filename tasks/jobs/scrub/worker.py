@@ -63,7 +63,7 @@ class Inspector:
         """Restore a rendition; restoring compares with the recorded fingerprint."""
         lr_data = self._archive.get(row.lr_key or "")
         recorded = RestorationMetadata.from_json(row.metadata_json or "")
-        if recorded.fingerprint is None:
+        if recorded.is_preview:
             return
         limit = self._max_pixels
         if restore_source_file(lr_data, recorded=recorded, max_pixels=limit) is None:

@@ -86,7 +86,7 @@ def test_a_lost_or_damaged_residual_is_refused() -> None:
     assert coded is not None
     at = rendition.lr_data.index(coded)
     with pytest.raises(RestorationMismatchError, match="residual is missing"):
-        restore(rendition.lr_data[: at - 28], models)
+        restore(attachment.without(rendition.lr_data, "rsdl"), models)
     damaged = bytearray(rendition.lr_data)
     damaged[at + len(coded) // 2] ^= 1
     with pytest.raises(RestorationMismatchError, match="not the one that was measured"):
@@ -136,10 +136,21 @@ def test_a_format_that_takes_no_attachment_is_refused() -> None:
     Image.fromarray(PIXELS).save(buffer, "BMP")
     with pytest.raises(CodecError, match="BMP"):
         attachment.attach(buffer.getvalue(), "rsdl", b"x")
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_a_webp_without_an_extended_header_is_given_one(lossless: bool) -> None:
     buffer = io.BytesIO()
-    Image.fromarray(PIXELS).save(buffer, "WEBP")
-    with pytest.raises(CodecError, match="extended"):
-        attachment.attach(buffer.getvalue(), "rsdl", b"x")
+    Image.fromarray(PIXELS).save(buffer, "WEBP", lossless=lossless)
+    bare = buffer.getvalue()
+    assert bare[12:15] == b"VP8"
+    assert bare[12:16] != b"VP8X"
+    data = attachment.attach(bare, "rsdl", b"xyz")
+    assert attachment.read(data, "rsdl") == b"xyz"
+    assert np.array_equal(codecs.decode(data), codecs.decode(bare))
+    again = attachment.without(data, "rsdl")
+    assert attachment.read(again, "rsdl") is None
+    assert np.array_equal(codecs.decode(again), codecs.decode(bare))
 
 
 def test_the_record_of_a_residual_reads_back() -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from hypothesis import strategies as st
 
 from rescaling_core import codecs, metadata, zoo
 from rescaling_core.codecs import CodecSpec
+from rescaling_core.containers import attachment
 from rescaling_core.containers.icc import means_srgb
 from rescaling_core.errors import CodecError, MetadataError
-from rescaling_core.metadata import RestorationMetadata, xmp
+from rescaling_core.metadata import RestorationMetadata, wire, xmp
 from rescaling_core.networks.latent import LatentPolicy
 from rescaling_core.photo import Photo, decode_photo, encode_photo
 from rescaling_core.restore import restore
@@ -61,10 +63,11 @@ def _draft(photo: Photo, spec: CodecSpec, lr: np.ndarray, **changes) -> Restorat
 def _measured(draft: RestorationMetadata, lr: np.ndarray) -> RestorationMetadata:
     return replace(
         draft,
-        lr_pixels_sha256=metadata.pixels_digest(lr),
+        lr_pixels_sha256=metadata.pixels_digest(lr)[: metadata.DIGEST_DIGITS],
         psnr_y=31.41592653589793,
         ssim_y=0.9271828182845905,
         max_abs_error=97,
+        tried=7,
         fingerprint=metadata.fingerprint(lr),
     )
 
@@ -86,13 +89,13 @@ def test_a_draft_is_finished_in_place(text: str, name: str) -> None:
     photo, spec = _photo(name), CodecSpec.parse(text)
     lr = _lr(photo)
     draft = _draft(photo, spec, lr)
-    drafted = metadata.encode_with_packet(lr, spec, photo, draft)
+    drafted = metadata.encode_with_record(lr, spec, photo, draft)
     decoded = codecs.decode(drafted, channels=draft.channels)
     final = _measured(draft, decoded)
     finished = metadata.finalise(drafted, final)
     assert len(finished) == len(drafted)
     assert metadata.read_metadata(finished) == final
-    assert metadata.read_metadata(drafted) == draft
+    assert metadata.read_metadata(drafted) == metadata.with_room(draft)
     np.testing.assert_array_equal(codecs.decode(finished, channels=draft.channels), decoded)
 
 
@@ -100,7 +103,7 @@ def test_a_draft_is_finished_in_place(text: str, name: str) -> None:
 def test_exact_and_awkward_measures_fit_too(text: str) -> None:
     photo, spec = _photo("png"), CodecSpec.parse(text)
     lr = _lr(photo)
-    drafted = metadata.encode_with_packet(lr, spec, photo, _draft(photo, spec, lr))
+    drafted = metadata.encode_with_record(lr, spec, photo, _draft(photo, spec, lr))
     for psnr_y, ssim_y in ((float("inf"), 1.0), (-3.0000000000000004e-17, -0.12345678901234567)):
         final = replace(
             _measured(_draft(photo, spec, lr), lr), psnr_y=psnr_y, ssim_y=ssim_y, max_abs_error=0
@@ -108,34 +111,53 @@ def test_exact_and_awkward_measures_fit_too(text: str) -> None:
         assert metadata.read_metadata(metadata.finalise(drafted, final)) == final
 
 
-def test_metadata_that_outgrow_their_room_are_refused() -> None:
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "AVIF"])
+def test_a_file_of_any_codec_takes_a_record_and_gives_it_up_again(format: str) -> None:
     photo, spec = _photo("png"), CodecSpec("png")
-    lr = _lr(photo)
-    drafted = metadata.encode_with_packet(lr, spec, photo, _draft(photo, spec, lr))
-    grown = _measured(_draft(photo, spec, lr, source_key="k" * 1000), lr)
-    with pytest.raises(MetadataError, match=r"need \d+ bytes, the LR file has room for \d+"):
-        metadata.finalise(drafted, grown)
-
-
-def test_a_file_without_our_packet_cannot_be_finished() -> None:
-    photo, spec = _photo("png"), CodecSpec("png")
+    bare = samples.written(samples.image(), format)
     final = _measured(_draft(photo, spec, _lr(photo)), _lr(photo))
-    for file in (
-        samples.written(samples.image(), "PNG"),
-        samples.written(samples.image(), "JPEG", xmp=samples.XMP),
-    ):
-        with pytest.raises(MetadataError, match="no packet to finish"):
-            metadata.finalise(file, final)
+    held = metadata.finalise(bare, final)
+    assert metadata.read_metadata(held) == final
+    assert metadata.finalise(held, final) == held
+    np.testing.assert_array_equal(codecs.decode(held), codecs.decode(bare))
+    again = attachment.without(held, "meta")
+    assert attachment.read(again, "meta") is None
+    np.testing.assert_array_equal(codecs.decode(again), codecs.decode(bare))
 
 
-def test_alpha_that_a_jpeg_cannot_hold_is_an_error_that_says_so() -> None:
+@pytest.mark.parametrize("text", ["png", "jpeg", "webp", "avif-420", "jxl"])
+def test_what_a_plain_photo_needs_weighs_at_most_200_bytes(text: str) -> None:
+    photo = decode_photo(samples.written(samples.image(), "PNG"))
+    spec = CodecSpec.parse(text)
+    draft = _draft(
+        photo,
+        spec,
+        photo.pixels,
+        source_key="holiday/2024/IMG_20240817_1612.png",
+        source_etag="d41d8cd98f00b204e9800998ecf8427e",
+        scale=1.0,
+        rescaler="none",
+        weights_sha256=zoo.NO_WEIGHTS_SHA256,
+        latent_policy=LatentPolicy("none"),
+        latent_seed=0,
+        tile=0,
+        overlap=0,
+    )
+    bare = codecs.encode(photo.pixels, spec)
+    held = metadata.encode_with_record(photo.pixels, spec, photo, draft)
+    assert len(held) - len(bare) <= 200
+    final = metadata.finalise(held, replace(_measured(draft, photo.pixels), fingerprint=None))
+    assert len(final) == len(held)
+    assert metadata.read_metadata(final).source_etag == "d41d8cd98f00b204e9800998ecf8427e"
+
+
+def test_alpha_of_any_size_fits_a_jpeg() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (400, 300), dtype=np.uint8)
     photo = replace(_photo("png"), pixels=samples.rgb(300, 400), mode="RGBA", alpha=noise)
     spec, lr = CodecSpec("jpeg", 90), _lr(photo)
-    with pytest.raises(CodecError, match="bytes of metadata: at most 65504"):
-        metadata.encode_with_packet(lr, spec, photo, _draft(photo, spec, lr))
-    png = CodecSpec("png")
-    assert metadata.encode_with_packet(lr, png, photo, _draft(photo, png, lr))
+    held = metadata.encode_with_record(lr, spec, photo, _draft(photo, spec, lr))
+    assert len(held) > 120_000
+    assert metadata.read_metadata(held).extras == metadata.carry(photo, spec)
 
 
 # What the source carried comes back
@@ -150,9 +172,9 @@ def test_all_that_a_photo_carries_survives_the_lr_file(text: str, name: str) -> 
     wide = photo.icc is not None and not means_srgb(photo.icc)
     if spec.name == "jxl" and (wide or photo.orientation != 1):
         with pytest.raises(CodecError, match="cannot embed"):
-            metadata.encode_with_packet(lr, spec, photo, draft)
+            metadata.encode_with_record(lr, spec, photo, draft)
         return
-    lr_data = metadata.encode_with_packet(lr, spec, photo, draft)
+    lr_data = metadata.encode_with_record(lr, spec, photo, draft)
     final = _measured(draft, codecs.decode(lr_data, channels=draft.channels))
     lr_data = metadata.finalise(lr_data, final)
     back = metadata.photo_from_restoration(photo.pixels, metadata.read_metadata(lr_data), lr_data)
@@ -168,9 +190,8 @@ def test_an_lr_file_that_lost_its_profile_is_not_restored_without_it() -> None:
     photo, spec = _photo("jpeg with all"), CodecSpec("png")
     lr = _lr(photo)
     final = _measured(_draft(photo, spec, lr), lr)
-    stripped = codecs.encode(
-        lr, spec, extras=codecs.FileExtras(xmp=metadata.build_packet(final), exif=photo.exif)
-    )
+    stripped = codecs.encode(lr, spec, extras=codecs.FileExtras(exif=photo.exif))
+    stripped = metadata.finalise(stripped, final)
     with pytest.raises(MetadataError, match="has lost its icc"):
         metadata.photo_from_restoration(photo.pixels, final, stripped)
 
@@ -228,7 +249,9 @@ def test_any_record_reads_back_from_json_and_from_a_packet(
     assert text.isascii()
     assert "\n" not in text
     assert RestorationMetadata.from_json(text) == record
-    assert xmp.parse_packet(metadata.build_packet(record)) == text
+    assert RestorationMetadata.from_bytes(record.to_bytes()) == record
+    older = replace(record, schema_version=1)
+    assert RestorationMetadata.from_bytes(older.to_bytes()) == older
 
 
 _PHOTO = _photo("png with alpha")
@@ -240,7 +263,7 @@ def _document(**changes) -> str:
 
 
 def test_a_newer_version_is_an_error_that_names_both() -> None:
-    with pytest.raises(MetadataError, match=r"version 7: this release reads version 1"):
+    with pytest.raises(MetadataError, match=r"version 7: this release reads versions 1 and 2"):
         RestorationMetadata.from_json(_document(schema_version=7))
 
 
@@ -280,6 +303,31 @@ def test_fields_added_later_within_a_version_are_ignored() -> None:
 def test_damaged_fields_are_named_in_one_error(changes: dict) -> None:
     with pytest.raises(MetadataError, match="restoration metadata"):
         RestorationMetadata.from_json(_document(**changes))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_compact_record_that_is_damaged_is_an_error_or_another_record(data) -> None:
+    whole = _draft(_PHOTO, CodecSpec("png"), _lr(_PHOTO)).to_bytes()
+    damaged = bytearray(whole)
+    for _ in range(data.draw(st.integers(1, 3))):
+        damaged[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    cut = data.draw(st.integers(0, len(whole)))
+    for broken in (bytes(damaged), whole[:cut]):
+        with suppress(MetadataError):
+            assert isinstance(RestorationMetadata.from_bytes(broken), RestorationMetadata)
+
+
+def test_fields_of_a_compact_record_that_are_not_known_are_ignored() -> None:
+    record = _draft(_PHOTO, CodecSpec("png"), _lr(_PHOTO))
+    more = record.to_bytes() + wire.varint(900, 5) + wire.blob(901, b"x") + wire.double(902, 0.5)
+    assert RestorationMetadata.from_bytes(more) == record
+
+
+def test_a_compact_record_of_a_newer_version_is_an_error() -> None:
+    record = _draft(_PHOTO, CodecSpec("png"), _lr(_PHOTO)).to_bytes()
+    with pytest.raises(MetadataError, match="version 3: this release reads versions 1 and 2"):
+        RestorationMetadata.from_bytes(b"\x03" + record[1:])
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "5", "[" * 100_000, '{"a":1}'])
@@ -421,3 +469,29 @@ def test_a_reader_that_knows_the_documentation_alone_reads_the_same(name: str) -
         assert found["sha256"] == EXPECTED[name]["sha256"]
     if name.endswith(".png"):
         assert found["pixels"] == EXPECTED[name]["metadata"]["lr_pixels_sha256"]
+
+
+@pytest.mark.parametrize("text", ["png", "jpeg", "webp", "webp-lossless", "avif-420", "jxl"])
+def test_a_reader_that_knows_the_documentation_alone_reads_the_compact_record(
+    text: str, tmp_path: Path
+) -> None:
+    script = Path(__file__).parents[2] / "independent_reader_v2.py"
+    assert len([line for line in script.read_text().splitlines() if line.strip()]) <= 50
+    photo, spec = _photo("jpeg"), CodecSpec.parse(text)
+    lr = _lr(photo)
+    final = _measured(_draft(photo, spec, lr), lr)
+    file = tmp_path / "file"
+    file.write_bytes(metadata.finalise(metadata.encode_with_record(lr, spec, photo, final), final))
+    run = subprocess.run(
+        [sys.executable, "-I", script, file], capture_output=True, text=True, check=True
+    )
+    found = json.loads(run.stdout)
+    document = json.loads(final.to_json())
+    assert bytes.fromhex(found["fields"]["1"]).decode() == document["source_key"]
+    assert found["fields"]["3"] == document["source_size"]
+    assert found["fields"]["4"] == document["source_sha256"]
+    assert found["fields"]["9"] == document["lr_pixels_sha256"]
+    assert found["fields"]["10"] == document["psnr_y"]
+    assert found["fields"]["12"] == document["max_abs_error"]
+    assert found["fields"]["37"] if final.restorer else "37" not in found["fields"]
+    assert found["extras"] == document["extras"]

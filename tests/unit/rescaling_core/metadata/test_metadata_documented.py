@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from rescaling_core.metadata import RestorationMetadata
+from rescaling_core.metadata import RestorationMetadata, compact
 
 ROOT = Path(__file__).parents[4]
 TEXT = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
@@ -33,3 +33,19 @@ def test_every_field_is_documented_in_schema_and_table() -> None:
 def test_the_documented_example_is_a_real_one() -> None:
     assert EXPECTED["scan.png"]["metadata"] == EXAMPLE
     assert RestorationMetadata.from_json(json.dumps(EXAMPLE)).mode == "L"
+
+
+def test_the_documented_message_has_the_numbers_that_are_written() -> None:
+    block = re.search(r"```proto\n(.*?)```", TEXT, re.S)
+    assert block is not None
+    message, residual = block[1].split("message Residual")
+    documented = {int(n): name for name, n in re.findall(r"(\w+) = (\d+);", message)}
+    tables = (compact._TEXTS, compact._DIGESTS, compact._NUMBERS, compact._DOUBLES)
+    written = {number: name for table in tables for number, name in table.items()}
+    others = {7: "codec", 29: "fingerprint", 33: "origin", 34: "extras", 35: "residual"}
+    assert documented == written | others
+    codecs = re.findall(r"([a-z0-9-]+) (\d+)(?:,|\n)", message.partition("codec = 7")[2])
+    assert {name: int(n) for name, n in codecs} == {
+        name: n for n, name in enumerate(compact._CODECS, 1)
+    }
+    assert re.findall(r"(\w+) = \d+;", residual) == ["codec", "quality", "nbytes", "sha256"]

@@ -1,0 +1,249 @@
+"""The record as it lies in an LR file since version 2: a message of Protocol Buffers.
+
+Fields that are what they are for most photos, or that follow from others, are left out. The schema
+is in docs/formats.md.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+from math import ceil, inf
+from typing import TYPE_CHECKING, Any, Final
+
+from rescaling_core.errors import MetadataError
+from rescaling_core.metadata import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSION_BYTE: Final = b"\x02"
+"""What a compact record begins with; one of version 1 begins with a brace."""
+
+_MAX_EXTRAS: Final = 2**28
+"""Bytes that `extras` may unpack to, as JSON."""
+
+_NO_WEIGHTS: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+"""SHA-256 of no bytes."""
+
+_CODECS: Final = (
+    "png",
+    "jpeg",
+    "jpeg-420",
+    "webp",
+    "webp-lossless",
+    "avif",
+    "avif-420",
+    "jxl",
+    "jxl-lossless",
+    "avif-400",
+)
+"""Numbered from 1. More may be added at the end."""
+
+_TEXTS: Final = {1: "source_key", 2: "source_etag", 14: "format", 15: "software", 16: "mode"} | {
+    18: "target",
+    22: "rescaler",
+    24: "latent_kind",
+    36: "restorer",
+}
+_DIGESTS: Final = {4: "source_sha256", 9: "lr_pixels_sha256", 17: "etag_hex"} | {
+    23: "weights_sha256",
+    37: "restorer_sha256",
+}
+_NUMBERS: Final = {3: "source_size", 5: "width", 6: "height", 8: "quality", 12: "max_abs_error"} | {
+    13: "tried",
+    20: "lr_width",
+    21: "lr_height",
+    26: "latent_seed",
+    27: "tile",
+    28: "overlap",
+    31: "refinement",
+    32: "lr_channels",
+    38: "effort",
+    39: "nudge",
+}
+_DOUBLES: Final = {10: "psnr_y", 11: "ssim_y", 19: "scale", 25: "latent_std", 30: "ssimulacra2"}
+_WIDE: Final = ("max_abs_error", "tried")
+"""Known only after the file was written: always two bytes."""
+
+_DEFAULTS: Final[dict[str, Any]] = {
+    "source_etag": "",
+    "mode": "RGB",
+    "format": "JPEG",
+    "target": "x2",
+    "rescaler": "none",
+    "weights_sha256": _NO_WEIGHTS,
+    "latent_kind": "none",
+    "latent_std": 1.0,
+    "latent_seed": 0,
+    "tile": 0,
+    "overlap": 0,
+}
+_HEX_ETAG: Final = re.compile(r"(?:[0-9a-f]{2})+")
+
+
+def pack(document: Mapping[str, Any]) -> bytes:
+    """Write a record.
+
+    Args:
+        document: As `RestorationMetadata.to_json` writes it, version 2.
+    """
+    flat = _flattened(document)
+    derived = _derived(flat)
+    flat = {name: value for name, value in flat.items() if value != derived.get(name)}
+    parts: list[tuple[int, bytes]] = []
+    for number, name in _TEXTS.items():
+        if name in flat:
+            text = str(flat[name]).encode("utf-8", "surrogatepass")
+            parts.append((number, wire.blob(number, text)))
+    for number, name in _DIGESTS.items():
+        if name in flat:
+            parts.append((number, wire.blob(number, bytes.fromhex(flat[name]))))
+    for number, name in _NUMBERS.items():
+        if name in flat:
+            width = 2 if name in _WIDE else 0
+            parts.append((number, wire.varint(number, flat[name], width=width)))
+    for number, name in _DOUBLES.items():
+        if name in flat:
+            parts.append((number, wire.double(number, float(flat[name]))))
+    if "codec" in flat:
+        parts.append((7, wire.varint(7, _CODECS.index(flat["codec"]) + 1)))
+    if "fingerprint" in flat:
+        parts.append((29, wire.blob(29, flat["fingerprint"])))
+    if flat.get("origin") is not None:
+        parts.append((33, wire.varint(33, 1)))
+    if flat.get("extras"):
+        text = json.dumps(flat["extras"], separators=(",", ":")).encode("ascii")
+        parts.append((34, wire.blob(34, zlib.compress(text, 9))))
+    if "residual" in flat:
+        parts.append((35, wire.blob(35, _pack_residual(flat["residual"]))))
+    return VERSION_BYTE + b"".join(part for _, part in sorted(parts))
+
+
+def unpack(data: bytes) -> dict[str, Any]:
+    """Read what `pack` wrote, as the JSON document of the same record.
+
+    Raises:
+        MetadataError: It is damaged, or of a version this release does not know.
+    """
+    if data[:1] != VERSION_BYTE:
+        raise MetadataError(
+            f"restoration metadata of version {data[0] if data else 'none'}: this release reads "
+            "versions 1 and 2; a newer one is needed"
+        )
+    try:
+        found = _read(data[1:])
+        return _unflattened(_DEFAULTS | _derived(_DEFAULTS | found) | found)
+    except (ValueError, TypeError, KeyError, IndexError, ArithmeticError, zlib.error) as error:
+        raise MetadataError(f"restoration metadata are damaged: {error}") from error
+
+
+def _read(data: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    texts, digests = _TEXTS, _DIGESTS
+    for number, value in wire.fields(data):
+        if number in texts and isinstance(value, bytes):
+            found[texts[number]] = value.decode("utf-8", "surrogatepass")
+        elif number in digests and isinstance(value, bytes):
+            found[digests[number]] = value.hex()
+        elif number in _NUMBERS and isinstance(value, int):
+            found[_NUMBERS[number]] = value
+        elif number in _DOUBLES and isinstance(value, float):
+            found[_DOUBLES[number]] = value
+        elif number == 7 and isinstance(value, int):
+            found["codec"] = _codec(value)
+        elif number == 29 and isinstance(value, bytes):
+            found["fingerprint"] = value
+        elif number == 33:
+            found["origin"] = "restored image"
+        elif number == 34 and isinstance(value, bytes):
+            found["extras"] = _unpack_extras(value)
+        elif number == 35 and isinstance(value, bytes):
+            found["residual"] = _unpack_residual(value)
+    return found
+
+
+def _flattened(document: Mapping[str, Any]) -> dict[str, Any]:
+    """One level, digests of the ETag apart, everything in the type it is written in."""
+    flat = {name: value for name, value in document.items() if value is not None}
+    policy = flat.pop("latent_policy")
+    flat |= {"latent_kind": policy["kind"], "latent_std": policy["std"]}
+    flat = {name: value for name, value in flat.items() if value != _DEFAULTS.get(name)}
+    if "source_etag" in flat and _HEX_ETAG.fullmatch(flat["source_etag"]):
+        flat["etag_hex"] = flat.pop("source_etag")
+    if "fingerprint" in flat:
+        flat["fingerprint"] = base64.b64decode(flat["fingerprint"])
+    return flat
+
+
+def _unflattened(flat: dict[str, Any]) -> dict[str, Any]:
+    document = dict(flat)
+    document["schema_version"] = 2
+    kind, std = document.pop("latent_kind"), document.pop("latent_std")
+    document["latent_policy"] = {"kind": kind, "std": std}
+    document["padding"] = "replicate"
+    if "etag_hex" in document:
+        document["source_etag"] = document.pop("etag_hex")
+    if "fingerprint" in document:
+        document["fingerprint"] = base64.b64encode(document["fingerprint"]).decode("ascii")
+    if document.get("psnr_y") == inf:
+        document["psnr_y"] = "inf"
+    document.setdefault("extras", {})
+    return document
+
+
+def _derived(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """What follows from other fields, unless it is stated."""
+    full = flat.get("rescaler", "none") in ("none", "jpeg-transcode")
+    target = str(flat.get("target", "x2"))
+    scale = flat.get("scale")
+    derived: dict[str, Any] = {}
+    if full or target.startswith("x"):
+        derived["scale"] = 1.0 if full else float(target[1:])
+        scale = derived["scale"] if scale is None else scale
+    if scale and "width" in flat and "height" in flat:
+        derived |= {
+            "lr_width": ceil(flat["width"] / scale),
+            "lr_height": ceil(flat["height"] / scale),
+        }
+    return derived
+
+
+def _codec(number: int) -> str:
+    if not 1 <= number <= len(_CODECS):
+        raise ValueError(f"codec {number} is not known: a newer release is needed")
+    return _CODECS[number - 1]
+
+
+def _unpack_extras(packed: bytes) -> dict[str, Any]:
+    stream = zlib.decompressobj()
+    text = stream.decompress(packed, _MAX_EXTRAS)
+    if not stream.eof:
+        raise ValueError("extras are truncated or too large")
+    extras: dict[str, Any] = json.loads(text)
+    return extras
+
+
+def _pack_residual(residual: Mapping[str, Any]) -> bytes:
+    parts = [wire.varint(1, _CODECS.index(residual["codec"]) + 1)]
+    if residual.get("quality") is not None:
+        parts.append(wire.varint(2, residual["quality"]))
+    parts.append(wire.varint(3, residual["nbytes"]))
+    parts.append(wire.blob(4, bytes.fromhex(residual["sha256"])))
+    return b"".join(parts)
+
+
+def _unpack_residual(data: bytes) -> dict[str, Any]:
+    residual: dict[str, Any] = {"quality": None}
+    for number, value in wire.fields(data):
+        if number == 1 and isinstance(value, int):
+            residual["codec"] = _codec(value)
+        elif number == 2 and isinstance(value, int):
+            residual["quality"] = value
+        elif number == 3 and isinstance(value, int):
+            residual["nbytes"] = value
+        elif number == 4 and isinstance(value, bytes):
+            residual["sha256"] = value.hex()
+    return residual
