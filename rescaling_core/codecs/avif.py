@@ -19,6 +19,14 @@ libavif leaves out of still pictures, and superblocks of 64 save another 2 to 3 
 docs/plans.md.
 """
 
+NUDGES: Final = {
+    nudge: {"enable-qm": "1", "qm-min": level, "qm-max": level}
+    for nudge, level in (("below", "11"), ("above", "14"))
+}
+"""Flat quantisation matrices: they move a file by a part of a step between two quantisers. Level 14
+is about a sixth of one up for 0.4 % fewer bytes than that is worth, 11 a fifth of one down for
+0.5 % more (nine crops of Kodak at qualities 27, 38 and 51)."""
+
 
 def _options(settings: Settings, extras: FileExtras) -> dict[str, Any]:
     # Pillow writes EXIF anew here, so only the orientation goes in, which it turns into the
@@ -30,7 +38,7 @@ def _options(settings: Settings, extras: FileExtras) -> dict[str, Any]:
         "subsampling": settings.chroma or "4:4:4",
         "speed": 6 if settings.effort is None else 10 - settings.effort,
         "max_threads": 1,
-        "advanced": ADVANCED,
+        "advanced": ADVANCED | (NUDGES[settings.nudge] if settings.nudge else {}),
         "icc_profile": extras.icc,
         "exif": exif.PREFIX + exif.minimal(orientation) if orientation > 1 else b"",
         "xmp": extras.xmp,
@@ -54,7 +62,15 @@ AVIF: Final = Codec(
     efforts=range(11),
     max_side=16_384,  # libavif refuses to read larger ones unless told otherwise
     max_exif=0,
-    quick=Quick(effort=1, shift=-2.9, ratio=0.78),
+    quick=Quick(
+        effort=1,
+        shift=-2.9,
+        ratio=0.78,
+        usual=4,
+        shift_per_effort=-0.6,
+        ratio_per_effort=0.96,
+    ),
+    nudges=True,
     differs_from_below=lambda quality: _quantiser(quality) != _quantiser(quality - 1),
     options=_options,
 )

@@ -32,6 +32,6 @@ JXL: Final = Codec(
     efforts=range(1, 10),
     max_side=2**30,
     holds_icc=False,
-    quick=Quick(effort=3, shift=-2.0, ratio=0.9),
+    quick=Quick(effort=3, shift=-2.0, ratio=0.9, usual=7),
     options=_options,
 )

@@ -16,7 +16,7 @@ from rescaling_core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rescaling_core.codecs.traits import Chroma, Codec, CodecName
+    from rescaling_core.codecs.traits import Chroma, Codec, CodecName, Nudge
 
 CODECS: Final[Mapping[str, Codec]] = {codec.name: codec for codec in (PNG, JPEG, WEBP, AVIF, JXL)}
 
@@ -32,6 +32,9 @@ class CodecSpec:
     """Of the lossy mode; None for the codec's default."""
     effort: int | None = None
     """In the codec's own scale, more is slower and smaller; None for its default."""
+    nudge: Nudge | None = None
+    """A part of a step of quality below or above, for codecs that can; None for the quality
+    itself. Searches set it, plans do not."""
 
     def __post_init__(self) -> None:
         codec = _find(self.name)
@@ -41,6 +44,8 @@ class CodecSpec:
             _check_range(f"codec {self.name}: quality", self.quality, codec.qualities)
         if self.chroma is not None and (self.quality is None or self.chroma not in codec.chromas):
             raise UsageError(f"codec {self.name}: it has no choice of chroma {self.chroma} here")
+        if self.nudge is not None and not (codec.nudges and self.quality is not None):
+            raise UsageError(f"codec {self.name}: its quality cannot be nudged")
         if self.effort is not None:
             _check_range(f"codec {self.name}: effort", self.effort, codec.efforts)
 
@@ -89,7 +94,7 @@ class CodecSpec:
     @property
     def settings(self) -> Settings:
         """How the codec is set, without its name."""
-        return Settings(self.quality, self.chroma, self.effort)
+        return Settings(self.quality, self.chroma, self.effort, self.nudge)
 
 
 def _find(name: str) -> Codec:

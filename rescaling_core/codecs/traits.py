@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 CodecName = Literal["png", "jpeg", "webp", "avif", "jxl"]
 Chroma = Literal["4:4:4", "4:2:0"]
+Nudge = Literal["below", "above"]
 
 ANY_SIZE: Final = 2**24
 """Bytes: more than any metadata need, and what a reader may be asked to hold."""
@@ -39,6 +40,8 @@ class Settings:
     """Chroma sampling of the lossy mode; None for the codec's default."""
     effort: int | None = None
     """More is slower and smaller; None for the codec's default."""
+    nudge: Nudge | None = None
+    """A part of a step of quality below or above; None for the quality itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,21 @@ class Quick:
     """Steps of quality by which the same PSNR-Y is reached higher at the default effort."""
     ratio: float
     """Bytes at the default effort over bytes at this one, at the same PSNR-Y."""
+    usual: int = 0
+    """The default effort."""
+    shift_per_effort: float = 0.0
+    """What every effort above the default adds to `shift`."""
+    ratio_per_effort: float = 1.0
+    """What every effort above the default multiplies `ratio` by."""
+
+    def in_earnest(self, effort: int | None) -> Quick:
+        """The same beside another effort than the default."""
+        more = 0 if effort is None else effort - self.usual
+        return replace(
+            self,
+            shift=self.shift + more * self.shift_per_effort,
+            ratio=self.ratio * self.ratio_per_effort**more,
+        )
 
 
 def all_differ(quality: int) -> bool:
@@ -95,6 +113,8 @@ class Codec:
     differs_from_below: Callable[[int], bool] = all_differ
     """Whether a quality gives another file than the next lower one. A codec may have fewer
     quantisers than qualities."""
+    nudges: bool = False
+    """Whether a quality can be nudged by a part of a step."""
     options: Callable[[Settings, FileExtras], dict[str, Any]]
     """Arguments of Pillow's `save`."""
 

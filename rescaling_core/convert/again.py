@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isinf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.plan import Candidate, Floor, ResidualPlan, Target, TargetPlan
@@ -20,27 +21,41 @@ SLACK_POINTS = 0.1
 """The same for SSIMULACRA 2."""
 
 
+_HIGHER: Final = 4
+"""Qualities above the recorded one that a repaired rendition may take: a search ends between two
+steps of quality where it can, and encoders change."""
+
+
 def plan_like(recorded: RestorationMetadata) -> TargetPlan:
     """The one candidate that won when the rendition was made, asked to be as good again."""
+    floor = floor_like(recorded)
     residual = None
     if recorded.residual is not None and recorded.residual.quality is not None:
-        quality = recorded.residual.quality
-        spec = CodecSpec.parse(recorded.residual.codec, quality)
-        residual = ResidualPlan(codec=spec, qualities=(quality, quality))
+        spec = CodecSpec.parse(recorded.residual.codec, recorded.residual.quality)
+        residual = ResidualPlan(codec=spec, qualities=_from(spec))
     codec = CodecSpec.parse(recorded.codec, recorded.quality)
+    codec = replace(codec, effort=recorded.effort)
+    searched = residual is None and codec.quality is not None and not floor.is_open
     return TargetPlan(
         target=Target.parse(recorded.target),
         candidates=(
             Candidate(
                 recorded.rescaler,
                 codec,
+                qualities=_from(codec) if searched else None,
                 residual=residual,
                 refinement=recorded.refinement or 0,
                 lr_mode="colour" if recorded.lr_channels == 3 else "source",
             ),
         ),
-        floor=floor_like(recorded),
+        floor=floor,
     )
+
+
+def _from(spec: CodecSpec) -> tuple[int, int]:
+    quality = spec.quality or 0
+    scale = spec.codec.qualities
+    return quality, min(quality + _HIGHER, quality if scale is None else scale[-1])
 
 
 def floor_like(recorded: RestorationMetadata) -> Floor:

@@ -53,9 +53,22 @@ def try_once(judge: Judge, attempt: Attempt) -> Cost:
     return Cost(attempt.nbytes) if slack >= 0 else NOTHING
 
 
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """Where a search ended."""
+
+    cost: Cost
+    step: int | None = None
+    """The lowest that reaches the floor; None if none is known to."""
+    slack: float = inf
+    """Of that step, in dB or about."""
+    below: float = -inf
+    """Of the step below it; infinite where it was not measured."""
+
+
 def climb(
     judge: Judge, make: Callable[[int], Attempt], count: int, *, start: int, slope: float
-) -> Cost:
+) -> Landing:
     """Search the lowest step of quality that reaches the floor.
 
     Args:
@@ -66,27 +79,30 @@ def climb(
         slope: dB that a step gains, as far as it is known.
     """
     sizes: dict[int, int] = {}
-    reaching: list[int] = []
+    slacks: dict[int, float] = {}
+    """Of those that were measured."""
 
     def slack(step: int) -> float:
         attempt = make(step)
         sizes[step] = attempt.nbytes
         if judge.is_too_large(attempt.encoded):
             return inf
-        value = judge.judge(attempt.encoded, attempt.restore())
-        if value >= 0:
-            reaching.append(attempt.nbytes)
-        return value
+        slacks[step] = judge.judge(attempt.encoded, attempt.restore())
+        return slacks[step]
 
     found = lowest_enough(0, count - 1, slack, start=start, slope=slope)
+    reaching = [sizes[step] for step, value in slacks.items() if value >= 0]
+    if reaching and found in slacks:
+        below = slacks.get(found - 1, -inf)
+        return Landing(Cost(min(reaching)), found, slacks[found], below)
     if reaching:
-        return Cost(min(reaching))
-    return NOTHING if found is None else Cost(sizes[found], at_least=True)
+        return Landing(Cost(min(reaching)))
+    return Landing(NOTHING if found is None else Cost(sizes[found], at_least=True))
 
 
 def climb_below(
     judge: Judge, make: Callable[[int], Attempt], count: int, *, start: int, slope: float
-) -> Cost:
+) -> Landing:
     """As `climb`, where restoring takes far longer than encoding and there is a limit to beat.
 
     The highest quality whose file is small enough is found by encoding alone. If that one misses
@@ -111,6 +127,9 @@ def climb_below(
     if top >= 0:
         attempt = make_once(top)
         if judge.judge(attempt.encoded, attempt.restore()) >= 0:
-            lower = climb(judge, make_once, top, start=top // 2, slope=slope) if top else NOTHING
-            return Cost(attempt.nbytes) if lower.nbytes is None or lower.at_least else lower
-    return NOTHING if over is None else Cost(made[over].nbytes, at_least=True)
+            if top == 0:
+                return Landing(Cost(attempt.nbytes))
+            lower = climb(judge, make_once, top, start=top // 2, slope=slope)
+            found = lower.cost.nbytes is not None and not lower.cost.at_least
+            return lower if found else Landing(Cost(attempt.nbytes))
+    return Landing(NOTHING if over is None else Cost(made[over].nbytes, at_least=True))

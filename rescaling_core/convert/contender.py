@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rescaling_core.codecs import CodecSpec
+    from rescaling_core.codecs.traits import Nudge
     from rescaling_core.convert.forecast import Forecast
     from rescaling_core.convert.trial import Encoded
     from rescaling_core.convert.workbench import Workbench
@@ -36,9 +37,9 @@ class Contender:
     is_slow: bool = False
     """Whether restoring takes far longer than encoding."""
 
-    def attempt(self, step: int) -> Attempt:
+    def attempt(self, step: int, nudge: Nudge | None = None) -> Attempt:
         """Make the file of a step."""
-        return self.make(replace(self.spec, quality=self.steps[step]))
+        return self.make(replace(self.spec, quality=self.steps[step], nudge=nudge))
 
     @property
     def start(self) -> int:
@@ -65,7 +66,8 @@ class Contender:
             trial = bench.measure(attempt.encoded, attempt.restore())
             return Glimpse(trial.slack(bench.floor), attempt.nbytes - self.fixed)
 
-        return foretell(len(self.steps), glance, quick, start=self.start, slope=self.usual_slope)
+        beside = quick.in_earnest(self.spec.effort)
+        return foretell(len(self.steps), glance, beside, start=self.start, slope=self.usual_slope)
 
 
 def of_qualities(candidate: Candidate, bench: Workbench) -> Contender:

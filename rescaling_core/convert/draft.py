@@ -63,6 +63,7 @@ def draft_metadata(
         latent_seed=LATENT_SEED,
         codec=str(candidate.codec),
         quality=candidate.codec.quality,
+        effort=candidate.codec.effort,
         tile=0,
         overlap=0,
         software=software,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from rescaling_core.codecs import Encode
+    from rescaling_core.codecs.traits import Nudge
+    from rescaling_core.convert.ascent import Landing
     from rescaling_core.convert.contender import Contender
     from rescaling_core.convert.forecast import Forecast
     from rescaling_core.convert.outcome import Models, SourceRef
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
 
 _FAR_BEHIND: Final = 1.10
 """A forecast so far above the best that was found is not followed up."""
+_NUDGED_UP: Final = 0.3
+"""Share of a step of quality that a nudge above it may gain; most gain a sixth."""
+_NUDGED_DOWN: Final = 0.1
+"""Share of a step of quality that a nudge below it costs at least."""
 _BEHIND: Final = 1.03
 """The same, once it is known by how much forecasts of the very codec are off for this photo."""
 
@@ -179,11 +185,29 @@ class _Ladder:
         search = climb_below if self.best is not None and slow else climb
         count = len(contender.steps)
         start = min(max(start, 0), count - 1)
-        cost = search(self, contender.attempt, count, start=start, slope=slope)
+        landing = search(self, contender.attempt, count, start=start, slope=slope)
+        cost = landing.cost
         found = None if cost.at_least else cost.nbytes
         if found is not None and forecast is not None and isfinite(forecast.nbytes):
             self.bias[codec] = (found - contender.fixed) / forecast.nbytes
-        return cost
+        return self._nudged(contender, landing) if contender.spec.codec.nudges else cost
+
+    def _nudged(self, contender: Contender, landing: Landing) -> Cost:
+        """Try what lies between the step that was found and the one below: one or two files."""
+        step, gap = landing.step, landing.slack - landing.below
+        if step is None or not isfinite(gap):
+            return landing.cost
+        tries: list[tuple[int, Nudge]] = []
+        if -landing.below <= _NUDGED_UP * gap:
+            tries.append((step - 1, "above"))
+        if landing.slack >= _NUDGED_DOWN * gap:
+            tries.append((step, "below"))
+        for at, nudge in tries:
+            attempt = contender.attempt(at, nudge)
+            cost = try_once(self, attempt)
+            if cost.nbytes is not None and not cost.at_least:
+                return cost
+        return landing.cost
 
     def is_too_large(self, encoded: Encoded) -> bool:
         """Whether it could not win even if it reached the floor; then it is not restored."""

@@ -62,7 +62,6 @@ _NUMBERS: Final = {3: "source_size", 5: "width", 6: "height", 8: "quality", 12: 
     31: "refinement",
     32: "lr_channels",
     38: "effort",
-    39: "nudge",
 }
 _DOUBLES: Final = {10: "psnr_y", 11: "ssim_y", 19: "scale", 25: "latent_std", 30: "ssimulacra2"}
 _WIDE: Final = ("max_abs_error", "tried")

@@ -14,7 +14,7 @@ import numpy as np
 
 from rescaling_core import codecs
 from rescaling_core.codecs import CodecSpec, Encode, FileExtras
-from rescaling_core.containers import attachment, png
+from rescaling_core.containers import attachment
 from rescaling_core.errors import CodecError, MetadataError
 from rescaling_core.metadata.evidence import DIGEST_DIGITS, fingerprint
 from rescaling_core.metadata.record import RestorationMetadata

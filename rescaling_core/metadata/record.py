@@ -105,8 +105,6 @@ class RestorationMetadata:
     colour LR image, 1 where the network hides colours in a grey one."""
     effort: int | None = None
     """Of the codec, in its own scale, where the plan asked for one that is not the default."""
-    nudge: int | None = None
-    """Part of a step of quality by which an AVIF file lies below (1) or above (2) its quality."""
     restorer: str | None = None
     """What improves the decoded picture at full size; None for nothing."""
     restorer_sha256: str | None = None
@@ -200,7 +198,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     **dict.fromkeys(("source_size", "width", "height", "lr_width", "lr_height"), (int,)),
     **dict.fromkeys(("latent_seed", "tile", "overlap"), (int,)),
     **dict.fromkeys(("quality", "max_abs_error", "tried"), (int, type(None))),
-    **dict.fromkeys(("refinement", "lr_channels", "effort", "nudge"), (int, type(None))),
+    **dict.fromkeys(("refinement", "lr_channels", "effort"), (int, type(None))),
     **dict.fromkeys(("restorer", "restorer_sha256"), (str, type(None))),
     **dict.fromkeys(("source_key", "source_etag", "source_sha256", "mode", "format"), (str,)),
     **dict.fromkeys(("target", "rescaler", "codec", "padding", "software"), (str,)),
