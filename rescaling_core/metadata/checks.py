@@ -28,6 +28,7 @@ _RANGES: Final[dict[str, tuple[int, int]]] = {
     "quality": (-(2**31), 2**31),
     "max_abs_error": (0, 255),
     "tried": (0, 2**31),
+    "effort": (0, 2**31),
     "refinement": (0, 2**31),
 }
 _FINITE: Final = ("psnr_y", "ssim_y", "ssimulacra2", "scale")
@@ -39,14 +40,17 @@ _NAMES: Final = (
     "format",
     "target",
     "rescaler",
+    "restorer",
     "weights_sha256",
     "codec",
     "software",
     "lr_pixels_sha256",
     "fingerprint",
 )
-_DIGESTS: Final = ("source_sha256", "weights_sha256", "lr_pixels_sha256")
+_DIGESTS: Final = ("source_sha256", "weights_sha256")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_BEGUN: Final = re.compile(r"[0-9a-f]{32}(?:[0-9a-f]{32})?")
+"""Version 2 keeps the first 16 bytes of a digest of what lies in the same file."""
 
 _SPARE: Final = 2**22
 """LR pixels that tiles may cover beyond `MAX_CONTEXT` times the image: a small one is soon done."""
@@ -75,7 +79,10 @@ def check_record(record: RestorationMetadata) -> None:
         value = getattr(record, name)
         if value and not _SHA256.fullmatch(value):
             raise _error(f"{name} is {value!r:.80}, not a SHA-256 in hexadecimal")
-    if record.rescaler not in (FULL_SIZE, TRANSCODE) and record.fingerprint is not None:
+    begun = record.lr_pixels_sha256
+    if begun and not _BEGUN.fullmatch(begun):
+        raise _error(f"lr_pixels_sha256 is {begun!r:.80}, not a SHA-256 in hexadecimal")
+    if record.rescaler not in (FULL_SIZE, TRANSCODE) and not record.is_preview:
         _check_tiles(record)
     if record.extras.dpi is not None and not all(map(limits.finite, record.extras.dpi)):
         raise _error("dpi is not finite")
