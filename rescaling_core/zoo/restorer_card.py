@@ -125,7 +125,7 @@ class RestorerCard:
             CheckpointError: It is not the card of a restorer.
         """
         try:
-            values: dict[str, Any] = json.loads(text)
+            values: dict[str, Any] = limits.read_json(text)
             if values["kind"] != "restorer":
                 raise CheckpointError(f"{name}: the card of a {values['kind']}, not of a restorer")
             values["coding"] = read_coding(values["coding"])

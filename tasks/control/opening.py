@@ -7,6 +7,7 @@ from prefect import task
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import ArchivePlan
 from tasks.catalog import Catalog, open_catalog
+from tasks.catalog.trial import try_tables
 from tasks.collection.access import refuse_nested, require_collection
 from tasks.control.retries import RETRIED
 from tasks.models.archived import settle
@@ -26,7 +27,10 @@ def open_for_writing(source_url: str, archive_url: str) -> tuple[Store, Store]:
     source, archive = open_store(source_url), open_store(archive_url)
     refuse_nested(source_url, archive_url)
     require_collection(source, archive)
+    catalog = Catalog(archive)  # refuses an address that no catalog can have
     prove_conditional_writes(archive)
+    if not catalog.exists():
+        try_tables(archive)
     return source, archive
 
 

@@ -33,6 +33,9 @@ MAX_PART_BYTES: Final = 255
 _UNFINISHED: Final = re.compile(r"\.[0-9a-f]{16}\.refold-tmp")
 """What a killed writer leaves; no object, never listed."""
 
+_NO_HOST_NAME: Final = re.compile(r"[\[\]|^]")
+"""Delta Lake takes a path for a host's name on its way to a query, and panics at these."""
+
 _OF_THIS_PROCESS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """Errors that say nothing about the file that was to be read."""
 
@@ -167,6 +170,11 @@ class LocalStore(Store):
         """See `Store.delta_uri`."""
         path = self._path(prefix)
         self._refuse_misread(str(path))
+        if found := _NO_HOST_NAME.search(str(path)):
+            raise UsageError(
+                f"{self.url!r}: an archive's address cannot hold {found[0]!r}: Delta Lake, which "
+                "keeps the catalog, does not take such a path; choose another one"
+            )
         return str(path)
 
     def _path(self, key: str) -> Path:

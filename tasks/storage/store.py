@@ -12,7 +12,7 @@ from typing import Any, Final
 from rescaling_core.errors import UsageError
 from tasks.storage.errors import ObjectNotFoundError, StorageError
 
-_MISREAD_BY_DELTA: Final = re.compile(r"%[0-9A-Fa-f]{2}|\\")
+_MISREAD_BY_DELTA: Final = re.compile(r"%[0-9A-Fa-f]{2}|[\\\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +143,11 @@ class Store(ABC):
         raise StorageError(f"{self.url}: a catalog can be kept on local files and on S3 only")
 
     def _refuse_misread(self, address: str) -> None:
-        """Delta Lake decodes `%20` once too often, and turns backslashes."""
+        """Delta Lake decodes `%20` once too often, turns backslashes, lacks control characters."""
         if found := _MISREAD_BY_DELTA.search(address):
             raise UsageError(
-                f"{self.url}: an archive's address cannot hold {found[0]!r}, which Delta Lake "
-                "would read as another; choose another one"
+                f"{self.url!r}: an archive's address cannot hold {found[0]!r}, which Delta Lake "
+                "cannot read or would read as another; choose another one"
             )
 
     def delta_options(self) -> dict[str, str]:
