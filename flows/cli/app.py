@@ -11,6 +11,7 @@ import typer
 from flows.cli.console import EXIT_FAILED, EXIT_USAGE, Verbosity, err
 from rescaling_core import __version__
 from rescaling_core.errors import RefoldError, UsageError
+from tasks.storage.secrets import refuse_credentials
 
 # Read when Prefect and Ray are first imported, which the commands do as late as they can.
 _QUIET: Final = {
@@ -86,6 +87,8 @@ def main() -> None:
     quiet_libraries(verbose="--verbose" in sys.argv)
     _register()
     try:
+        for argument in sys.argv[1:]:  # before anything can record them
+            refuse_credentials(argument)
         app()
     except UsageError as error:
         _fail(error, EXIT_USAGE)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from rescaling_core import limits
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.codecs.fingerprint import fingerprint, settings_of
 from rescaling_core.errors import CheckpointError, UsageError

@@ -14,6 +14,7 @@ from rescaling_core import SOFTWARE
 from tasks.catalog import Catalog, RunRecord
 from tasks.catalog.digests import note
 from tasks.control.retries import RETRIED
+from tasks.storage.secrets import masked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ def write_run(catalog: Catalog, run: JobRun, counts: Counts) -> None:
             unchanged=counts.unchanged,
             source_bytes=counts.source_bytes,
             stored_bytes=counts.stored_bytes,
-            parameters_json=json.dumps(run.parameters),
+            parameters_json=masked(json.dumps(run.parameters)),
         )
     )
     note(catalog.store, run.run_id)

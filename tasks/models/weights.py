@@ -16,6 +16,7 @@ from rescaling_core.zoo import LoadedRescaler, ModelCard
 from tasks.models.weights_file import SHA256, WeightsFile
 from tasks.settings import current
 from tasks.storage import ObjectNotFoundError, StorageError, open_store
+from tasks.storage.secrets import refuse_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +54,7 @@ def fetch_weights(url: str, *, sha256: str) -> Path:
     if path.exists():
         zoo.load(path, sha256=digest)
         return path
+    refuse_credentials(url)
     folder, _, name = url.rpartition("/")
     store = open_store(folder or ("/" if url.startswith("/") else "."))
     try:

@@ -17,6 +17,7 @@ from tasks.storage.errors import (
     UnstorableKeyError,
 )
 from tasks.storage.local import LocalStore
+from tasks.storage.secrets import refuse_credentials
 from tasks.storage.store import ObjectInfo, Store
 
 __all__ = [
@@ -39,8 +40,9 @@ def open_store(url: str) -> Store:
             percent signs, spaces and question marks are not decoded.
 
     Raises:
-        UsageError: Not a URL of a known kind, or no credentials for it.
+        UsageError: Not a URL of a known kind, no credentials for it, or credentials within it.
     """
+    refuse_credentials(url)
     if not url:
         raise UsageError("a store needs a path or a URL, not an empty text")
     protocol, separator, rest = url.partition("://")

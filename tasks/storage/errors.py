@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from rescaling_core.errors import RefoldError, UsageError
+from tasks.storage.secrets import masked
 
 
 class StorageError(RefoldError, OSError):
     """A store refused, failed or could not be reached; the message names URL or key and why."""
 
     def __init__(self, message: str, *, retryable: bool = False) -> None:
-        super().__init__(message)
+        super().__init__(masked(message))
         self.retryable = retryable
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -21,6 +21,7 @@ from tasks.jobs.report.summary import RunAccount, TargetAccount, quality_of
 from tasks.jobs.report.verdict import verdict
 from tasks.pages.environment import page_environment
 from tasks.pages.words import duration_text, floor_text, size_text
+from tasks.storage.secrets import masked
 
 MOST_KINDS = 20
 """Most kinds of reasons that are shown for each state."""
@@ -69,7 +70,7 @@ def render_report(report: Report) -> str:
         archive=report.archive,
         run=run,
         duration=duration_text(run.finished_at - run.started_at),
-        source=asked.get("source"),
+        source=masked(str(asked["source"])) if asked.get("source") else None,
         plan=json.dumps(asked["plan"], indent=2, ensure_ascii=False) if "plan" in asked else None,
         account=account,
         targets=sorted(account.by_target.items()),
