@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rescaling_core import codecs, metadata
 from rescaling_core.codecs import transcode
 from rescaling_core.convert import residual
+from rescaling_core.convert.outcome import restorer_of
 from rescaling_core.errors import CodecError, RestorationMismatchError
 from rescaling_core.metadata.checks import check_pixels
 from rescaling_core.photo import decode_photo, stated_pixels
@@ -14,6 +15,7 @@ from rescaling_core.pixels.grey import as_grey
 from rescaling_core.pixels.tiles import Tiling
 from rescaling_core.plan import DEFAULT_MAX_PIXELS, FULL_SIZE, TRANSCODE
 from rescaling_core.rescale import restore_pixels
+from rescaling_core.rescale.decoded import restore_decoded
 
 if TYPE_CHECKING:
     from rescaling_core.convert import Models
@@ -57,6 +59,14 @@ def restore(
     if not metadata.pixels_agree(lr, embedded.lr_pixels_sha256):
         raise RestorationMismatchError(f"{name}: the LR pixels are not those that were measured")
     restored = lr if embedded.rescaler == FULL_SIZE else _rescaled(lr, embedded, models, name)
+    if embedded.restorer is not None:
+        loaded = restorer_of(models, embedded.restorer, embedded.weights_sha256)
+        if loaded.weights_sha256 != embedded.weights_sha256 or embedded.quality is None:
+            raise RestorationMismatchError(
+                f"{name}: measured with weights {embedded.weights_sha256} of "
+                f"{embedded.restorer!r:.99}, not with {loaded.weights_sha256}"
+            )
+        restored = restore_decoded(restored, embedded.quality, loaded.network)
     if embedded.channels == 1:
         restored = as_grey(restored)
     if embedded.residual is not None:

@@ -46,6 +46,7 @@ def plan_like(recorded: RestorationMetadata) -> TargetPlan:
                 residual=residual,
                 refinement=recorded.refinement or 0,
                 lr_mode="colour" if recorded.lr_channels == 3 else "source",
+                restorer=recorded.restorer,
             ),
         ),
         floor=floor,

@@ -25,6 +25,8 @@ class Attempt:
 
     encoded: Encoded
     restore: Callable[[], U8Array]
+    plain: Encoded | None = None
+    """The same file to be taken as it is decoded, where that is enough: it is a little smaller."""
 
     @property
     def nbytes(self) -> int:
@@ -45,12 +47,25 @@ class Judge(Protocol):
         """Measure a restoration; its slack, below 0 where it misses the floor."""
 
 
+RESTORED: Final = 0.25
+"""dB that a restorer adds, roughly: a guess that only shortens searches."""
+
+
+def _judged(judge: Judge, attempt: Attempt) -> tuple[float, int]:
+    """Measure a file, without its restorer first; its slack, and the bytes it then has."""
+    if attempt.plain is not None:
+        slack = judge.judge(attempt.plain, attempt.plain.pixels)
+        if slack >= 0:
+            return slack + RESTORED, len(attempt.plain.data)
+    return judge.judge(attempt.encoded, attempt.restore()), attempt.nbytes
+
+
 def try_once(judge: Judge, attempt: Attempt) -> Cost:
     """Try a candidate of one quality."""
     if judge.is_too_large(attempt.encoded):
         return Cost(attempt.nbytes, at_least=True)
-    slack = judge.judge(attempt.encoded, attempt.restore())
-    return Cost(attempt.nbytes) if slack >= 0 else NOTHING
+    slack, nbytes = _judged(judge, attempt)
+    return Cost(nbytes) if slack >= 0 else NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +102,7 @@ def climb(
         sizes[step] = attempt.nbytes
         if judge.is_too_large(attempt.encoded):
             return inf
-        slacks[step] = judge.judge(attempt.encoded, attempt.restore())
+        slacks[step], sizes[step] = _judged(judge, attempt)
         return slacks[step]
 
     found = lowest_enough(0, count - 1, slack, start=start, slope=slope)
@@ -126,10 +141,11 @@ def climb_below(
     top = count - 1 if over is None else over - 1
     if top >= 0:
         attempt = make_once(top)
-        if judge.judge(attempt.encoded, attempt.restore()) >= 0:
+        slack, nbytes = _judged(judge, attempt)
+        if slack >= 0:
             if top == 0:
-                return Landing(Cost(attempt.nbytes))
+                return Landing(Cost(nbytes))
             lower = climb(judge, make_once, top, start=top // 2, slope=slope)
             found = lower.cost.nbytes is not None and not lower.cost.at_least
-            return lower if found else Landing(Cost(attempt.nbytes))
+            return lower if found else Landing(Cost(nbytes))
     return Landing(NOTHING if over is None else Cost(made[over].nbytes, at_least=True))

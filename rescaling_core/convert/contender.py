@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rescaling_core.convert.ascent import Attempt
+from rescaling_core.convert.ascent import RESTORED, Attempt
 from rescaling_core.convert.forecast import Glimpse, foretell
 from rescaling_core.convert.search import USUAL_SLOPE
 from rescaling_core.plan import FULL_SIZE
@@ -36,6 +36,8 @@ class Contender:
     residual is added to."""
     is_slow: bool = False
     """Whether restoring takes far longer than encoding."""
+    gain: float = 0.0
+    """dB that a forecast leaves out: what a restorer adds."""
 
     def attempt(self, step: int, nudge: Nudge | None = None) -> Attempt:
         """Make the file of a step."""
@@ -63,24 +65,33 @@ class Contender:
 
         def glance(step: int) -> Glimpse:
             attempt = self.make(replace(hasty, quality=self.steps[step]))
-            trial = bench.measure(attempt.encoded, attempt.restore())
+            encoded = attempt.encoded if attempt.plain is None else attempt.plain
+            pixels = attempt.restore() if attempt.plain is None else encoded.pixels
+            trial = bench.measure(encoded, pixels)
             return Glimpse(trial.slack(bench.floor), attempt.nbytes - self.fixed)
 
         beside = quick.in_earnest(self.spec.effort)
-        return foretell(len(self.steps), glance, beside, start=self.start, slope=self.usual_slope)
+        found = foretell(len(self.steps), glance, beside, start=self.start, slope=self.usual_slope)
+        return replace(found, at=found.at - self.gain / found.slope)
 
 
 def of_qualities(candidate: Candidate, bench: Workbench) -> Contender:
     """A candidate whose own quality is searched."""
     low, high = candidate.qualities or (0, 0)
 
+    name = candidate.restorer
+
     def make(spec: CodecSpec) -> Attempt:
-        encoded = bench.encode(replace(candidate, codec=spec))
-        return Attempt(encoded, lambda: bench.restore(encoded))
+        plain = bench.encode(replace(candidate, codec=spec, restorer=None))
+        restored = None if name is None else bench.with_restorer(plain, name)
+        if restored is None:
+            return Attempt(plain, lambda: bench.restore(plain))
+        return Attempt(restored, lambda: bench.restore(restored), plain=plain)
 
     codec = candidate.codec
     slow = candidate.rescaler != FULL_SIZE
-    return Contender(codec, codec.codec.steps(low, high), make, is_slow=slow)
+    gain = 0.0 if name is None else RESTORED
+    return Contender(codec, codec.codec.steps(low, high), make, is_slow=slow, gain=gain)
 
 
 def of_residual(

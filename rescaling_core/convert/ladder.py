@@ -90,7 +90,7 @@ def convert(
         lane=lane or nullcontext(),
         encode_pixels=encode or codecs.encode,
     )
-    strategies = [candidate.strategy for candidate in plan.candidates]
+    strategies = [name for one in plan.candidates for name in (one.strategy, one.plain.strategy)]
     ladder = _Ladder(bench=bench, limit=source.size, rivals=Rivals(source.size, strategies))
     ladder.climb(plan.candidates)
     return ladder.outcome()
@@ -137,10 +137,21 @@ class _Ladder:
         foretold.sort(key=lambda one: inf if one[2] is None else one[2].nbytes)
         for candidate, contender, forecast in foretold:
             with self._noting_refusals(candidate):
-                self.rivals.add(candidate.strategy, self._ascend(contender, forecast))
+                cost = self._ascend(contender, forecast)
+                self.rivals.add(candidate.strategy, cost)
+                if candidate.restorer is not None and candidate.plain not in candidates:
+                    self._account_for(candidate.plain, cost)
         for candidate in others:
             with self._noting_refusals(candidate):
                 self.rivals.add(candidate.strategy, self._cost(candidate))
+
+    def _account_for(self, plain: Candidate, cost: Cost) -> None:
+        """What the codec alone would store: more than with the restorer, unless it won itself."""
+        won = self.best is not None and self.best.encoded.candidate.restorer is None
+        exact = won and self.limit == cost.nbytes
+        self.rivals.add(
+            plain.strategy, replace(cost, at_least=cost.nbytes is not None and not exact)
+        )
 
     @contextmanager
     def _noting_refusals(self, candidate: Candidate) -> Iterator[None]:
@@ -156,7 +167,7 @@ class _Ladder:
         if candidate.residual is not None:
             return self._split(candidate, candidate.residual)
         if candidate.qualities is None:
-            return try_once(self, self._attempt(self.bench.encode(candidate)))
+            return try_once(self, of_qualities(candidate, self.bench).make(candidate.codec))
         return self._ascend(of_qualities(candidate, self.bench), None)
 
     def _attempt(self, encoded: Encoded) -> Attempt:

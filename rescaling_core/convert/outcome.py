@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from rescaling_core.errors import CheckpointError, UsageError, WeightsNotFoundError
+from rescaling_core.zoo import restorers
 
 if TYPE_CHECKING:
     from rescaling_core.convert.rivals import Rival
     from rescaling_core.metadata import RestorationMetadata
     from rescaling_core.plan import Target
     from rescaling_core.zoo import LoadedRescaler
+    from rescaling_core.zoo.restorers import LoadedRestorer
 
 
 class Models(Protocol):
@@ -24,6 +28,28 @@ class Models(Protocol):
                 decides then; the id is only what the weights were called. None where a plan
                 asks, which gets the newest of that id.
         """
+
+
+@runtime_checkable
+class WithRestorers(Protocol):
+    """What gives rescalers may give restorers too."""
+
+    def restorer(self, name: str, weights_sha256: str | None = None, /) -> LoadedRestorer:
+        """Look a restorer up, as a rescaler is."""
+
+
+def restorer_of(models: Models, name: str, weights_sha256: str | None = None) -> LoadedRestorer:
+    """A restorer from where the models come from, or else one that ships with Refold.
+
+    Raises:
+        WeightsNotFoundError: There are no such weights.
+    """
+    if isinstance(models, WithRestorers):
+        return models.restorer(name, weights_sha256)
+    try:
+        return restorers.load(name, weights_sha256)
+    except (UsageError, CheckpointError) as error:
+        raise WeightsNotFoundError(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

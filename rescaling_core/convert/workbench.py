@@ -10,12 +10,14 @@ from rescaling_core.codecs import transcode
 from rescaling_core.containers import attachment
 from rescaling_core.convert import residual
 from rescaling_core.convert.draft import LATENT_SEED, draft_metadata
+from rescaling_core.convert.outcome import restorer_of
 from rescaling_core.convert.trial import Encoded, Trial
-from rescaling_core.errors import CodecError
+from rescaling_core.errors import CodecError, UsageError
 from rescaling_core.pixels.grey import as_colour, as_grey
 from rescaling_core.plan import FULL_SIZE, TRANSCODE
 from rescaling_core.quality import metrics, perceptual
 from rescaling_core.rescale import downscale_pixels, restore_pixels
+from rescaling_core.rescale.decoded import restore_decoded
 from rescaling_core.rescale.refine import Refinement, refine_pixels
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from rescaling_core.pixels.arrays import U8Array
     from rescaling_core.pixels.tiles import Tiling
     from rescaling_core.plan import Candidate, Floor, Target
+    from rescaling_core.zoo.restorers import LoadedRestorer
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,9 +71,36 @@ class Workbench:
             raise CodecError(f"codec {candidate.codec}: {lr.shape} came back as {decoded.shape}")
         return Encoded(data=data, pixels=decoded, draft=draft, candidate=candidate)
 
+    def with_restorer(self, plain: Encoded, name: str) -> Encoded | None:
+        """The same file, to be restored by a restorer; None if it was not trained for the quality.
+
+        Raises:
+            CodecError: It is for pictures of another codec.
+        """
+        loaded = self.restorer(name)
+        spec = plain.candidate.codec
+        try:  # the effort alone may differ: what that costs is measured
+            loaded.check(replace(spec, effort=loaded.coding.effort, nudge=None))
+        except UsageError as error:
+            if str(spec) != loaded.coding.codec:
+                raise CodecError(str(error)) from error
+            return None
+        draft = replace(plain.draft, restorer=loaded.id, weights_sha256=loaded.weights_sha256)
+        data = metadata.finalise(plain.data, metadata.with_room(draft))
+        candidate = replace(plain.candidate, restorer=name)
+        return replace(plain, data=data, draft=draft, candidate=candidate)
+
+    def restorer(self, name: str) -> LoadedRestorer:
+        """Look a restorer up."""
+        return restorer_of(self.models, name)
+
     def restore(self, encoded: Encoded) -> U8Array:
         """Restore from the decoded LR pixels, as restoration will."""
         draft = encoded.draft
+        if encoded.candidate.restorer is not None:
+            loaded = self.restorer(encoded.candidate.restorer)
+            with self.lane:
+                return restore_decoded(encoded.pixels, draft.quality or 0, loaded.network)
         if draft.rescaler in (FULL_SIZE, TRANSCODE):
             return encoded.pixels
         with self.lane:

@@ -50,7 +50,6 @@ _TEXTS: Final = {1: "source_key", 2: "source_etag", 14: "format", 15: "software"
 }
 _DIGESTS: Final = {4: "source_sha256", 9: "lr_pixels_sha256", 17: "etag_hex"} | {
     23: "weights_sha256",
-    37: "restorer_sha256",
 }
 _NUMBERS: Final = {3: "source_size", 5: "width", 6: "height", 8: "quality", 12: "max_abs_error"} | {
     13: "tried",

@@ -69,6 +69,7 @@ def finalise(lr_data: bytes, metadata: RestorationMetadata) -> bytes:
 
 def with_room(draft: RestorationMetadata) -> RestorationMetadata:
     """A draft with measures in the place of those to come, which will take as many bytes."""
+    planes = draft.channels if draft.restorer is None else 1
     return replace(
         draft,
         lr_pixels_sha256="0" * DIGEST_DIGITS,
@@ -76,7 +77,7 @@ def with_room(draft: RestorationMetadata) -> RestorationMetadata:
         ssim_y=0.0,
         max_abs_error=0,
         tried=0,
-        fingerprint=None if draft.is_as_stored else _FINGERPRINTS[draft.channels],
+        fingerprint=None if draft.is_as_stored else _FINGERPRINTS[planes],
     )
 
 

@@ -106,9 +106,8 @@ class RestorationMetadata:
     effort: int | None = None
     """Of the codec, in its own scale, where the plan asked for one that is not the default."""
     restorer: str | None = None
-    """What improves the decoded picture at full size; None for nothing."""
-    restorer_sha256: str | None = None
-    """Of the restorer's weights."""
+    """Id of what improves the decoded picture of a full-size file; None for nothing. The digest of
+    its weights is `weights_sha256`."""
     schema_version: Literal[1, 2] = SCHEMA_VERSION
 
     @property
@@ -140,6 +139,7 @@ class RestorationMetadata:
             residual=self.residual is not None,
             refined=self.refinement is not None,
             colour=self.lr_channels == 3,
+            restorer=self.restorer,
         )
 
     def to_json(self) -> str:
@@ -199,7 +199,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     **dict.fromkeys(("latent_seed", "tile", "overlap"), (int,)),
     **dict.fromkeys(("quality", "max_abs_error", "tried"), (int, type(None))),
     **dict.fromkeys(("refinement", "lr_channels", "effort"), (int, type(None))),
-    **dict.fromkeys(("restorer", "restorer_sha256"), (str, type(None))),
+    **dict.fromkeys(("restorer",), (str, type(None))),
     **dict.fromkeys(("source_key", "source_etag", "source_sha256", "mode", "format"), (str,)),
     **dict.fromkeys(("target", "rescaler", "codec", "padding", "software"), (str,)),
     **dict.fromkeys(("weights_sha256",), (str,)),

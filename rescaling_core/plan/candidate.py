@@ -49,6 +49,9 @@ class Candidate:
     """Steps by which the LR image is refined for the photo at hand; see `refine`."""
     lr_mode: LrMode = "source"
     """`colour`: a grey source gets a colour LR image. It is tried for grey sources alone."""
+    restorer: str | None = None
+    """Id of what improves the decoded picture, at full size; a picture that reaches the floor
+    without it is stored without it."""
 
     def __post_init__(self) -> None:
         name = f"candidate {self.rescaler} {self.codec}"
@@ -67,6 +70,8 @@ class Candidate:
             raise UsageError(f"{name}: a residual needs a rescaler, at full size there is none")
         if self.residual is not None and self.qualities is not None:
             raise UsageError(f"{name}: with a residual, the LR image has one fixed quality")
+        if self.restorer is not None and (self.rescaler != FULL_SIZE or self.codec.quality is None):
+            raise UsageError(f"{name}: a restorer needs a lossy file at full size")
         if self.rescaler == TRANSCODE and str(self.codec) != "jxl-lossless":
             raise UsageError(f"{name}: JPEG files are transcoded to jxl-lossless")
 
@@ -84,7 +89,13 @@ class Candidate:
             residual=self.residual is not None,
             refined=self.refinement > 0,
             colour=self.lr_mode == "colour",
+            restorer=self.restorer,
         )
+
+    @property
+    def plain(self) -> Candidate:
+        """The same without a restorer."""
+        return replace(self, restorer=None)
 
     @property
     def is_exact(self) -> bool:

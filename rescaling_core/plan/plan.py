@@ -85,17 +85,27 @@ class ArchivePlan:
         ids = {candidate.rescaler for plan in plans for candidate in plan.candidates}
         return tuple(sorted(ids - {FULL_SIZE, TRANSCODE}))
 
+    @property
+    def restorers(self) -> tuple[str, ...]:
+        """Ids of those that any candidate names."""
+        candidates = (one for target in self.targets for one in target.candidates)
+        return tuple(sorted({one.restorer for one in candidates if one.restorer is not None}))
+
     def renamed(self, ids: Mapping[str, str]) -> ArchivePlan:
-        """The same plan with other names for its rescalers: ids in place of paths and URLs.
+        """The same plan with other names for its networks: ids in place of paths and URLs.
 
         Args:
-            ids: From what a candidate calls its rescaler to what it is to be called.
+            ids: From what a candidate calls its rescaler or restorer to what it is to be called.
         """
         targets = tuple(
             replace(
                 target,
                 candidates=tuple(
-                    replace(one, rescaler=ids.get(one.rescaler, one.rescaler))
+                    replace(
+                        one,
+                        rescaler=ids.get(one.rescaler, one.rescaler),
+                        restorer=ids.get(one.restorer or "", one.restorer),
+                    )
                     for one in target.candidates
                 ),
             )

@@ -23,6 +23,7 @@ def strategy_name(
     residual: bool = False,
     refined: bool = False,
     colour: bool = False,
+    restorer: str | None = None,
 ) -> str:
     """Candidates that differ in qualities, steps or versions of the weights have the same name.
 
@@ -32,7 +33,10 @@ def strategy_name(
         residual: Whether what the restoration misses is stored as well.
         refined: Whether the LR image is refined.
         colour: Whether the LR image of a grey source is in colour.
+        restorer: Id of what improves the decoded picture at full size; its tag does not matter.
     """
+    if rescaler == FULL_SIZE and restorer is not None:
+        return f"{codec} + {name_of(restorer)}{_AT_FULL_SIZE}"
     if rescaler == FULL_SIZE:
         return codec + _AT_FULL_SIZE
     if rescaler == TRANSCODE:

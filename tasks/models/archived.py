@@ -8,12 +8,14 @@ network is small, and its loss could not be mended.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Protocol
 
 from rescaling_core.errors import RefoldError, UsageError
 from rescaling_core.model_ids import is_sound
 from rescaling_core.plan import ArchivePlan
-from rescaling_core.zoo import NO_WEIGHTS_SHA256
+from rescaling_core.zoo import NO_WEIGHTS_SHA256, restorers
+from rescaling_core.zoo.restorers import LoadedRestorer
 from tasks.models.lookup import Models, load_model
 from tasks.models.weights import find_weights
 from tasks.models.weights_file import FOLDER, WeightsFile, read_stored
@@ -66,7 +68,24 @@ def settle(plan: ArchivePlan, archive: Store | None = None) -> tuple[ArchivePlan
         ids[reference] = name
         if archive is not None:
             put_model(archive, found)
+    for reference in plan.restorers:
+        loaded = restorers.load(reference)
+        ids[reference] = loaded.id
+        chosen[loaded.id] = loaded.weights_sha256
+        if archive is not None:
+            _put_restorer(archive, reference, loaded)
     return plan.renamed(ids), Models(archive, chosen)
+
+
+def _put_restorer(archive: Store, reference: str, loaded: LoadedRestorer) -> None:
+    path = restorers.shipped_path(loaded.weights_sha256) or Path(reference)
+    if read_stored(archive, loaded.weights_sha256) is not None:
+        return
+    base = f"{FOLDER}{loaded.weights_sha256}"
+    archive.put_new(f"{base}.json", loaded.card.to_json().encode())
+    archive.put(f"{base}.safetensors", path.read_bytes())
+    if read_stored(archive, loaded.weights_sha256) is None:
+        raise RefoldError(f"{archive.url}: {base}.safetensors does not come back as written")
 
 
 def put_model(archive: Store, file: WeightsFile) -> None:

@@ -17,7 +17,8 @@ import torch
 
 from rescaling_core import zoo
 from rescaling_core.errors import WeightsNotFoundError
-from rescaling_core.zoo import NO_WEIGHTS_SHA256, LoadedRescaler
+from rescaling_core.zoo import NO_WEIGHTS_SHA256, LoadedRescaler, restorers
+from rescaling_core.zoo.restorers import LoadedRestorer
 from tasks.models.weights import find_by_digest, find_weights, weights_folder
 from tasks.models.weights_file import FOLDER, SHA256, WeightsFile, read_stored
 from tasks.storage import Store
@@ -28,6 +29,8 @@ MOST_HELD: Final = 16
 _LOADING: Final = Lock()
 _HELD: Final[OrderedDict[str, LoadedRescaler]] = OrderedDict()
 """By digest, or by name where there are no weights; those asked for last at the end."""
+_RESTORERS: Final[dict[str, LoadedRestorer]] = {}
+"""By digest: they are small, and a plan names few."""
 _KNOWN: Final[dict[str, str]] = {}
 """From what an owner called a rescaler to its key in `_HELD`, so that all of a run is one."""
 
@@ -59,6 +62,29 @@ class Models:
             if digest == NO_WEIGHTS_SHA256:
                 return _of_filter(rescaler)
             return _held(digest) or _hold(digest, self.find(rescaler, digest).load())
+
+    def restorer(self, name: str, weights_sha256: str | None = None, /) -> LoadedRestorer:
+        """See `rescaling_core.convert.outcome.WithRestorers`. Loaded once a process.
+
+        Raises:
+            WeightsNotFoundError: Weights of that digest are in none of the places.
+            UsageError: A plan names what nobody knows.
+            CheckpointError: The weights are damaged.
+            StorageError: A store failed.
+        """
+        digest = weights_sha256 or self.chosen.get(name)
+        with _LOADING:
+            if digest is None:
+                return restorers.load(name)
+            if digest not in _RESTORERS:
+                _RESTORERS[digest] = self._found_restorer(name, digest)
+            return _RESTORERS[digest]
+
+    def _found_restorer(self, name: str, digest: str) -> LoadedRestorer:
+        if restorers.shipped_path(digest) is not None:
+            return restorers.load(name, digest)
+        file = self.find(name, digest)
+        return restorers.parse(file.data, None, name=file.name)
 
     def find(self, rescaler: str, sha256: str) -> WeightsFile:
         """The file of a digest, from the first place that has it.

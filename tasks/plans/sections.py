@@ -73,6 +73,7 @@ class CandidateSection(_Section):
     sources: Sources = "any"
     refinement: Steps = (0,)
     lr_mode: LrMode = "source"
+    restorer: str | None = None
 
 
 class TargetSection(_Section):

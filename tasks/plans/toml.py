@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ from rescaling_core.plan import (
     Target,
     TargetPlan,
 )
+from rescaling_core.zoo import restorers
 from tasks.models.weights import load_rescaler
 from tasks.plans.sections import (
     CandidateSection,
@@ -125,8 +127,11 @@ def _candidates(section: CandidateSection, target: Target, path: str) -> list[Ca
             sources=section.sources,
             refinement=steps,
             lr_mode=section.lr_mode,
+            restorer=section.restorer,
         )
         found.append(_at(path, make))
+        if section.restorer is not None:
+            _check_restorer(section.restorer, found[-1].codec, f"{path}.restorer")
     return found
 
 
@@ -163,6 +168,15 @@ def _check_rescaler(name: str, target: Target, path: str) -> None:
         raise UsageError(f"{path}: {error}; or {FULL_SIZE!r}, {TRANSCODE!r}") from error
     if target.scale is None or target.scale not in scales:
         raise UsageError(f"{path}: {name} serves {scales}, not the target {target.name}")
+
+
+def _check_restorer(name: str, spec: CodecSpec, path: str) -> None:
+    """That there is one, and for pictures of this codec; the effort alone may differ."""
+    loaded = _at(path, lambda: restorers.load(name))
+    lowest, highest = loaded.coding.qualities
+    quality = min(max(spec.quality or 0, lowest), highest)
+    as_trained = replace(spec, quality=quality, effort=loaded.coding.effort)
+    _at(path, lambda: loaded.check(as_trained))
 
 
 def _at(path: str, make: Callable[[], T]) -> T:
