@@ -7,7 +7,19 @@ added, nullable, at the end.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final, Literal
+from datetime import datetime
+from types import NoneType, UnionType
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +29,6 @@ from rescaling_core.errors import MetadataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
 State = Literal["archived", "kept", "quarantined"]
 """How a source ended for a target. Every listed source ends in exactly one of them."""
@@ -25,6 +36,38 @@ State = Literal["archived", "kept", "quarantined"]
 Origin = Literal["source", "restored image"]
 
 TIME: Final = pa.timestamp("us", tz="UTC")
+
+Int32 = Annotated[int, pa.int32()]
+"""A number whose column takes 32 bits."""
+
+Committed = Annotated[datetime | None, "never null"]
+"""A time that a record lacks until the commit sets it."""
+
+_KINDS: Final = {str: pa.string(), int: pa.int64(), float: pa.float64(), datetime: TIME}
+
+
+def schema_of(record: type) -> pa.Schema:
+    """The columns of a table, from the fields of the dataclass that is its row.
+
+    A field that may be None is a column that may be null. `Annotated` states what the type of a
+    field does not say: another Arrow type, or `never null`.
+    """
+    hints = get_type_hints(record, include_extras=True)
+    return pa.schema([_column(one.name, hints[one.name]) for one in fields(record)])
+
+
+def _column(name: str, hint: Any) -> pa.Field:
+    stated: tuple[Any, ...] = ()
+    if get_origin(hint) is Annotated:
+        hint, *stated = get_args(hint)
+    union = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    (kind,) = (one for one in union if one is not NoneType)
+    if get_origin(kind) is Annotated:
+        kind, *stated = get_args(kind)
+    arrow = next((one for one in stated if isinstance(one, pa.DataType)), None)
+    if arrow is None:
+        arrow = _KINDS[type(get_args(kind)[0]) if get_origin(kind) is Literal else kind]
+    return pa.field(name, arrow, nullable=NoneType in union and "never null" not in stated)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +98,14 @@ class CatalogRow:
     scale: float | None = None
     """HR side / LR side."""
     codec: str | None = None
-    quality: int | None = None
+    quality: Int32 | None = None
     """On the codec's own scale; None if it has none."""
     psnr_y: float | None = None
     """dB, of the restoration against the source; of the best candidate where it is kept."""
     ssim_y: float | None = None
-    width: int | None = None
+    width: Int32 | None = None
     """Pixels of the HR image."""
-    height: int | None = None
+    height: Int32 | None = None
     mode: str | None = None
     """Pixel mode of the HR image, such as RGB."""
     metadata_json: str | None = None
@@ -71,11 +114,11 @@ class CatalogRow:
     """Spent on the conversion."""
     shard_id: str
     run_id: str
-    committed_at: datetime | None = None
+    committed_at: Committed = None
     """Set by the commit."""
     ssimulacra2: float | None = None
     """Points, where the floor asked for it."""
-    refinement: int | None = None
+    refinement: Int32 | None = None
     """Steps by which the LR image was refined; None for none."""
     strategies_json: str | None = None
     """What each strategy of the plan would have stored; see `tasks.catalog.strategies`. LR files do
@@ -124,44 +167,7 @@ class RunRecord:
         return found
 
 
-def _field(name: str, kind: pa.DataType, *, null: bool = True) -> pa.Field:
-    return pa.field(name, kind, nullable=null)
-
-
-RENDITIONS: Final = pa.schema(
-    [
-        _field("source_key", pa.string(), null=False),
-        _field("source_etag", pa.string(), null=False),
-        _field("source_size", pa.int64(), null=False),
-        _field("source_sha256", pa.string()),
-        _field("target", pa.string(), null=False),
-        _field("state", pa.string(), null=False),
-        _field("reason", pa.string()),
-        _field("error_class", pa.string()),
-        _field("lr_key", pa.string()),
-        _field("lr_bytes", pa.int64()),
-        _field("lr_sha256", pa.string()),
-        _field("rescaler", pa.string()),
-        _field("weights_sha256", pa.string()),
-        _field("scale", pa.float64()),
-        _field("codec", pa.string()),
-        _field("quality", pa.int32()),
-        _field("psnr_y", pa.float64()),
-        _field("ssim_y", pa.float64()),
-        _field("width", pa.int32()),
-        _field("height", pa.int32()),
-        _field("mode", pa.string()),
-        _field("metadata_json", pa.string()),
-        _field("seconds", pa.float64()),
-        _field("shard_id", pa.string(), null=False),
-        _field("run_id", pa.string(), null=False),
-        _field("committed_at", TIME, null=False),
-        _field("ssimulacra2", pa.float64()),
-        _field("refinement", pa.int32()),
-        _field("strategies_json", pa.string()),
-        _field("origin", pa.string()),
-    ]
-)
+RENDITIONS: Final = schema_of(CatalogRow)
 """Columns of `renditions`, in the order and with the meaning of `CatalogRow`'s fields."""
 
 LIGHT: Final = tuple(
@@ -169,23 +175,7 @@ LIGHT: Final = tuple(
 )
 """Columns of `renditions` but for those that are nearly all of its bytes."""
 
-RUNS: Final = pa.schema(
-    [
-        _field("run_id", pa.string(), null=False),
-        _field("job", pa.string(), null=False),
-        _field("started_at", TIME, null=False),
-        _field("finished_at", TIME, null=False),
-        _field("software", pa.string(), null=False),
-        _field("listed", pa.int64(), null=False),
-        _field("archived", pa.int64(), null=False),
-        _field("kept", pa.int64(), null=False),
-        _field("quarantined", pa.int64(), null=False),
-        _field("unchanged", pa.int64(), null=False),
-        _field("source_bytes", pa.int64(), null=False),
-        _field("stored_bytes", pa.int64(), null=False),
-        _field("parameters_json", pa.string(), null=False),
-    ]
-)
+RUNS: Final = schema_of(RunRecord)
 """Columns of `runs`, in the order and with the meaning of `RunRecord`'s fields."""
 
 
