@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, replace
-from typing import Any, get_args
+from typing import get_args
 
 from prefect import flow
 
@@ -12,6 +12,7 @@ from flows.report import ReportSummary
 from flows.report import report as report_on
 from rescaling_core.plan import ArchivePlan
 from tasks.catalog import Catalog, State, open_catalog
+from tasks.catalog.strategies import StrategyCost
 from tasks.cluster.encoders import encoders_of
 from tasks.cluster.pool import worker_pool
 from tasks.cluster.session import ray_session
@@ -45,7 +46,7 @@ class RunSummary:
     """Of the archived sources."""
     stored_bytes: int
     """Of their LR objects."""
-    strategies: dict[str, list[dict[str, Any]]]
+    strategies: dict[str, list[StrategyCost]]
     """By target: how often each strategy of the plan was chosen, and what it alone would have
     stored; see `tasks.catalog.strategies`."""
     seconds: float

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from tasks.catalog import Catalog
-from tasks.jobs.plan.estimate import as_archived, as_is, estimate
+from tasks.jobs.plan.estimate import Estimate, PlanCosts, as_archived, as_is, estimate
 from tasks.jobs.plan.page import render_costs
 from tasks.jobs.plan.sample import ArchivedCollection, LiveCollection, draw_sample
 from tasks.pages.prices import read_prices
@@ -27,7 +26,7 @@ def plan_costs(
     seed: int = 0,
     prices: Path | None = None,
     html: Path | None = None,
-) -> dict[str, Any]:
+) -> PlanCosts:
     """Convert a random sample of a collection or an archive under several plans and extrapolate.
 
     Of an archive, the sources are those of its catalog. They are read where they lie if they have
@@ -59,14 +58,14 @@ def plan_costs(
     collection = archive or LiveCollection(store)
     drawn = draw_sample(collection, sample, name=source, seed=seed)
     estimates = [as_is(drawn), *archived, *estimate(collection, drawn, plans)]
-    result = {
-        "source": source,
-        "archive": archive is not None,
-        "listed": drawn.listed,
-        "listed_bytes": drawn.listed_bytes,
-        "sampled": len(drawn.sources),
-        "plans": [one.of_collection(drawn, table) for one in estimates],
-    }
+    result = PlanCosts(
+        source=source,
+        archive=archive is not None,
+        listed=drawn.listed,
+        listed_bytes=drawn.listed_bytes,
+        sampled=len(drawn.sources),
+        plans=tuple(one.of_collection(drawn, table) for one in estimates),
+    )
     if html is not None:
         html.write_text(render_costs(result, _qualities(estimates)), encoding="utf-8")
     return result
@@ -83,5 +82,5 @@ def _archive(store: Store) -> ArchivedCollection | None:
     return ArchivedCollection(store, catalog, None if found is None else open_store(found))
 
 
-def _qualities(estimates: Sequence[Any]) -> dict[str, list[float]]:
+def _qualities(estimates: Sequence[Estimate]) -> dict[str, list[float]]:
     return {one.plan: one.psnr_y for one in estimates if one.psnr_y}

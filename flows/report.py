@@ -8,6 +8,7 @@ from typing import Any
 
 from prefect import flow
 
+from tasks.catalog.strategies import StrategyCost
 from tasks.control.artifacts import publish
 from tasks.control.opening import open_existing
 from tasks.jobs.report import steps
@@ -36,7 +37,7 @@ class ReportSummary:
     """Of the page."""
     targets: dict[str, dict[str, Any]]
     """Counts, bytes and quality by target, of the rows that the catalog has of the run."""
-    strategies: dict[str, list[dict[str, Any]]]
+    strategies: dict[str, list[StrategyCost]]
     """By target, as in the summary of an archive run."""
     shown: int
     """The worst restorations, refused ones too."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 from collections.abc import Iterable
+from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -150,5 +151,7 @@ def _totals(rows: Iterable[CatalogRow]) -> dict[str, Any]:
         "targets": sorted(targets),
         "source_bytes": source_bytes,
         "stored_bytes": stored_bytes,
-        "strategies": tallies.report(),
+        "strategies": {
+            name: [asdict(cost) for cost in costs] for name, costs in tallies.report().items()
+        },
     }

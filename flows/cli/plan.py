@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,7 +64,8 @@ def plan(
             plan_toml=plan_text(path), plan_name=path.name, floor=floors
         )
     with progress_bar("plan"):
-        result = plan_costs(source, options, sample=sample, seed=seed, prices=prices, html=html)
+        found = plan_costs(source, options, sample=sample, seed=seed, prices=prices, html=html)
+    result = asdict(found)
     if json:
         print_json(result)
     else:

@@ -57,7 +57,7 @@ def schema_of(record: type) -> pa.Schema:
 
 
 def _column(name: str, hint: Any) -> pa.Field:
-    stated: tuple[Any, ...] = ()
+    stated: Sequence[Any] = ()
     if get_origin(hint) is Annotated:
         hint, *stated = get_args(hint)
     union = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)

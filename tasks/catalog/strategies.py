@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from rescaling_core import limits
 from rescaling_core.convert import Rival
@@ -29,6 +28,21 @@ def from_json(text: str | None) -> tuple[Rival, ...]:
         Rival(name, cost[0], at_least=True) if isinstance(cost, list) else Rival(name, cost)
         for name, cost in costs.items()
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyCost:
+    """What one strategy won, and what it would have stored alone."""
+
+    strategy: str
+    won: int
+    """How many renditions it made."""
+    alone_bytes: int
+    """What it would have stored if it had made them all."""
+    saved_bytes: int
+    """How much less than that was stored."""
+    at_least: bool
+    """Whether it would have stored that much or more: some of its searches were given up."""
 
 
 @dataclass(slots=True)
@@ -72,16 +86,16 @@ class StrategyTally:
             lower_bounds=self.lower_bounds | other.lower_bounds,
         )
 
-    def report(self) -> list[dict[str, Any]]:
-        """A record for each strategy that was tried for all of them, the cheapest alone first."""
+    def report(self) -> list[StrategyCost]:
+        """The cost of each strategy that was tried for all of them, the cheapest alone first."""
         return [
-            {
-                "strategy": name,
-                "won": self.won[name],
-                "alone_bytes": nbytes,
-                "saved_bytes": nbytes - self.stored_bytes,
-                "at_least": name in self.lower_bounds,
-            }
+            StrategyCost(
+                strategy=name,
+                won=self.won[name],
+                alone_bytes=nbytes,
+                saved_bytes=nbytes - self.stored_bytes,
+                at_least=name in self.lower_bounds,
+            )
             for name, nbytes in sorted(self.alone_bytes.items(), key=lambda item: item[1])
             if self.known_for[name] == self.renditions
         ]
@@ -116,7 +130,7 @@ class StrategyTallies:
             {name: of[0].get(name, nothing) + of[1].get(name, nothing) for name in sorted(names)}
         )
 
-    def report(self) -> dict[str, list[dict[str, Any]]]:
+    def report(self) -> dict[str, list[StrategyCost]]:
         """By target; targets without a choice are left out."""
         reports = {name: tally.report() for name, tally in sorted(self.by_target.items())}
         return {name: report for name, report in reports.items() if len(report) > 1}
@@ -130,10 +144,10 @@ class StrategyTallies:
                 "|---|---:|---:|---:|",
             ]
             for one in report:
-                bound = "≥ " if one["at_least"] else ""
+                bound = "≥ " if one.at_least else ""
                 lines.append(
-                    f"| {one['strategy']} | {one['won']} | {bound}{one['alone_bytes']} "
-                    f"| {bound}{one['saved_bytes']} |"
+                    f"| {one.strategy} | {one.won} | {bound}{one.alone_bytes} "
+                    f"| {bound}{one.saved_bytes} |"
                 )
             parts.append("\n".join(lines))
         return "\n\n".join(parts)

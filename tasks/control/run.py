@@ -98,9 +98,10 @@ class Run(Generic[Counted]):
         """
         self.tally = self.tally + done
         log = run_log()
-        words = " ".join(f"{name.replace(' ', '_')}={n}" for name, n in done.words().items())
+        counted = {name.replace(" ", "_"): n for name, n in done.words().items() if n}
+        words = "".join(f" {name}={n}" for name, n in counted.items())
         seconds = time.monotonic() - self._since
-        log.info("%s %s: %s seconds=%.1f", self.job, step or self._wave, words, seconds)
+        log.info("%s %s:%s seconds=%.1f", self.job, step or self._wave, words, seconds)
         for trouble in done.troubles:
             log.warning("%s: %s", self.job, words_of(trouble))
 

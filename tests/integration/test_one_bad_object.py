@@ -134,9 +134,9 @@ def _report(made: SmallArchive) -> list[Outcome]:
 
 def _plan(made: SmallArchive) -> list[Outcome]:
     options = {"mine": PlanOptions(targets=("long-edge=16",))}
-    costs = plan_costs(made.source_url, options, sample=COUNT)["plans"][1]
-    bad = int(costs["quarantined"])
-    return [Outcome(True, "")] * bad + [Outcome(False, "")] * (costs["sampled"] - bad)
+    costs = plan_costs(made.source_url, options, sample=COUNT).plans[1]
+    bad = costs.quarantined
+    return [Outcome(True, "")] * bad + [Outcome(False, "")] * (costs.sampled - bad)
 
 
 OF_SOURCES: dict[str, Job] = {

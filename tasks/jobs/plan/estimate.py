@@ -16,7 +16,7 @@ from rescaling_core.errors import UnsupportedImageError
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.plan import ArchivePlan
 from tasks.catalog import CatalogRow
-from tasks.catalog.strategies import StrategyTallies
+from tasks.catalog.strategies import StrategyCost, StrategyTallies
 from tasks.collection.shards import SourceObject
 from tasks.control import progress
 from tasks.control.outcomes import Failure, outcome_of
@@ -25,6 +25,45 @@ from tasks.jobs.plan.sample import Collection, Original, Sample
 from tasks.models.archived import settle
 from tasks.models.lookup import Models
 from tasks.pages.prices import GB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanCost:
+    """What one plan would cost for the whole collection."""
+
+    plan: str
+    sampled: int
+    archived: int
+    kept: int
+    quarantined: int
+    ratio: float
+    """Stored bytes for each byte of the sources."""
+    stored_bytes: int
+    """Total bytes that would be stored, sources that stay included."""
+    worker_hours: float
+    psnr_y_lowest: float | None
+    """PSNR-Y in dB of the worst restoration in the sample; None if there is none."""
+    psnr_y_median: float | None
+    chosen: dict[str, int]
+    """How often which kind of candidate won in the sample."""
+    strategies: dict[str, list[StrategyCost]]
+    """By target: what each kind of candidate alone would have stored of the sample."""
+    per_month: dict[str, float]
+    """Money for a month, by storage class."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanCosts:
+    """What a collection would cost under several plans."""
+
+    source: str
+    archive: bool
+    """Whether the source is an archive."""
+    listed: int
+    """Number of sources in the collection."""
+    listed_bytes: int
+    sampled: int
+    plans: tuple[PlanCost, ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,25 +95,25 @@ class Estimate:
         """Stored bytes for each byte of the sources."""
         return self.stored_bytes / self.source_bytes if self.source_bytes else 1.0
 
-    def of_collection(self, sample: Sample, prices: Mapping[str, float]) -> dict[str, object]:
+    def of_collection(self, sample: Sample, prices: Mapping[str, float]) -> PlanCost:
         """The whole collection, supposing it is like the sample byte for byte."""
         stored = self.ratio * sample.listed_bytes
         hours = self.seconds / max(1, self.sampled) * sample.listed / 3600
-        return {
-            "plan": self.plan,
-            "sampled": self.sampled,
-            "archived": self.archived,
-            "kept": self.kept,
-            "quarantined": self.quarantined,
-            "ratio": round(self.ratio, 4),
-            "stored_bytes": round(stored),
-            "worker_hours": round(hours, 3),
-            "psnr_y_lowest": self.psnr_y[0] if self.psnr_y else None,
-            "psnr_y_median": median(self.psnr_y) if self.psnr_y else None,
-            "chosen": dict(self.chosen.most_common()),
-            "strategies": self.strategies.report(),
-            "per_month": {name: round(stored / GB * price, 6) for name, price in prices.items()},
-        }
+        return PlanCost(
+            plan=self.plan,
+            sampled=self.sampled,
+            archived=self.archived,
+            kept=self.kept,
+            quarantined=self.quarantined,
+            ratio=round(self.ratio, 4),
+            stored_bytes=round(stored),
+            worker_hours=round(hours, 3),
+            psnr_y_lowest=self.psnr_y[0] if self.psnr_y else None,
+            psnr_y_median=median(self.psnr_y) if self.psnr_y else None,
+            chosen=dict(self.chosen.most_common()),
+            strategies=self.strategies.report(),
+            per_month={name: round(stored / GB * price, 6) for name, price in prices.items()},
+        )
 
 
 def estimate(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Any
 
+from tasks.jobs.plan.estimate import PlanCosts
 from tasks.pages.environment import page_environment
 from tasks.pages.words import size_text
 
 
-def render_costs(result: Mapping[str, Any], qualities: Mapping[str, Sequence[float]]) -> str:
+def render_costs(result: PlanCosts, qualities: Mapping[str, Sequence[float]]) -> str:
     """Return the page as HTML that needs nothing else.
 
     Args:
@@ -24,7 +24,7 @@ def render_costs(result: Mapping[str, Any], qualities: Mapping[str, Sequence[flo
         name: [min(100.0, 100 * (value - low) / (high - low)) for value in values]
         for name, values in qualities.items()
     }
-    largest = max(row["stored_bytes"] for row in result["plans"]) or 1
+    largest = max(row.stored_bytes for row in result.plans) or 1
     return environment.get_template("costs.html").render(
         result=result, spread=spread, low=low, high=high, largest=largest, size_text=size_text
     )

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from math import isinf
-from typing import Any
 
 from markupsafe import Markup
 
 from rescaling_core.plan import Floor
 from tasks.catalog import RunRecord
 from tasks.catalog.history import floors_of
+from tasks.catalog.strategies import StrategyCost
 from tasks.jobs.report import figures
 from tasks.jobs.report.money import monthly_cost
 from tasks.jobs.report.previews import Shown
@@ -87,7 +87,7 @@ def render_report(report: Report) -> str:
     )
 
 
-def _parts(report: Report, strategies: Mapping[str, list[dict[str, Any]]]) -> list[TargetPart]:
+def _parts(report: Report, strategies: Mapping[str, list[StrategyCost]]) -> list[TargetPart]:
     floors = floors_of([report.run])
     return [
         _part(
@@ -99,7 +99,7 @@ def _parts(report: Report, strategies: Mapping[str, list[dict[str, Any]]]) -> li
 
 
 def _part(
-    name: str, account: TargetAccount, floor: Floor, strategies: list[dict[str, Any]]
+    name: str, account: TargetAccount, floor: Floor, strategies: list[StrategyCost]
 ) -> TargetPart:
     psnr_y, ssim_y = quality_of(account.psnr_y, 2), quality_of(account.ssim_y, 4)
     drawn: list[tuple[str, Markup]] = []

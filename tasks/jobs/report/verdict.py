@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rescaling_core.plan.strategy import is_full_size
+from tasks.catalog.strategies import StrategyCost
 from tasks.jobs.report.summary import TargetAccount
 from tasks.pages.words import size_text
 
@@ -16,15 +16,15 @@ _UNKNOWN = (
 )
 
 
-def verdict(account: TargetAccount, strategies: Sequence[Mapping[str, Any]]) -> str:
+def verdict(account: TargetAccount, strategies: Sequence[StrategyCost]) -> str:
     """Say how LR images and files at full size compare for one target.
 
     Args:
         account: Of the target, with at least one rendition that can be restored from.
         strategies: The target's part of `StrategyTallies.report`.
     """
-    full = [one for one in strategies if is_full_size(one["strategy"])]
-    small = [one for one in strategies if not is_full_size(one["strategy"])]
+    full = [one for one in strategies if is_full_size(one.strategy)]
+    small = [one for one in strategies if not is_full_size(one.strategy)]
     if not full and not account.full_size:
         return _UNKNOWN
     said = [
@@ -38,19 +38,19 @@ def verdict(account: TargetAccount, strategies: Sequence[Mapping[str, Any]]) -> 
     return " ".join(said)
 
 
-def _compared(full: Mapping[str, Any], small: Mapping[str, Any]) -> str:
+def _compared(full: StrategyCost, small: StrategyCost) -> str:
     """The cheapest of either kind, each used for every picture."""
-    cheaper, other = sorted((full, small), key=lambda one: int(one["alone_bytes"]))
+    cheaper, other = sorted((full, small), key=lambda one: one.alone_bytes)
     said = (
         f"For all pictures alike, {_priced(full)}, {_priced(small)}: "
-        f"{cheaper['strategy']} would have been the cheaper choice"
+        f"{cheaper.strategy} would have been the cheaper choice"
     )
-    if cheaper["at_least"]:
+    if cheaper.at_least:
         return f"{said}, as far as that is known (“at least” marks searches that were given up)."
-    share = 1 - cheaper["alone_bytes"] / other["alone_bytes"] if other["alone_bytes"] else 0.0
-    return f"{said}, by {'at least ' if other['at_least'] else ''}{share:.1%}."
+    share = 1 - cheaper.alone_bytes / other.alone_bytes if other.alone_bytes else 0.0
+    return f"{said}, by {'at least ' if other.at_least else ''}{share:.1%}."
 
 
-def _priced(one: Mapping[str, Any]) -> str:
-    bound = "at least " if one["at_least"] else ""
-    return f"{one['strategy']} would have stored {bound}{size_text(one['alone_bytes'])}"
+def _priced(one: StrategyCost) -> str:
+    bound = "at least " if one.at_least else ""
+    return f"{one.strategy} would have stored {bound}{size_text(one.alone_bytes)}"

@@ -10,7 +10,7 @@ from rescaling_core.convert.rivals import NOTHING, Cost, Rivals
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.plan.strategy import FULL_SIZE, TRANSCODE, is_full_size, strategy_name
 from tasks.catalog import CatalogRow
-from tasks.catalog.strategies import StrategyTallies, from_json, to_json
+from tasks.catalog.strategies import StrategyCost, StrategyTallies, from_json, to_json
 from tests.unit.rescaling_core.metadata.test_metadata_documented import EXAMPLE
 
 
@@ -64,8 +64,8 @@ def test_what_was_saved_is_told_for_each_target_and_strategy() -> None:
     tallies.add(replace(_row("x2", 7, (Rival(webp, 1),)), state="kept"))
     assert tallies.report() == {
         "x2": [
-            {"strategy": webp, "won": 1, "alone_bytes": 90, "saved_bytes": 20, "at_least": False},
-            {"strategy": avif, "won": 1, "alone_bytes": 90, "saved_bytes": 20, "at_least": True},
+            StrategyCost(strategy=webp, won=1, alone_bytes=90, saved_bytes=20, at_least=False),
+            StrategyCost(strategy=avif, won=1, alone_bytes=90, saved_bytes=20, at_least=True),
         ]
     }
     assert "| avif at full size | 1 | ≥ 90 | ≥ 20 |" in tallies.markdown()
@@ -75,7 +75,7 @@ def test_a_strategy_that_was_not_tried_everywhere_is_not_compared() -> None:
     tallies = StrategyTallies()
     for rivals in ((Rival("a", 5), Rival("b", 6)), (Rival("a", 5), Rival("b", 6), Rival("c", 1))):
         tallies.add(_row("x2", 5, rivals))
-    assert [one["strategy"] for one in tallies.report()["x2"]] == ["a", "b"]
+    assert [one.strategy for one in tallies.report()["x2"]] == ["a", "b"]
 
 
 def test_files_at_full_size_are_told_from_lr_images_by_name() -> None:

@@ -58,22 +58,20 @@ def test_the_whole_collection_as_a_sample_gives_its_true_cost(photos: Path, tmp_
         "thumbnails": PlanOptions(preset="thumbnails"),
     }
     result = plan_costs(str(photos), options, sample=99, html=page)
-    size = result["listed_bytes"]
-    as_is, mine, thumbnails, avif, jxl = result["plans"]
-    assert (result["sampled"], as_is["stored_bytes"], as_is["ratio"]) == (7, size, 1)
-    assert (mine["archived"], mine["kept"], mine["quarantined"]) == (6, 0, 1)
-    assert mine["stored_bytes"] < size / 2
-    assert mine["psnr_y_lowest"] >= 33.05
-    assert mine["chosen"] == {"webp at full size": 6}
-    assert (thumbnails["archived"], thumbnails["kept"]) == (0, 6)
-    assert thumbnails["stored_bytes"] > size  # the sources stay, the previews come on top
-    assert [avif["plan"], jxl["plan"]] == ["avif-420 alone, as mine", "jxl alone, as mine"]
-    assert mine["per_month"]["standard"] == pytest.approx(
-        mine["stored_bytes"] / 1e9 * 0.023, abs=1e-6
-    )
-    (webp, jpeg), others = mine["strategies"]["x1"], as_is["strategies"]
-    assert (webp["strategy"], webp["won"], webp["saved_bytes"]) == ("webp at full size", 6, 0)
-    assert (jpeg["won"], jpeg["saved_bytes"] > webp["alone_bytes"]) == (0, True)
+    size = result.listed_bytes
+    as_is, mine, thumbnails, avif, jxl = result.plans
+    assert (result.sampled, as_is.stored_bytes, as_is.ratio) == (7, size, 1)
+    assert (mine.archived, mine.kept, mine.quarantined) == (6, 0, 1)
+    assert mine.stored_bytes < size / 2
+    assert mine.psnr_y_lowest >= 33.05
+    assert mine.chosen == {"webp at full size": 6}
+    assert (thumbnails.archived, thumbnails.kept) == (0, 6)
+    assert thumbnails.stored_bytes > size  # the sources stay, the previews come on top
+    assert [avif.plan, jxl.plan] == ["avif-420 alone, as mine", "jxl alone, as mine"]
+    assert mine.per_month["standard"] == pytest.approx(mine.stored_bytes / 1e9 * 0.023, abs=1e-6)
+    (webp, jpeg), others = mine.strategies["x1"], as_is.strategies
+    assert (webp.strategy, webp.won, webp.saved_bytes) == ("webp at full size", 6, 0)
+    assert (jpeg.won, jpeg.saved_bytes > webp.alone_bytes) == (0, True)
     assert others == {}
     text = page.read_text("utf-8")
     assert "<td>JPEG XL of the JPEG</td>" in text
@@ -116,9 +114,9 @@ def test_jpegs_are_estimated_with_their_own_bytes(tmp_path: Path) -> None:
     Image.fromarray(skimage.data.astronaut()[:300, :301]).save(buffer, "JPEG", quality=95)
     (tmp_path / "a.jpg").write_bytes(buffer.getvalue())
     result = plan_costs(str(tmp_path), {"lossless": PlanOptions(preset="lossless")}, sample=1)
-    row = result["plans"][1]
-    assert row["chosen"] == {"JPEG XL of the JPEG": 1}
-    assert 0.5 < row["ratio"] < 1
+    row = result.plans[1]
+    assert row.chosen == {"JPEG XL of the JPEG": 1}
+    assert 0.5 < row.ratio < 1
 
 
 def test_an_archive_is_estimated_from_its_sources_and_from_restorations(tmp_path: Path) -> None:
@@ -128,24 +126,24 @@ def test_an_archive_is_estimated_from_its_sources_and_from_restorations(tmp_path
     page = tmp_path / "costs.html"
     live = plan_costs(made.source_url, options, sample=9)
     whole = plan_costs(made.archive_url, options, sample=9, html=page)
-    assert (live["archive"], whole["archive"]) == (False, True)
-    assert (whole["listed"], whole["listed_bytes"]) == (3, live["listed_bytes"])
-    as_is, archived, mine, *_ = whole["plans"]
-    assert as_is["stored_bytes"] == live["listed_bytes"]
+    assert (live.archive, whole.archive) == (False, True)
+    assert (whole.listed, whole.listed_bytes) == (3, live.listed_bytes)
+    as_is, archived, mine, *_ = whole.plans
+    assert as_is.stored_bytes == live.listed_bytes
     stored = sum(row.lr_bytes or row.source_size for row in rows)
-    assert (archived["plan"], archived["stored_bytes"]) == ("as archived", stored)
-    assert archived["archived"] == sum(row.state == "archived" for row in rows)
-    assert mine["stored_bytes"] == live["plans"][1]["stored_bytes"]
+    assert (archived.plan, archived.stored_bytes) == ("as archived", stored)
+    assert archived.archived == sum(row.state == "archived" for row in rows)
+    assert mine.stored_bytes == live.plans[1].stored_bytes
     assert "as archived" in page.read_text("utf-8")
 
     gone = next(row.source_key for row in rows if row.state == "archived")
     changed = next(row.source_key for row in rows if row.source_key != gone)
     made.source.delete(gone)
     made.source.put(changed, b"another")
-    again = plan_costs(made.archive_url, options, sample=9)["plans"][2]
+    again = plan_costs(made.archive_url, options, sample=9).plans[2]
     # The one is restored from the archive, and so is the other, whose archived version is meant.
-    assert again["sampled"] == mine["sampled"] == 3
-    assert again["archived"] == mine["archived"]
+    assert again.sampled == mine.sampled == 3
+    assert again.archived == mine.archived
 
 
 def test_what_is_neither_there_nor_restorable_is_not_counted(tmp_path: Path) -> None:
@@ -153,5 +151,5 @@ def test_what_is_neither_there_nor_restorable_is_not_counted(tmp_path: Path) -> 
     gone = made.rows()[0].source_key
     made.source.delete(gone)
     result = plan_costs(made.archive_url, {"mine": PlanOptions(plan_toml=PLAN)}, sample=9)
-    assert (result["sampled"], result["plans"][2]["sampled"]) == (2, 1)
-    assert result["plans"][1]["kept"] == 2  # a preview restores nothing
+    assert (result.sampled, result.plans[2].sampled) == (2, 1)
+    assert result.plans[1].kept == 2  # a preview restores nothing

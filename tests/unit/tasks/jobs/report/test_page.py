@@ -12,6 +12,7 @@ import pytest
 
 from rescaling_core.plan import Floor
 from tasks.catalog import RunRecord
+from tasks.catalog.strategies import StrategyCost
 from tasks.jobs.report.money import monthly_cost
 from tasks.jobs.report.page import Report, render_report
 from tasks.jobs.report.previews import Preview, Shown
@@ -168,14 +169,8 @@ def test_a_run_that_archived_nothing_has_a_page() -> None:
     assert page.text.count("None.") == 2
 
 
-def _strategy(name: str, alone: int, *, at_least: bool = False) -> dict[str, object]:
-    return {
-        "strategy": name,
-        "won": 1,
-        "alone_bytes": alone,
-        "saved_bytes": 1,
-        "at_least": at_least,
-    }
+def _strategy(name: str, alone: int, *, at_least: bool = False) -> StrategyCost:
+    return StrategyCost(strategy=name, won=1, alone_bytes=alone, saved_bytes=1, at_least=at_least)
 
 
 AVIF = _strategy("avif-420 at full size", 8000)

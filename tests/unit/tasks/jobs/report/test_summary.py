@@ -179,8 +179,8 @@ def test_strategies_are_added_up_from_the_json_of_each_row() -> None:
         for key in "abc"
     ]
     (webp, lanczos) = account(rows[:2], rows[2:]).strategies.report()["x2"]
-    assert (webp["won"], webp["alone_bytes"], webp["saved_bytes"]) == (3, 270, 30)
-    assert (lanczos["won"], lanczos["alone_bytes"], lanczos["at_least"]) == (0, 360, True)
+    assert (webp.won, webp.alone_bytes, webp.saved_bytes) == (3, 270, 30)
+    assert (lanczos.won, lanczos.alone_bytes, lanczos.at_least) == (0, 360, True)
 
 
 def test_the_latest_run_that_made_renditions_is_chosen() -> None:
