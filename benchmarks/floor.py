@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import time
 from collections import Counter, defaultdict
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -44,30 +45,37 @@ from rescaling_core.quality import metrics
 from rescaling_core.restore import restore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 REPO = Path(__file__).resolve().parent.parent
 BENCH = REPO.parent / "shared" / "bench"
 SETS = ("Set5", "Set14", "BSD100", "Urban100", "Kodak")
 PLANNER, RESTRICTED = "planner", "planner, LR images only"
+SLOW, SLOWER = "avif, effort 6", "avif, effort 7"
 PREVIEW = CodecSpec.parse("avif-420", 40)
 PREVIEWED = f"avif, and a preview ({PREVIEW}, {PREVIEW.quality})"
 
 load = lru_cache(zoo.load)
 
 
-def strategies(floor: float, rescalers: list[str]) -> dict[str, TargetPlan]:
+def strategies(
+    floor: float, rescalers: list[str], restorer: str | None = None, only: Sequence[str] = ()
+) -> dict[str, TargetPlan]:
     """The single strategies, all of them together, and all of those with an LR image.
 
     Args:
         floor: PSNR-Y, dB.
         rescalers: `ID`, `ID:codec`, `ID:codec:steps` of refinement, or
             `ID:codec:steps:quality+quality` of LR images that get a residual; for x2.
+        restorer: Id of one for `avif-420`, or a path; None for no strategy with one.
+        only: Names of those that are wanted; all if there are none.
     """
 
-    def full(codec: str, low: int, high: int) -> Candidate:
-        spec = CodecSpec.parse(codec, (low + high) // 2)
-        return Candidate(FULL_SIZE, spec, qualities=(low, high))
+    def full(
+        codec: str, low: int, high: int, effort: int | None = None, restorer: str | None = None
+    ) -> Candidate:
+        spec = replace(CodecSpec.parse(codec, (low + high) // 2), effort=effort)
+        return Candidate(FULL_SIZE, spec, qualities=(low, high), restorer=restorer)
 
     residual = ResidualPlan(CodecSpec.parse("avif-420", 50), (10, 95))
     single = {
@@ -76,6 +84,13 @@ def strategies(floor: float, rescalers: list[str]) -> dict[str, TargetPlan]:
         "avif": [full("avif-420", 10, 95), full("avif", 10, 95)],
         "jxl": [full("jxl", 20, 97)],
     }
+    efforts = {SLOW: 6, SLOWER: 7}
+    for name, effort in efforts.items():
+        single[name] = [full("avif-420", 10, 95, effort)]
+    if restorer is not None:
+        single["avif + restorer"] = [full("avif-420", 10, 95, None, restorer)]
+        for name, effort in efforts.items():
+            single[f"{name} + restorer"] = [full("avif-420", 10, 95, effort, restorer)]
     small = {
         "LR + residual": [
             Candidate("lanczos", CodecSpec.parse("avif-420", quality), residual=residual)
@@ -96,7 +111,7 @@ def strategies(floor: float, rescalers: list[str]) -> dict[str, TargetPlan]:
     plans[RESTRICTED] = [one for ones in small.values() for one in ones]
     # What is likely to win comes first: the search of what follows is then short.
     plans[PLANNER] = [
-        *single["avif"],
+        *single.get("avif + restorer", single["avif"]),
         *single["webp"],
         *plans[RESTRICTED],
         *single["jxl"],
@@ -107,6 +122,7 @@ def strategies(floor: float, rescalers: list[str]) -> dict[str, TargetPlan]:
             target=Target(scale=2.0), candidates=tuple(ones), floor=Floor(psnr_y=floor)
         )
         for name, ones in plans.items()
+        if not only or name in only
     }
 
 
@@ -123,7 +139,7 @@ def shared_work() -> Iterator[None]:
 
 
 def measure_image(
-    path: Path, key: str, floor: float, rescalers: list[str], folder: Path
+    path: Path, key: str, floor: float, plans: dict[str, TargetPlan], folder: Path
 ) -> dict[str, Any]:
     """Convert one image by every strategy; the files lie in `folder`, named by their digests."""
     torch.set_num_threads(1)
@@ -134,7 +150,8 @@ def measure_image(
     ref = SourceRef(key=key, etag="", size=limit, sha256=hashlib.sha256(data).hexdigest())
     cells: dict[str, Any] = {}
     with shared_work():
-        for name, plan in strategies(floor, rescalers).items():
+        for name, plan in plans.items():
+            started = time.process_time()
             outcome = convert(photo, ref, plan, load, software="refold benchmark", data=data)
             if isinstance(outcome, Rendition):
                 digest = hashlib.sha256(outcome.lr_data).hexdigest()
@@ -142,6 +159,7 @@ def measure_image(
                 found = outcome.metadata
                 cells[name] = {"bytes": len(outcome.lr_data), "file": digest}
                 cells[name] |= {"tried": found.tried, "psnr_y": found.psnr_y}
+                cells[name] |= {"seconds": round(time.process_time() - started, 2)}
                 cells[name] |= {"strategy": found.strategy, "quality": found.quality}
             else:
                 cells[name] = {"kept": outcome.reason, "tried": outcome.tried}
@@ -168,14 +186,15 @@ def run(given: argparse.Namespace) -> None:
     """Measure what is not yet in the file of results."""
     lines = given.out.read_text("utf-8").splitlines() if given.out.exists() else []
     rows = [json.loads(line) for line in lines]
-    wanted = (given.floor, list(strategies(given.floor, given.rescalers)))
+    plans = strategies(given.floor, given.rescalers, given.restorer, given.only)
+    wanted = (given.floor, list(plans))
     if any((row["floor"], list(row["cells"])) != wanted for row in rows):
         raise SystemExit(f"{given.out} holds results of another floor or other strategies")
     done = {row["key"] for row in rows}
     paths = {
         f"{name}/{path.stem}": path
         for name in given.sets
-        for path in sorted((given.bench / name).iterdir())[: given.limit]
+        for path in sorted((given.bench / name).iterdir())[:: given.every][: given.limit]
     }
     spawn = get_context("spawn")
     with (
@@ -186,7 +205,7 @@ def run(given: argparse.Namespace) -> None:
         folder = Path(temporary)
         checks: list[Future[dict[str, Any]]] = []
         conversions = {
-            converters.submit(measure_image, path, key, given.floor, given.rescalers, folder): path
+            converters.submit(measure_image, path, key, given.floor, plans, folder): path
             for key, path in paths.items()
             if key not in done
         }
@@ -224,33 +243,35 @@ def table(path: Path, bench: Path) -> str:
     for name in ordered:
         images = by_set[name]
         floor, pixels = images[0]["floor"], sum(image["pixels"] for image in images)
+        first = PLANNER if PLANNER in images[0]["cells"] else next(iter(images[0]["cells"]))
         lines += [
             f"**{name}**, {len(images)} images, floor {floor:g} dB:",
             "",
-            "| strategy | stored bytes | bits a pixel | against the planner | reached | kept "
+            f"| strategy | stored bytes | bits a pixel | against {first} | reached | kept "
             "| lowest PSNR-Y, restored again |",
             "|---|---:|---:|---:|---:|---:|---:|",
         ]
         files = {f"{name}/{file.stem}": file for file in (bench / name).iterdir()}
         for image in images:
-            avif = image["cells"]["avif"]
+            if "bytes" not in (avif := image["cells"].get("avif", {})):
+                continue
             total = avif["bytes"] + preview_bytes(files[image["key"]])
             image["cells"][PREVIEWED] = avif | {"bytes": total}
-        lines += [_line(strategy, images, pixels) for strategy in images[0]["cells"]]
+        lines += [_line(strategy, images, pixels, first) for strategy in images[0]["cells"]]
         lines.append("")
-        for who in (PLANNER, RESTRICTED):
+        for who in images[0]["cells"].keys() & {PLANNER, RESTRICTED}:
             wins = Counter(image["cells"][who].get("strategy", "kept") for image in images)
             won = ", ".join(f"{strategy} {count}" for strategy, count in wins.most_common())
             lines += [f"The {who} chose: {won}.", ""]
     return "\n".join(lines)
 
 
-def _line(strategy: str, images: list[dict[str, Any]], pixels: int) -> str:
+def _line(strategy: str, images: list[dict[str, Any]], pixels: int, first: str) -> str:
     reached = [image for image in images if "bytes" in image["cells"][strategy]]
     cells = [image["cells"][strategy] for image in reached]
     kept = len(images) - len(reached)
     count = sum(cell["bytes"] for cell in cells)
-    planner = sum(image["cells"][PLANNER].get("bytes", 0) for image in reached)
+    planner = sum(image["cells"][first].get("bytes", 0) for image in reached)
     lowest = min((cell["psnr_y_restored"] for cell in cells), default=float("nan"))
     ratio = f"{100 * (count / planner - 1):+.1f} %" if planner else "–"
     if kept:  # totals over other images cannot be compared; the ratio is of the same images
@@ -266,6 +287,11 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=list(SETS))
     parser.add_argument("--bench", type=Path, default=BENCH, help="folder with a folder a set")
     parser.add_argument("--floor", type=float, default=34, help="PSNR-Y, dB")
+    parser.add_argument(
+        "--restorer", help="id or path of one for avif-420; by default no strategy has one"
+    )
+    parser.add_argument("--only", nargs="*", default=[], help="strategies, by their names")
+    parser.add_argument("--every", type=int, default=1, help="every so many images of each set")
     parser.add_argument(
         "--rescalers", nargs="*", default=["irn-x2-lite"], metavar="ID[:CODEC[:STEPS[:BASES]]]"
     )

@@ -73,4 +73,5 @@ AVIF: Final = Codec(
     nudges=True,
     differs_from_below=lambda quality: _quantiser(quality) != _quantiser(quality - 1),
     options=_options,
+    grey_options={"subsampling": "4:0:0"},
 )

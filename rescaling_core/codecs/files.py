@@ -66,6 +66,8 @@ def encode(pixels: U8Array, spec: CodecSpec, *, extras: FileExtras = NO_EXTRAS) 
     samples = pixels[..., 0] if pixels.shape[2] == 1 else pixels
     buffer = io.BytesIO()
     options = spec.codec.options(spec.settings, extras)
+    if pixels.shape[2] == 1:
+        options |= spec.codec.grey_options
     try:
         Image.fromarray(np.ascontiguousarray(samples)).save(
             buffer, spec.codec.pillow_format, **options

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 
 CodecName = Literal["png", "jpeg", "webp", "avif", "jxl"]
@@ -117,6 +117,8 @@ class Codec:
     """Whether a quality can be nudged by a part of a step."""
     options: Callable[[Settings, FileExtras], dict[str, Any]]
     """Arguments of Pillow's `save`."""
+    grey_options: Mapping[str, Any] = field(default_factory=dict)
+    """What replaces some of them for one plane."""
 
     def steps(self, low: int, high: int) -> tuple[int, ...]:
         """Those of the qualities from `low` to `high` that give files of their own."""

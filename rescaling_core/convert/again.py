@@ -32,7 +32,8 @@ def plan_like(recorded: RestorationMetadata) -> TargetPlan:
     residual = None
     if recorded.residual is not None and recorded.residual.quality is not None:
         spec = CodecSpec.parse(recorded.residual.codec, recorded.residual.quality)
-        residual = ResidualPlan(codec=spec, qualities=_from(spec))
+        luma = bool(recorded.residual.luma)
+        residual = ResidualPlan(codec=spec, qualities=_from(spec), luma=luma)
     codec = CodecSpec.parse(recorded.codec, recorded.quality)
     codec = replace(codec, effort=recorded.effort)
     searched = residual is None and codec.quality is not None and not floor.is_open

@@ -107,7 +107,7 @@ def of_residual(
     """
 
     def make(spec: CodecSpec) -> Attempt:
-        encoded, total = bench.add_residual(base, restored, spec)
+        encoded, total = bench.add_residual(base, restored, spec, luma=plan.luma)
         return Attempt(encoded, lambda: total)
 
     steps = plan.codec.codec.steps(*plan.qualities)

@@ -29,31 +29,45 @@ if TYPE_CHECKING:
 
 I16Array = npt.NDArray[np.int16]
 
+_LUMA: Final = np.array([19_595, 38_470, 7_471], np.int32)
+"""BT.601's weights, in parts of 65,536."""
+
 ZERO: Final = 128
 """The level that stands for no difference."""
 
 
-def difference(hr: U8Array, restored: U8Array) -> U8Array:
+def difference(hr: U8Array, restored: U8Array, *, luma: bool = False) -> U8Array:
     """The residual as a picture.
 
     Args:
         hr: (H, W, C), what should have been restored.
         restored: The same shape.
+        luma: Keep what is missing of luma alone, in one plane.
 
     Returns:
-        (H, W, C), 128 where nothing is missing.
+        (H, W, C), or (H, W, 1) of luma: 128 where nothing is missing.
     """
-    return _strip_by_strip(lambda a, b: a - b + ZERO, hr, restored)
+    if not luma or hr.shape[2] == 1:
+        return _strip_by_strip(lambda a, b: a - b + ZERO, hr, restored)
+    missing = np.empty((*hr.shape[:2], 1), np.uint8)
+    for strip in strips(hr.shape):
+        wide = hr[strip].astype(np.int32) - restored[strip].astype(np.int32)
+        levels = (wide @ _LUMA + (1 << 15)) >> 16
+        missing[strip] = (levels + ZERO).clip(0, 255)[..., None]
+    return missing
 
 
 def add(restored: U8Array, residual: U8Array) -> U8Array:
-    """Add a residual to a restoration, clipped to 0-255."""
+    """Add a residual to a restoration, clipped to 0-255; one of luma to all three channels."""
+    if residual.shape[2] == 1 and restored.shape[2] == 3:
+        residual = np.broadcast_to(residual, restored.shape)
     return _strip_by_strip(lambda a, b: a + b - ZERO, restored, residual)
 
 
-def describe(coded: bytes, spec: CodecSpec) -> ResidualRecord:
+def describe(coded: bytes, spec: CodecSpec, *, luma: bool = False) -> ResidualRecord:
     """What the restoration metadata say of a coded residual."""
     return ResidualRecord(
+        luma=luma or None,
         codec=str(spec),
         quality=spec.quality,
         nbytes=len(coded),
@@ -61,9 +75,15 @@ def describe(coded: bytes, spec: CodecSpec) -> ResidualRecord:
     )
 
 
-def placeholder(spec: CodecSpec) -> ResidualRecord:
+def placeholder(spec: CodecSpec, *, luma: bool = False) -> ResidualRecord:
     """As wide as any record of this codec: it keeps room in a draft."""
-    return ResidualRecord(codec=str(spec), quality=99, nbytes=10**8, sha256="0" * DIGEST_DIGITS)
+    return ResidualRecord(
+        codec=str(spec),
+        quality=99,
+        nbytes=10**8,
+        sha256="0" * DIGEST_DIGITS,
+        luma=luma or None,
+    )
 
 
 def restore_with(restored: U8Array, lr_data: bytes, record: ResidualRecord, name: str) -> U8Array:
@@ -84,12 +104,13 @@ def restore_with(restored: U8Array, lr_data: bytes, record: ResidualRecord, name
     if coded is None or not known or not digest.startswith(record.sha256):
         state = "missing" if coded is None else "not the one that was measured"
         raise CodecError(f"{name}: its residual is {state}")
+    channels = 1 if record.luma else int(restored.shape[2])
     residual = codecs.decode(
         coded,
-        channels=int(restored.shape[2]),
+        channels=channels,
         max_pixels=restored.shape[0] * restored.shape[1],
     )
-    if residual.shape != restored.shape:
+    if residual.shape != (*restored.shape[:2], channels):
         raise CodecError(f"{name}: its residual is of another size than the image")
     return add(restored, residual)
 

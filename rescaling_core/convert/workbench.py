@@ -115,12 +115,14 @@ class Workbench:
         return as_grey(restored) if draft.channels == 1 else restored
 
     def add_residual(
-        self, base: Encoded, restored: U8Array, spec: CodecSpec
+        self, base: Encoded, restored: U8Array, spec: CodecSpec, *, luma: bool = False
     ) -> tuple[Encoded, U8Array]:
         """Put what `restored` misses into the file, and what that gives beside it."""
-        coded = self.encode_pixels(residual.difference(self.photo.pixels, restored), spec)
-        decoded = codecs.decode(coded, channels=int(restored.shape[2]))
-        draft = replace(base.draft, residual=residual.describe(coded, spec))
+        luma = luma and restored.shape[2] == 3
+        missing = residual.difference(self.photo.pixels, restored, luma=luma)
+        coded = self.encode_pixels(missing, spec)
+        decoded = codecs.decode(coded, channels=int(missing.shape[2]))
+        draft = replace(base.draft, residual=residual.describe(coded, spec, luma=luma))
         data = attachment.attach(attachment.without(base.data, "meta"), "rsdl", coded)
         data = metadata.finalise(data, metadata.with_room(draft))
         return replace(base, data=data, draft=draft), residual.add(restored, decoded)
@@ -186,7 +188,9 @@ class Workbench:
     def _draft(self, candidate: Candidate, lr: U8Array) -> RestorationMetadata:
         draft = draft_metadata(self.photo, self.source, self.target, candidate, lr, self.software)
         if candidate.residual is not None:
-            draft = replace(draft, residual=residual.placeholder(candidate.residual.codec))
+            luma = candidate.residual.luma and lr.shape[2] == 3
+            kept = residual.placeholder(candidate.residual.codec, luma=luma)
+            draft = replace(draft, residual=kept)
         if self.floor.ssimulacra2 is not None:
             draft = replace(draft, ssimulacra2=100.0)  # room for it
         if lr is self.photo.pixels:

@@ -230,6 +230,8 @@ def _pack_residual(residual: Mapping[str, Any]) -> bytes:
         parts.append(wire.varint(2, residual["quality"]))
     parts.append(wire.varint(3, residual["nbytes"]))
     parts.append(wire.blob(4, bytes.fromhex(residual["sha256"])))
+    if residual.get("luma"):
+        parts.append(wire.varint(5, 1))
     return b"".join(parts)
 
 
@@ -244,4 +246,6 @@ def _unpack_residual(data: bytes) -> dict[str, Any]:
             residual["nbytes"] = value
         elif number == 4 and isinstance(value, bytes):
             residual["sha256"] = value.hex()
+        elif number == 5:
+            residual["luma"] = bool(value)
     return residual

@@ -35,6 +35,8 @@ class ResidualRecord:
     """Of the coded residual; part of the LR file's."""
     sha256: str
     """Of the coded residual; in version 2 its first 16 bytes."""
+    luma: bool | None = None
+    """Whether it is one plane, what is missing of luma, which is added to all channels alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +152,10 @@ class RestorationMetadata:
         document["latent_policy"] = {"kind": policy.kind, "std": policy.std}
         document["extras"] = self.extras.to_json()
         if self.residual is not None:
-            document["residual"] = asdict(self.residual)
+            record = asdict(self.residual)
+            document["residual"] = {
+                name: value for name, value in record.items() if name != "luma" or value is not None
+            }
         if self.psnr_y == inf:
             document["psnr_y"] = "inf"
         document = {name: value for name, value in document.items() if value is not None}
@@ -214,6 +219,7 @@ _TYPES_RESIDUAL: Final[dict[str, tuple[type, ...]]] = {
     "nbytes": (int,),
     "sha256": (str,),
 }
+_OPTIONAL_RESIDUAL: Final[dict[str, tuple[type, ...]]] = {"luma": (bool, type(None))}
 
 
 def _read(document: dict[str, Any]) -> RestorationMetadata:
@@ -259,10 +265,11 @@ def _residual(document: Any) -> ResidualRecord | None:
     if document is None:
         return None
     try:
-        record = ResidualRecord(**{name: document[name] for name in _TYPES_RESIDUAL})
-    except (KeyError, TypeError) as error:
+        known = {name: document[name] for name in _TYPES_RESIDUAL}
+        record = ResidualRecord(**known, luma=document.get("luma"))
+    except (KeyError, TypeError, AttributeError) as error:
         raise MetadataError(f"restoration metadata: residual: {error}") from error
-    for name, types in _TYPES_RESIDUAL.items():
+    for name, types in (_TYPES_RESIDUAL | _OPTIONAL_RESIDUAL).items():
         if not isinstance(getattr(record, name), types):
             raise MetadataError(f"restoration metadata: residual: {name} is damaged")
     return record

@@ -26,6 +26,8 @@ class ResidualPlan:
     """Its quality is where the search starts."""
     qualities: tuple[int, int]
     """Lowest and highest that may be tried, on the codec's scale."""
+    luma: bool = False
+    """Code what is missing of luma alone: colours stay as the LR image has them."""
 
     def __post_init__(self) -> None:
         _check_qualities("residual", self.codec, self.qualities)

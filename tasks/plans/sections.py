@@ -60,6 +60,7 @@ class ResidualSection(_Section):
     codec: str = "avif-420"
     quality: Quality = None
     effort: int | None = None
+    luma: bool = False
 
 
 class CandidateSection(_Section):

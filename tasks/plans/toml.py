@@ -140,7 +140,7 @@ def _residual(section: ResidualSection, path: str) -> ResidualPlan:
     if span is None:
         raise UsageError(f"{path}.quality: a range such as {{ min = 10, max = 95 }}")
     spec = _spec(section.codec, (span[0] + span[1]) // 2, section.effort, path)
-    return _at(path, lambda: ResidualPlan(spec, span))
+    return _at(path, lambda: ResidualPlan(spec, span, luma=section.luma))
 
 
 def _span(quality: Any) -> tuple[int, int] | None:

@@ -18,6 +18,7 @@ from rescaling_core import codecs, zoo
 from rescaling_core.codecs import CodecSpec, FileExtras
 from rescaling_core.containers import attachment
 from rescaling_core.convert import Rendition, SourceRef, convert, residual
+from rescaling_core.convert.again import plan_like
 from rescaling_core.errors import CodecError, RestorationMismatchError
 from rescaling_core.photo import decode_photo
 from rescaling_core.pixels import strips
@@ -157,3 +158,38 @@ def test_the_record_of_a_residual_reads_back() -> None:
     final = _rendition(PIXELS, CodecSpec("webp", 50), 34).metadata
     assert type(final).from_json(final.to_json()) == final
     assert type(final).from_json(replace(final, residual=None).to_json()).residual is None
+
+
+def test_a_residual_of_luma_is_one_plane_that_corrects_luma_alone() -> None:
+    small = Candidate(
+        "lanczos",
+        CodecSpec("avif", 20, None, 1),
+        residual=ResidualPlan(CodecSpec("avif", 50, "4:2:0", 1), (10, 95), luma=True),
+    )
+    plan = TargetPlan(target=Target.parse("x2"), candidates=(small,), floor=Floor(psnr_y=34))
+    ref = SourceRef(key="a", etag="", size=10**6, sha256="0" * 64)
+    photo = decode_photo(_source(PIXELS)[0])
+    made = convert(photo, ref, plan, models, software="test")
+    assert isinstance(made, Rendition), made
+    record = made.metadata.residual
+    assert record is not None
+    assert record.luma
+    coded = attachment.read(made.lr_data, "rsdl")
+    assert coded is not None
+    assert codecs.decode(coded).shape[2] == 1
+    restored = restore(made.lr_data, models, recorded=made.metadata).pixels
+    assert metrics.psnr_y(restored, PIXELS) >= 34.05
+    again = convert(photo, ref, plan_like(made.metadata), models, software="test")
+    assert isinstance(again, Rendition)
+    assert again.metadata.residual is not None
+    assert again.metadata.residual.luma
+
+
+def test_the_luma_that_is_missing_comes_back_within_a_level() -> None:
+    flat = np.full_like(PIXELS, 128)
+    near = (flat.astype(int) + PIXELS % 40 - 20).astype(np.uint8)
+    missing = residual.difference(near, flat, luma=True)
+    assert missing.shape == (*PIXELS.shape[:2], 1)
+    weights = np.array([0.299, 0.587, 0.114])
+    gained = residual.add(flat, missing) @ weights
+    assert np.abs(gained - near @ weights).max() <= 0.51

@@ -48,4 +48,4 @@ def test_the_documented_message_has_the_numbers_that_are_written() -> None:
     assert {name: int(n) for name, n in codecs} == {
         name: n for n, name in enumerate(compact._CODECS, 1)
     }
-    assert re.findall(r"(\w+) = \d+;", residual) == ["codec", "quality", "nbytes", "sha256"]
+    assert re.findall(r"(\w+) = \d+;", residual) == ["codec", "quality", "nbytes", "sha256", "luma"]
