@@ -63,7 +63,7 @@ def backfill(
         StorageError: A store cannot be reached or does not honour conditional writes.
     """
     plan = build_plan(options or PlanOptions(targets=("long-edge=256",)))
-    catalog = opening.open_archive_for_writing(archive)
+    catalog = opening.open_archive(archive, prove=True)
     found = opening.find_source(catalog, source)
     gaps = backfilling.count_gaps(catalog, plan)
     parameters = {"source": found, "targets": list(plan.target_names)}

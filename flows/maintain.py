@@ -8,7 +8,7 @@ from prefect import flow
 
 from tasks.catalog.upkeep import Upkeep
 from tasks.control.ages import parse_grace
-from tasks.control.opening import open_existing
+from tasks.control.opening import open_archive
 from tasks.control.run import Run
 from tasks.jobs.maintain import steps as maintenance
 from tasks.jobs.maintain.tally import MaintainTally
@@ -43,7 +43,7 @@ def maintain(archive: str, grace: str = "7d", dry_run: bool = False) -> Maintain
         StorageError: The store fails, or its listing is not complete.
     """
     period = parse_grace(grace)
-    catalog = open_existing(archive)
+    catalog = open_archive(archive)
     store = open_store(archive)
     run = Run("maintain", MaintainTally(), {"grace": grace})
     before = maintenance.cutoff(period)

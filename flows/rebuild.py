@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from prefect import flow
 
-from tasks.catalog import open_catalog
 from tasks.control import opening
 from tasks.control.run import Run
 from tasks.jobs.rebuild import steps as rebuilding
@@ -41,9 +40,10 @@ def rebuild(archive: str) -> RebuildSummary:
         UsageError: No archive there.
         StorageError: The store fails, or its listing is not complete.
     """
-    store = opening.open_store_for_writing(archive)
+    catalog = opening.open_archive(archive, prove=True, lost=True)
+    store = catalog.store
     keys = rebuilding.find_lr_objects(store)
-    catalog = open_catalog(store)
+    catalog.create()
     run = Run("rebuild", RebuildTally(), {})
     for wave in run.waves(keys, cut=len(keys), at_least=COMMIT_ROWS, total=len(keys)):
         run.add(rebuilding.rebuild_wave(wave, store, catalog, run.run_id))

@@ -10,7 +10,7 @@ from prefect import flow
 
 from tasks.catalog.strategies import StrategyCost
 from tasks.control.artifacts import publish
-from tasks.control.opening import open_existing
+from tasks.control.opening import open_archive
 from tasks.jobs.report import steps
 from tasks.jobs.report.choice import check_shown
 from tasks.jobs.report.page import Report, render_report
@@ -61,7 +61,7 @@ def report(
         StorageError: The store fails.
     """
     check_shown(worst)
-    catalog = open_existing(archive)
+    catalog = open_archive(archive)
     run = steps.find_run(catalog, run_id)
     account = steps.add_up(catalog, run.run_id, worst)
     shown = steps.restore_worst(catalog, run.run_id, account.worst)

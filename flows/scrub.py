@@ -71,7 +71,7 @@ def scrub(
         run.add(ScrubTally(findings=tuple(damaged)), "catalog files")
         run.publish()
         return _summary(run.tally, None)
-    catalog = opening.open_existing(archive)
+    catalog = opening.open_archive(archive)
     total = sum(states.get("archived", 0) for states in catalog.counts().values())
     if total:
         with using(settings), ray_session():

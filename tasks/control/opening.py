@@ -47,27 +47,27 @@ def open_for_reading(source_url: str, archive_url: str) -> tuple[Store, Catalog]
     return source, Catalog(archive)
 
 
-@task(name="open catalog", **RETRIED)
-def open_existing(archive_url: str) -> Catalog:
+@task(name="open archive", **RETRIED)
+def open_archive(url: str, *, prove: bool = False, lost: bool = False) -> Catalog:
     """Open the catalog of an archive.
 
-    Raises:
-        UsageError: No archive there.
-    """
-    return open_catalog(open_store(archive_url), create=False)
-
-
-@task(name="open archive", **RETRIED)
-def open_archive_for_writing(archive_url: str) -> Catalog:
-    """Open the catalog of an archive that is to be written to.
+    Args:
+        url: URL or path of the archive.
+        prove: Prove that its store honours conditional writes: the archive is to be written to.
+        lost: The catalog may be gone; only the archive's root has to be there.
 
     Raises:
-        UsageError: No archive there.
+        UsageError: A wrong URL, or no archive there.
         StorageError: The store lets two writers win.
     """
-    store = open_store(archive_url)
-    catalog = open_catalog(store, create=False)
-    prove_conditional_writes(store)
+    store = open_store(url)
+    if lost:
+        store.require_root()
+        catalog = Catalog(store)
+    else:
+        catalog = open_catalog(store, create=False)
+    if prove:
+        prove_conditional_writes(store)
     return catalog
 
 
@@ -106,17 +106,3 @@ def find_source(catalog: Catalog, source_url: str | None) -> str | None:
                 return None
             return str(recorded)
     return None
-
-
-@task(name="open archive", **RETRIED)
-def open_store_for_writing(url: str) -> Store:
-    """Open an archive whose catalog may be gone.
-
-    Raises:
-        UsageError: A wrong URL, or nothing there.
-        StorageError: The store lets two writers win.
-    """
-    archive = open_store(url)
-    archive.require_root()
-    prove_conditional_writes(archive)
-    return archive

@@ -39,7 +39,7 @@ def made(template: Path, tmp_path: Path) -> SmallArchive:
 
 def _backfill(made: SmallArchive, *targets: str, source: str | None) -> BackfillTally:
     plan = build_plan(PlanOptions(targets=targets))
-    catalog = opening.open_archive_for_writing.fn(made.archive_url)
+    catalog = opening.open_archive.fn(made.archive_url, prove=True)
     job = BackfillJob(
         source_url=source, archive_url=made.archive_url, plan=plan, run_id="backfill-1"
     )

@@ -21,12 +21,12 @@ from tests.small_archive import small_archive
 
 
 def _rebuild(archive: Store) -> RebuildTally:
-    store = opening.open_store_for_writing.fn(archive.url)
-    keys = rebuilding.find_lr_objects.fn(store)
+    catalog = opening.open_archive.fn(archive.url, prove=True, lost=True)
+    keys = rebuilding.find_lr_objects.fn(archive)
     run = Run("rebuild", RebuildTally(), {})
-    catalog = open_catalog(store)
+    catalog.create()
     for wave in run.waves(keys, cut=len(keys), at_least=2):
-        run.add(rebuilding.rebuild_wave.fn(wave, store, catalog, run.run_id))
+        run.add(rebuilding.rebuild_wave.fn(wave, archive, catalog, run.run_id))
     return run.tally
 
 

@@ -28,6 +28,7 @@ STEPS = (
     opening.open_for_writing,
     archiving.find_pending,
     archiving.convert_wave,
+    opening.open_archive,
     opening.find_source,
     backfilling.count_gaps,
     backfilling.backfill_wave,

@@ -18,4 +18,4 @@ def census(archive: str) -> dict[str, dict[str, int]]:
     Raises:
         UsageError: No archive there.
     """
-    return count_renditions(opening.open_existing(archive))
+    return count_renditions(opening.open_archive(archive))
