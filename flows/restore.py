@@ -33,6 +33,7 @@ def restore(
     where: str | None = None,
     target: str | None = None,
     overwrite: bool = False,
+    earlier: bool = False,
     settings: Settings | None = None,
 ) -> RestoreSummary:
     """Restore HR images from an archive.
@@ -45,13 +46,15 @@ def restore(
         target: Restore from this target's renditions; by default, of each source, from the one
             measured best.
         overwrite: Replace files that lie there with other content.
+        earlier: Where nothing is restorable of the last version of a source, restore an earlier
+            version of it.
         settings: Of the workers, in place of what the environment says.
 
     Raises:
         UsageError: No archive there, a wrong condition, a preview as target.
         StorageError: A store cannot be reached.
     """
-    chosen, missing = restoring.select_renditions(archive, keys, where, target)
+    chosen, missing = restoring.select_renditions(archive, keys, where, target, earlier)
     restoring.open_destination(dest)
     run = Run("restore", RestoreTally(), {})
     run.add(RestoreTally.of(missing), "selection")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as json_module
 from collections.abc import Iterable
 from dataclasses import asdict
-from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -84,13 +83,17 @@ def show(
     verbose: Verbose = False,
 ) -> None:
     """Show all that is recorded for one source, or the totals of an archive."""
+    from tasks.catalog.history import History
+
     catalog = _catalog(archive)
     if key is None:
         value: Any = _totals(catalog.rows())
     else:
-        value = [_full_record(row) for row in catalog.rows(sources=[key])]
-        if not value:
+        rows = list(catalog.rows(sources=[key]))
+        if not rows:
             raise UsageError(f"{key}: not in the catalog of {archive}")
+        current = History.of(rows).current
+        value = [_full_record(row) | {"current": row in current} for row in rows]
     if json:
         print_json(value)
     else:
@@ -128,23 +131,23 @@ def _full_record(row: CatalogRow) -> dict[str, Any]:
 
 def _totals(rows: Iterable[CatalogRow]) -> dict[str, Any]:
     """Of all rows, sorted by source key, of which one source's are in memory."""
+    from tasks.catalog.history import histories
     from tasks.catalog.strategies import StrategyTallies
 
     sources = source_bytes = stored_bytes = 0
     states = {"archived": 0, "kept": 0, "quarantined": 0}
     targets: set[str] = set()
     tallies = StrategyTallies()
-    for _, group in groupby(rows, key=lambda row: row.source_key):
+    for history in histories(rows):
         sources += 1
-        archived_size = 0
-        for row in group:
+        for row in history.rows:
             states[row.state] += 1
             targets.add(row.target)
             if row.state == "archived":
-                archived_size = row.source_size
                 stored_bytes += row.lr_bytes or 0
                 tallies.add(row)
-        source_bytes += archived_size
+        if history.archived:
+            source_bytes += history.latest.source_size
     return {
         "sources": sources,
         "renditions": states,

@@ -34,18 +34,27 @@ def restore(
         str | None,
         typer.Option(help="For one LR file: its archive, or a folder of <sha256>.safetensors."),
     ] = None,
+    earlier: Annotated[
+        bool,
+        typer.Option(
+            "--earlier",
+            help="Where the last version of a source has no rendition, restore an earlier version.",
+        ),
+    ] = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Restore HR images from an archive, or from a single LR file away from any archive."""
     if Path(archive).is_file():
-        if keys or where or everything or target:
+        if keys or where or everything or target or earlier:
             raise UsageError(f"{archive} is one LR file: give only it and the destination")
         record = _restore_file(archive, dest, overwrite, models)
     elif models is not None:
         raise UsageError("--models is for one LR file: an archive holds its networks itself")
     else:
-        record = _restore_archive(archive, dest, keys, where, everything, target, overwrite)
+        record = _restore_archive(
+            archive, dest, keys, where, everything, target, overwrite, earlier
+        )
     if json:
         print_json(record)
     else:
@@ -76,6 +85,7 @@ def _restore_archive(
     everything: bool,
     target: str | None,
     overwrite: bool,
+    earlier: bool,
 ) -> dict[str, Any]:
     if not (keys or where or everything):
         raise UsageError("name keys, a condition with --where, or --all")
@@ -89,6 +99,7 @@ def _restore_archive(
             where=where,
             target=target,
             overwrite=overwrite,
+            earlier=earlier,
         )
     return _record(result.outputs, result.failures, dest)
 

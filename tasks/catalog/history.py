@@ -1,45 +1,171 @@
-"""Which rows of a source count, and which of them it is best restored from."""
+"""The history of one source: which of its rows are current, and what it is best restored from.
+
+This is the one place that decides it; restore, backfill, plan, retire and `show` ask here.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
 
 from rescaling_core.errors import MetadataError
 from rescaling_core.plan import Floor, Target
-from tasks.catalog import CatalogRow
+from tasks.catalog.schema import CatalogRow, RunRecord, State
+from tasks.storage.versions import same_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from tasks.catalog.table import Catalog
 
-    from tasks.catalog import CatalogRow, RunRecord
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
-def trust(row: CatalogRow) -> tuple[bool, float]:
+@dataclass(frozen=True, slots=True)
+class History:
+    """All rows of one source: one for each target, not all of them of the same version of it.
+
+    A row is replaced only when its own target is made again. Where x2 was archived, then the source
+    changed, and only x4 was archived after that, the row of x2 is still of the earlier version.
+    """
+
+    rows: tuple[CatalogRow, ...]
+    """At least one; all with the same source key."""
+
+    @classmethod
+    def of(cls, rows: Iterable[CatalogRow]) -> History:
+        """The history that some rows of one source make."""
+        history = cls(tuple(rows))
+        if not history.rows:
+            raise ValueError("a history has at least one row")
+        return history
+
+    @property
+    def key(self) -> str:
+        """The source key."""
+        return self.rows[0].source_key
+
+    @property
+    def latest(self) -> CatalogRow:
+        """The row committed last: it tells of the version of the source that was seen last."""
+        return max(self.rows, key=lambda row: row.committed_at or _NEVER)
+
+    @property
+    def current(self) -> tuple[CatalogRow, ...]:
+        """The rows of the version of the source that was seen last."""
+        latest = self.latest
+        return tuple(row for row in self.rows if _same_source(row, latest))
+
+    @property
+    def earlier(self) -> tuple[CatalogRow, ...]:
+        """The rows of earlier versions of the source."""
+        latest = self.latest
+        return tuple(row for row in self.rows if not _same_source(row, latest))
+
+    @property
+    def archived(self) -> tuple[CatalogRow, ...]:
+        """The current rows that have an LR object, previews too."""
+        return tuple(row for row in self.current if row.state == "archived")
+
+    @property
+    def restorable(self) -> tuple[CatalogRow, ...]:
+        """The current rows that the source can be restored from."""
+        return tuple(filter(can_be_restored, self.current))
+
+    @property
+    def relied_on(self) -> tuple[CatalogRow, ...]:
+        """The restorable rows that were made from the source itself.
+
+        A retired source rests on these: each is restored and compared before the source goes.
+        """
+        return tuple(row for row in self.restorable if row.origin != "restored image")
+
+    @property
+    def best(self) -> CatalogRow | None:
+        """The row that the source is best restored from; None if there is none."""
+        return max(self.restorable, key=restoration_rank, default=None)
+
+    @property
+    def state(self) -> State:
+        """How the source ended, all targets together.
+
+        One target in quarantine puts the source there; otherwise one archived target is enough.
+        """
+        states = {row.state for row in self.current}
+        ranked: tuple[State, ...] = ("quarantined", "archived")
+        return next((state for state in ranked if state in states), "kept")
+
+
+def can_be_restored(row: CatalogRow) -> bool:
+    """Whether a row has an LR object that is not a preview: previews have no measures."""
+    return row.state == "archived" and row.psnr_y is not None
+
+
+def restoration_rank(row: CatalogRow) -> tuple[bool, float]:
     """How well a source is restored from a rendition, to compare with others of the source.
 
-    What was made from a restored image was measured against that, which says nothing of how far
-    that was from the source: any rendition made from the source itself goes before it.
+    What was made from a restored image was measured against that image, which does not tell how
+    far the image was from the source: any rendition made from the source itself goes before it.
     """
     return row.origin != "restored image", row.psnr_y or 0.0
 
 
-def restorable(rows: Sequence[CatalogRow]) -> tuple[CatalogRow, ...]:
-    """Those to rely on, every one of which is to be restored and compared.
+def histories(rows: Iterable[CatalogRow]) -> Iterator[History]:
+    """The histories of sources, one by one.
 
-    They are no previews, and were made from the source itself.
+    Args:
+        rows: Sorted by source key, as the catalog gives them, and all rows of each source: with a
+            condition on rows, what is current could not be told.
     """
-    return tuple(
+    for _, of_source in groupby(rows, key=lambda row: row.source_key):
+        yield History.of(of_source)
+
+
+def matching_histories(
+    catalog: Catalog, where: str | None, *, keys: Sequence[str] = (), columns: Sequence[str] = ()
+) -> Iterator[tuple[History, frozenset[str]]]:
+    """Sources with their whole history, and the targets whose row fulfils a condition.
+
+    Args:
+        catalog: To read.
+        where: SQL condition on rows; None for all.
+        keys: Source keys or globs; empty for all.
+        columns: To read of the whole rows; empty for all.
+
+    Yields:
+        Sources of which some row fulfils the condition, sorted by key.
+
+    Raises:
+        UsageError: The condition is wrong.
+        StorageError: The table cannot be read.
+    """
+    found = histories(catalog.rows(keys=keys, columns=columns))
+    if where is None:
+        for one in found:
+            yield one, frozenset(row.target for row in one.rows)
+        return
+    columns_of_matches = ("source_key", "target")
+    matches = (
         row
-        for row in rows
-        if not Target.parse(row.target).preview_only and row.origin != "restored image"
+        for batch in catalog.batches(where, keys=keys, columns=columns_of_matches)
+        for row in batch.to_pylist()
     )
+    # Both readings are sorted by key, so that one source of each is in memory at a time.
+    history: History | None = next(found, None)
+    for key, group in groupby(matches, key=lambda row: str(row["source_key"])):
+        targets = frozenset(str(row["target"]) for row in group)
+        while history is not None and history.key < key:
+            history = next(found, None)
+        if history is not None and history.key == key:
+            yield history, targets
 
 
 def floors_of(runs: Iterable[RunRecord]) -> Mapping[tuple[str, str], Floor]:
     """The floor that runs had for their targets, by run id and target.
 
     Runs that recorded no plan (backfill, scrub) or no row at all (killed ones) have none here; what
-    they archived is then held against what was measured when it was.
+    they archived is then compared with what was measured when it was archived.
     """
     floors: dict[tuple[str, str], Floor] = {}
     for run in runs:
@@ -52,3 +178,13 @@ def floors_of(runs: Iterable[RunRecord]) -> Mapping[tuple[str, str], Floor]:
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             raise MetadataError(f"catalog: plan of run {run.run_id}: {error}") from error
     return floors
+
+
+def _same_source(one: CatalogRow, other: CatalogRow) -> bool:
+    """Whether two rows of a key are of the same bytes, or of the same mark where bytes are unknown.
+
+    A file that was only moved to another disk has another mark and the same bytes.
+    """
+    if one.source_sha256 and other.source_sha256:
+        return one.source_sha256 == other.source_sha256
+    return same_version(one.source_etag, other.source_etag)

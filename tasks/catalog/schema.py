@@ -179,18 +179,16 @@ RUNS: Final = schema_of(RunRecord)
 """Columns of `runs`, in the order and with the meaning of `RunRecord`'s fields."""
 
 
-def to_arrow(records: Sequence[Any], schema: pa.Schema, **fixed: Any) -> pa.Table:
+def to_arrow(records: Sequence[Any], schema: pa.Schema, **instead: Sequence[Any]) -> pa.Table:
     """Records (`CatalogRow`, `RunRecord`) as a table.
 
     Args:
         records: All of one class, whose fields are the columns of `schema`.
         schema: `RENDITIONS` or `RUNS`.
-        **fixed: Values that replace a column.
+        **instead: Columns to take in place of the records' own.
     """
     columns = [
-        [fixed[name]] * len(records)
-        if name in fixed
-        else [getattr(record, name) for record in records]
+        instead[name] if name in instead else [getattr(record, name) for record in records]
         for name in schema.names
     ]
     return pa.table(columns, schema=schema)

@@ -96,7 +96,12 @@ class Catalog:
         return int(self._renditions.current().version())
 
     def commit_shard(
-        self, shard_id: str, rows: Sequence[CatalogRow], *, instead_of: Collection[str] = ()
+        self,
+        shard_id: str,
+        rows: Sequence[CatalogRow],
+        *,
+        instead_of: Collection[str] = (),
+        keep_times: bool = False,
     ) -> bool:
         """Commit all outcomes of a shard in one transaction.
 
@@ -108,6 +113,7 @@ class Catalog:
             shard_id: Recorded with the commit.
             rows: One for each source and target.
             instead_of: LR keys whose rows give way too, since what they name is damaged.
+            keep_times: Rows that say when they were committed keep that time.
 
         Returns:
             Whether anything was written. False may also follow a commit of ours whose answer was
@@ -122,7 +128,9 @@ class Catalog:
         (twice, count), *_ = named.most_common(1)
         if count > 1:
             raise ValueError(f"shard {shard_id}: {count} rows for {twice[0]}, target {twice[1]}")
-        data = to_arrow(rows, RENDITIONS, committed_at=datetime.now(UTC)).sort_by("source_key")
+        now = datetime.now(UTC)
+        times = [(row.committed_at if keep_times else None) or now for row in rows]
+        data = to_arrow(rows, RENDITIONS, committed_at=times).sort_by("source_key")
         low, high = sql.key_range(data.column("source_key"))
         replaces = REPLACES
         if instead_of:

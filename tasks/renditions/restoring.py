@@ -1,48 +1,92 @@
-"""One stored rendition, read, checked and restored: the one rule for every job."""
+"""One stored rendition: read, checked, parsed and restored. All jobs do it here."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 from rescaling_core import photo
 from rescaling_core.errors import RestorationMismatchError
 from rescaling_core.metadata import RestorationMetadata
-from rescaling_core.photo import RestoredFile
-from rescaling_core.plan import DEFAULT_MAX_PIXELS
+from rescaling_core.photo import Photo, RestoredFile
 from rescaling_core.restore import restore, restore_source_file
+from tasks.catalog import CatalogRow
 from tasks.models.lookup import Models
+from tasks.renditions.pixels import pixel_limit
 from tasks.storage import Store
 
 
-def read_lr_object(archive: Store, key: str, sha256: str) -> bytes:
-    """The bytes of an LR object, if they are what the catalog says.
+@dataclass(frozen=True, slots=True)
+class StoredRendition:
+    """An LR file, and what the catalog says that it restores to."""
 
-    Raises:
-        ObjectNotFoundError: It is not there.
-        RestorationMismatchError: It is another one.
-    """
-    lr_data = archive.get(key)
-    if hashlib.sha256(lr_data).hexdigest() != sha256:
-        raise RestorationMismatchError(f"{key}: its bytes are not those that were archived")
-    return lr_data
+    data: bytes
+    """The whole LR file."""
+    recorded: RestorationMetadata
+    """The catalog's copy of the metadata; the file's own where it is away from its archive."""
+    models: Models
+    """Gives the network that the metadata name."""
+    max_pixels: int
+    """Width × height above which nothing is restored."""
+
+    def source_file(self) -> bytes | None:
+        """The source's own bytes, where the LR file holds them all; None where it does not.
+
+        Raises:
+            RefoldError: It does not give back what was recorded.
+        """
+        return restore_source_file(self.data, recorded=self.recorded, max_pixels=self.max_pixels)
+
+    def photo(self) -> Photo:
+        """The restored photo, with all that the source carried.
+
+        Raises:
+            RefoldError: It does not agree with what was recorded.
+        """
+        return restore(self.data, self.models, recorded=self.recorded, max_pixels=self.max_pixels)
+
+    def file(self) -> RestoredFile:
+        """The restored file: the source's own bytes where there are such, else a PNG.
+
+        What the source held and a PNG has no place for comes with it, as a zip.
+
+        Raises:
+            RefoldError: It does not agree with what was recorded.
+        """
+        source_file = self.source_file()
+        if source_file is not None:
+            return RestoredFile(data=source_file, extension="")
+        return photo.restored_file(self.photo())
 
 
-def restored_file(
-    lr_data: bytes,
-    models: Models,
-    recorded: RestorationMetadata | None,
-    *,
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-) -> RestoredFile:
-    """The source's own bytes where the LR file gives them back, else a PNG of the restoration.
+class Renditions:
+    """Reads the renditions of one archive, for the life of a worker process."""
 
-    What the source held and a PNG has no place for comes with it, as a zip.
+    def __init__(self, archive: Store) -> None:
+        """Look up how large a restoration of this archive may be.
 
-    Raises:
-        RefoldError: The restoration does not agree with what was recorded.
-    """
-    source_file = restore_source_file(lr_data, recorded=recorded, max_pixels=max_pixels)
-    if source_file is not None:
-        return RestoredFile(data=source_file, extension="")
-    restored = restore(lr_data, models, recorded=recorded, max_pixels=max_pixels)
-    return photo.restored_file(restored)
+        Raises:
+            StorageError: The store failed.
+        """
+        self._archive = archive
+        self._models = Models(archive)
+        self._max_pixels = pixel_limit(archive)
+
+    def read(self, row: CatalogRow) -> StoredRendition:
+        """Read the rendition that a row of the catalog names.
+
+        Raises:
+            ObjectNotFoundError: There is no such object.
+            RestorationMismatchError: Its bytes are not those that were archived.
+            MetadataError: The row holds no restoration metadata that can be read.
+            StorageError: The store failed.
+        """
+        return self.read_named(row.lr_key or "", row.lr_sha256 or "", row.metadata_json or "")
+
+    def read_named(self, lr_key: str, lr_sha256: str, metadata_json: str) -> StoredRendition:
+        """As `read`, for those who were told only these columns of the row."""
+        data = self._archive.get(lr_key)
+        if hashlib.sha256(data).hexdigest() != lr_sha256:
+            raise RestorationMismatchError(f"{lr_key}: its bytes are not those that were archived")
+        recorded = RestorationMetadata.from_json(metadata_json)
+        return StoredRendition(data, recorded, self._models, self._max_pixels)

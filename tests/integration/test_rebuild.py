@@ -15,9 +15,10 @@ from tasks.control import opening
 from tasks.control.run import Run, Wave
 from tasks.jobs.rebuild import steps as rebuilding
 from tasks.jobs.rebuild.tally import RebuildTally
+from tasks.jobs.restore.steps import select_renditions
 from tasks.storage import StorageError, Store, open_store
 from tests.command import Refold
-from tests.small_archive import small_archive
+from tests.small_archive import SmallArchive, small_archive
 
 
 def _rebuild(archive: Store) -> RebuildTally:
@@ -79,6 +80,25 @@ def test_of_several_lr_objects_of_a_source_the_newest_counts(tmp_path: Path) -> 
     shutil.rmtree(tmp_path / "archive" / "catalog")
     _rebuild(made.archive)
     assert _known(made.rows()) == _known([new])
+
+
+def test_after_a_rebuild_the_last_version_of_a_source_is_still_the_last(tmp_path: Path) -> None:
+    made = small_archive(str(tmp_path), tmp_path, 1)
+    (old,) = made.rows()
+    made.source.put(old.source_key, made.source.get(old.source_key) + b"touched")
+    made.run("x4", run_id="run-2")
+    (key, chosen) = _best(made)
+    assert (key, chosen) == (old.source_key, "x4")
+    shutil.rmtree(tmp_path / "archive" / "catalog")
+    assert _rebuild(made.archive).added == 2
+    assert _best(made) == (key, chosen)
+
+
+def _best(made: SmallArchive) -> tuple[str, str]:
+    """The source and the target that it is restored from."""
+    ((one,), missing) = select_renditions.fn(made.archive_url, (), None, None)
+    assert missing == []
+    return one.source_key, one.target
 
 
 def test_damaged_and_foreign_objects_are_named_and_make_no_row(tmp_path: Path) -> None:

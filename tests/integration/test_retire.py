@@ -32,6 +32,7 @@ from tasks.jobs.retire.tally import RetireTally
 from tasks.jobs.retire.worker import Proven, Unproven, Verifier
 from tasks.jobs.scrub.repair import NotRepaired, Repairer
 from tasks.plans.options import PlanOptions, build_plan
+from tasks.renditions import restoring
 from tasks.storage import ObjectInfo, StorageError, open_store
 from tasks.storage.local import LocalStore
 from tests.command import Refold
@@ -245,7 +246,7 @@ def test_a_source_is_not_deleted_if_its_restoration_misses_the_floor(
     made: SmallArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _retire(made)
-    real = verification.restore
+    real = restoring.restore
 
     def worse(*arguments: Any, **options: Any) -> Any:
         """As restored elsewhere: off by four levels, in a pattern no fingerprint shows."""
@@ -254,7 +255,7 @@ def test_a_source_is_not_deleted_if_its_restoration_misses_the_floor(
         pixels = np.clip(photo.pixels.astype(int) + sign[..., None], 0, 255).astype(np.uint8)
         return replace(photo, pixels=pixels)
 
-    monkeypatch.setattr(verification, "restore", worse)
+    monkeypatch.setattr(restoring, "restore", worse)
     tally = _retire(made, grace=timedelta(0))
     assert [item.reason for item in tally.unproven] != []
     assert all("misses the floor: PSNR-Y" in item.reason for item in tally.unproven)
@@ -285,12 +286,12 @@ def test_a_source_is_not_deleted_if_its_restoration_misses_the_floor_of_its_run_
 def test_a_restoration_that_lost_what_the_source_carried_proves_nothing(
     made: SmallArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = verification.restore
+    real = restoring.restore
 
     def bare(*arguments: Any, **options: Any) -> Any:
         return replace(real(*arguments, **options), icc=b"another profile")
 
-    monkeypatch.setattr(verification, "restore", bare)
+    monkeypatch.setattr(restoring, "restore", bare)
     tally = _retire(made)
     assert all("without the source's icc" in item.reason for item in tally.unproven)
     assert len(tally.unproven) == 3

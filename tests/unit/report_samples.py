@@ -27,7 +27,9 @@ def row(key: str, target: str = "x2", state: str = "archived", **values: Any) ->
 
 
 def batch(rows: list[CatalogRow]) -> pa.RecordBatch:
-    (made,) = to_arrow(rows, RENDITIONS, committed_at=START).select(COLUMNS).to_batches()
+    (made,) = (
+        to_arrow(rows, RENDITIONS, committed_at=[START] * len(rows)).select(COLUMNS).to_batches()
+    )
     return made
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -23,8 +22,8 @@ from tasks.control.outcomes import Failure, outcome_of
 from tasks.jobs.archive.concurrency import Headroom, NetworkLane, at_once
 from tasks.jobs.archive.telemetry import WorkerMetrics
 from tasks.models.loading import Models, use_share_of_cpus
-from tasks.renditions.layout import rendition_key
 from tasks.renditions.rows import RowWriter
+from tasks.renditions.writing import put_rendition
 from tasks.storage import ObjectNotFoundError, Store, UnstorableKeyError, open_store
 
 READS_AHEAD = 4
@@ -152,15 +151,11 @@ class ShardConverter:
         )
         if isinstance(outcome, Kept):
             return record.kept(plan.target.name, outcome.reason, outcome.best)
-        digest = hashlib.sha256(outcome.lr_data).hexdigest()
-        key = rendition_key(plan.target.name, record.source_ref.key, digest, outcome.extension)
         try:
-            if not self._archive.put_new(key, outcome.lr_data):
-                # A killed run left it: written again it is young, and `maintain` lets it be.
-                self._archive.put(key, outcome.lr_data)
+            stored = put_rendition(self._archive, record.source_ref.key, outcome)
         except UnstorableKeyError as error:
             return record.kept(plan.target.name, str(error), outcome.metadata)
-        return record.archived(outcome, key, digest)
+        return record.archived(outcome, stored.lr_key, stored.lr_sha256)
 
 
 def killer_rows(single: Shard, shard: Shard, reason: str, job: ConversionJob) -> list[CatalogRow]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
 from prefect import task
 
 from rescaling_core.plan import ArchivePlan
-from tasks.catalog import LIGHT, Catalog, CatalogRow
-from tasks.catalog.history import trust
+from tasks.catalog import LIGHT, Catalog
+from tasks.catalog.history import History, histories
 from tasks.cluster.pool import Lost
 from tasks.cluster.workers import Workers
 from tasks.control.retries import RETRIED
@@ -35,27 +34,19 @@ def gaps_of(catalog: Catalog, plan: ArchivePlan, *, columns: Sequence[str] = ())
         plan: Names the targets.
         columns: Of the catalog, by default all.
     """
-    found = catalog.rows(columns=columns)
-    for _, rows in groupby(found, key=lambda row: row.source_key):
-        gap = gap_of(list(rows), plan.target_names)
+    for history in histories(catalog.rows(columns=columns)):
+        gap = gap_of(history, plan.target_names)
         if gap is not None:
             yield gap
 
 
-def gap_of(rows: Sequence[CatalogRow], targets: Sequence[str]) -> Gap | None:
-    """What one source lacks, going by the etag it was last archived with."""
-    archived = [row for row in rows if row.state == "archived" and row.committed_at]
-    if not archived:
+def gap_of(history: History, targets: Sequence[str]) -> Gap | None:
+    """What one source lacks of the version of it that was seen last; None if nothing."""
+    present = {row.target for row in history.current}
+    missing = tuple(name for name in targets if name not in present)
+    if not history.archived or not missing:
         return None
-    etag = max(archived, key=lambda row: row.committed_at or 0).source_etag
-    current = [row for row in rows if row.source_etag == etag]
-    missing = tuple(name for name in targets if name not in {row.target for row in current})
-    if not missing:
-        return None
-    of_etag = [row for row in archived if row.source_etag == etag]
-    restorable = [row for row in of_etag if row.psnr_y is not None]
-    best = max(restorable, key=trust, default=None)
-    return Gap(of_etag[0], missing, best)
+    return Gap(history.archived[0], missing, history.best)
 
 
 @task(name="backfill wave", task_run_name="backfill wave {wave.number}", **RETRIED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,18 +9,17 @@ from functools import partial
 from rescaling_core import SOFTWARE
 from rescaling_core.convert import Kept, SourceRef, convert
 from rescaling_core.errors import RestorationMismatchError
-from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import Photo, decode_photo
 from rescaling_core.plan import ArchivePlan, TargetPlan
-from rescaling_core.restore import restore
 from tasks.catalog import CatalogRow
 from tasks.collection.shards import Shard, SourceObject
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.models.loading import Models, use_share_of_cpus
-from tasks.renditions.layout import rendition_key
-from tasks.renditions.pixels import pixel_limit
+from tasks.renditions.restoring import Renditions
 from tasks.renditions.rows import RowWriter
-from tasks.storage import ObjectNotFoundError, open_store
+from tasks.renditions.sources import unchanged_source
+from tasks.renditions.writing import put_rendition
+from tasks.storage import open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ class Backfiller:
         self._job = job
         self._archive = open_store(job.archive_url)
         self._models = job.models or Models(self._archive)
-        self._max_pixels = pixel_limit(self._archive)
+        self._renditions = Renditions(self._archive)
         self._source = None if job.source_url is None else open_store(job.source_url)
         self._plans = {plan.target.name: plan for plan in job.plan.targets}
         use_share_of_cpus()
@@ -103,7 +101,7 @@ class Backfiller:
 
     def _fill(self, gap: Gap, shard_id: str) -> list[CatalogRow]:
         record = RowWriter(self._job.run_id, shard_id, _source_of(gap), gap.targets, None)
-        record.data = data = self._source_bytes(gap.row)
+        record.data = data = unchanged_source(self._source, gap.row)
         plans = [self._plans[name] for name in gap.targets]
         if data is not None:
             photo = decode_photo(
@@ -115,26 +113,10 @@ class Backfiller:
         photo = self._restored(gap)
         return [self._convert(photo, plan, record, gap.row) for plan in plans]
 
-    def _source_bytes(self, row: CatalogRow) -> bytes | None:
-        """The source as it was archived; None if it is gone or has changed."""
-        if self._source is None:
-            return None
-        try:
-            if self._source.info(row.source_key).etag != row.source_etag:
-                return None
-            data = self._source.get(row.source_key)
-        except ObjectNotFoundError:
-            return None
-        return data if hashlib.sha256(data).hexdigest() == row.source_sha256 else None
-
     def _restored(self, gap: Gap) -> Photo:
         if gap.best is None:
             raise RestorationMismatchError("the unchanged source is gone, and it has previews only")
-        lr_data = self._archive.get(gap.best.lr_key or "")
-        if hashlib.sha256(lr_data).hexdigest() != gap.best.lr_sha256:
-            raise RestorationMismatchError(f"{gap.best.lr_key}: its bytes are not those archived")
-        recorded = RestorationMetadata.from_json(gap.best.metadata_json or "")
-        return restore(lr_data, self._models, recorded=recorded, max_pixels=self._max_pixels)
+        return self._renditions.read(gap.best).photo()
 
     def _convert(
         self, photo: Photo, plan: TargetPlan, record: RowWriter, known: CatalogRow
@@ -151,11 +133,8 @@ class Backfiller:
         if isinstance(outcome, Kept):
             row = record.kept(plan.target.name, outcome.reason, outcome.best)
         else:
-            digest = hashlib.sha256(outcome.lr_data).hexdigest()
-            key = rendition_key(plan.target.name, source.key, digest, outcome.extension)
-            if not self._archive.put_new(key, outcome.lr_data):
-                self._archive.put(key, outcome.lr_data)  # young again: `maintain` lets it be
-            row = record.archived(outcome, key, digest)
+            stored = put_rendition(self._archive, source.key, outcome)
+            row = record.archived(outcome, stored.lr_key, stored.lr_sha256)
         return replace(row, source_sha256=known.source_sha256)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
@@ -15,7 +15,7 @@ from rescaling_core.convert import Kept, Rendition, SourceRef, convert
 from rescaling_core.errors import UnsupportedImageError
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.plan import ArchivePlan
-from tasks.catalog import CatalogRow
+from tasks.catalog.history import History
 from tasks.catalog.strategies import StrategyCost, StrategyTallies
 from tasks.collection.shards import SourceObject
 from tasks.control import progress
@@ -198,33 +198,31 @@ def as_is(sample: Sample) -> Estimate:
     )
 
 
-def as_archived(histories: Iterable[Sequence[CatalogRow]]) -> Estimate:
+def as_archived(histories: Iterable[History]) -> Estimate:
     """What an archive stores, all of it counted: its LR objects, and the sources it cannot restore.
 
     Args:
-        histories: The rows of each source.
+        histories: Of each source.
     """
     one = Estimate(plan="as archived")
-    for rows in histories:
-        etag = max(rows, key=lambda row: str(row.committed_at)).source_etag
-        current = [row for row in rows if row.source_etag == etag]
-        archived = [row for row in current if row.state == "archived"]
-        restorable = [row for row in archived if row.psnr_y is not None]
+    for history in histories:
+        size = history.latest.source_size
         one.sampled += 1
-        one.source_bytes += current[0].source_size
-        one.stored_bytes += sum(row.lr_bytes or 0 for row in archived)
-        for row in archived:
+        one.source_bytes += size
+        one.stored_bytes += sum(row.lr_bytes or 0 for row in history.archived)
+        for row in history.archived:
             one.strategies.add(row)
-        one.seconds += sum(row.seconds or 0 for row in current)
-        if restorable:
+        one.seconds += sum(row.seconds or 0 for row in history.current)
+        if history.restorable:
             one.archived += 1
-            one.psnr_y.append(max(row.psnr_y or 0 for row in restorable))
+            one.psnr_y.append(max(row.psnr_y or 0 for row in history.restorable))
         else:
-            one.stored_bytes += current[0].source_size
-            one.quarantined += any(row.state == "quarantined" for row in current)
-            one.kept += not any(row.state == "quarantined" for row in current)
+            one.stored_bytes += size
+            one.quarantined += history.state == "quarantined"
+            one.kept += history.state != "quarantined"
         one.chosen.update(
-            RestorationMetadata.from_json(row.metadata_json or "").strategy for row in restorable
+            RestorationMetadata.from_json(row.metadata_json or "").strategy
+            for row in history.restorable
         )
     one.psnr_y.sort()
     return one

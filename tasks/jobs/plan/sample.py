@@ -6,18 +6,16 @@ import hashlib
 import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Protocol
 
 from rescaling_core.errors import UsageError
-from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import Photo, decode_photo
-from rescaling_core.restore import restore, restore_source_file
 from tasks.catalog import LIGHT, Catalog, CatalogRow
+from tasks.catalog.history import History, histories
 from tasks.collection.listing import scan
 from tasks.collection.shards import SourceObject
-from tasks.models.lookup import Models
-from tasks.renditions.pixels import pixel_limit
+from tasks.renditions.restoring import Renditions
+from tasks.renditions.sources import unchanged_source
 from tasks.storage import ObjectNotFoundError, Store
 
 
@@ -92,57 +90,35 @@ class ArchivedCollection:
             source: The collection it was made from; None if that is gone.
         """
         self._archive, self._catalog, self._source = archive, catalog, source
-        self._models = Models(archive)
-        self._max_pixels = pixel_limit(archive)
+        self._renditions = Renditions(archive)
 
     def sources(self) -> Iterator[SourceObject]:
         """Every source of the catalog, in its latest version."""
-        for rows in self.histories(columns=LIGHT):
-            yield _latest(rows)
+        for history in self.histories(columns=LIGHT):
+            row = history.latest
+            yield SourceObject(key=row.source_key, size=row.source_size, etag=row.source_etag)
 
-    def histories(self, *, columns: Sequence[str] = ()) -> Iterator[list[CatalogRow]]:
-        """The rows of each source, with these columns, by default all."""
-        found = self._catalog.rows(columns=columns)
-        for _, rows in groupby(found, key=lambda row: row.source_key):
-            yield list(rows)
+    def histories(self, *, columns: Sequence[str] = ()) -> Iterator[History]:
+        """The history of each source, with these columns, by default all."""
+        return histories(self._catalog.rows(columns=columns))
 
     def original(self, source: SourceObject) -> Original | None:
         """The file that was archived if it is still there, else what is restored of it best."""
-        rows = [
-            row
-            for row in self._catalog.rows(sources=[source.key])
-            if row.source_etag == source.etag
-        ]
-        digests = {row.source_sha256 for row in rows}
-        data = None if self._source is None else _unchanged(self._source, source.key, digests)
+        rows = tuple(self._catalog.rows(sources=[source.key]))
+        if not rows:
+            return None
+        history = History.of(rows)
+        data = unchanged_source(self._source, history.latest)
         if data is not None:
             return Original(data=data)
-        restorable = [row for row in rows if row.state == "archived" and row.psnr_y is not None]
-        best = max(restorable, key=lambda row: row.psnr_y or 0, default=None)
-        return None if best is None else self._restored(best)
+        return None if history.best is None else self._restored(history.best)
 
     def _restored(self, row: CatalogRow) -> Original:
-        lr_data = self._archive.get(row.lr_key or "")
-        recorded = RestorationMetadata.from_json(row.metadata_json or "")
-        limit = self._max_pixels
-        data = restore_source_file(lr_data, recorded=recorded, max_pixels=limit)
+        stored = self._renditions.read(row)
+        data = stored.source_file()
         if data is not None:
             return Original(data=data)
-        photo = restore(lr_data, self._models, recorded=recorded, max_pixels=limit)
-        return Original(data=None, restored=photo)
-
-
-def _latest(rows: list[CatalogRow]) -> SourceObject:
-    row = max(rows, key=lambda row: row.committed_at.timestamp() if row.committed_at else 0.0)
-    return SourceObject(key=row.source_key, size=row.source_size, etag=row.source_etag)
-
-
-def _unchanged(store: Store, key: str, digests: set[str | None]) -> bytes | None:
-    try:
-        data = store.get(key)
-    except ObjectNotFoundError:
-        return None
-    return data if hashlib.sha256(data).hexdigest() in digests else None
+        return Original(data=None, restored=stored.photo())
 
 
 def draw_sample(collection: Collection, count: int, *, name: str, seed: int = 0) -> Sample:

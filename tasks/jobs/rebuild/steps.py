@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 
 from prefect import task
@@ -58,7 +59,7 @@ def rebuild_wave(wave: Wave[str], archive: Store, catalog: Catalog, run_id: str)
         rows = [item for item in found if isinstance(item, CatalogRow)]
         known = _known(catalog, rows)
         missing = [row for row in rows if (row.source_key, row.target) not in known]
-        catalog.commit_shard(shard_id, missing)
+        catalog.commit_shard(shard_id, missing, keep_times=True)
         added = [row for row in rows if known.get((row.source_key, row.target), run_id) == run_id]
         tally += RebuildTally(
             added=len(added),
@@ -82,6 +83,7 @@ def row_of(archive: Store, lr_key: str, *, shard_id: str, run_id: str) -> Catalo
 
 
 def _row_of(archive: Store, lr_key: str, *, shard_id: str, run_id: str) -> CatalogRow | Unreadable:
+    written = archive.info(lr_key).modified
     data = archive.get(lr_key)
     metadata = read_metadata(data)
     digest = hashlib.sha256(data).hexdigest()
@@ -101,8 +103,17 @@ def _row_of(archive: Store, lr_key: str, *, shard_id: str, run_id: str) -> Catal
         metadata_json=metadata.to_json(),
         shard_id=shard_id,
         run_id=run_id,
+        committed_at=_committed_at(written),
         **described(metadata),
     )
+
+
+def _committed_at(written: datetime | None) -> datetime | None:
+    """When a row was committed, as near as its LR object tells: just after that was written.
+
+    It decides which rows of a source are of its last version. A time to come tells nothing.
+    """
+    return None if written is None or written > datetime.now(UTC) else written
 
 
 def _known(catalog: Catalog, rows: Sequence[CatalogRow]) -> dict[tuple[str, str], str]:

@@ -16,12 +16,9 @@ from rescaling_core.photo import Photo
 from rescaling_core.photo.encode import as_image
 from rescaling_core.pixels.arrays import U8Array
 from rescaling_core.plan import FULL_SIZE, TRANSCODE
-from rescaling_core.restore import restore
 from tasks.catalog import CatalogRow
 from tasks.control.outcomes import Failure, outcome_of
-from tasks.models.lookup import Models
-from tasks.renditions.pixels import pixel_limit
-from tasks.renditions.restoring import read_lr_object
+from tasks.renditions.restoring import Renditions
 from tasks.storage import Store
 
 LONG_EDGE: Final = 640
@@ -90,16 +87,15 @@ def show(archive: Store, row: CatalogRow) -> Shown:
 
     def restored() -> tuple[RestorationMetadata, Photo]:
         nonlocal stored
+        rendition = Renditions(archive).read(row)
         recorded = RestorationMetadata.from_json(row.metadata_json or "")
-        lr_data = read_lr_object(archive, row.lr_key or "", row.lr_sha256 or "")
-        extras = codecs.read_extras(lr_data)
+        extras = codecs.read_extras(rendition.data)
         stored = preview(
-            _image(codecs.decode(lr_data, channels=recorded.lr_planes)),
+            _image(codecs.decode(rendition.data, channels=recorded.lr_planes)),
             orientation=exif.orientation(extras.exif),
             icc=extras.icc,
         )
-        limit = pixel_limit(archive)
-        return recorded, restore(lr_data, Models(archive), recorded=recorded, max_pixels=limit)
+        return recorded, rendition.photo()
 
     found = outcome_of(row.lr_key or row.source_key, restored)
     if isinstance(found, Failure):

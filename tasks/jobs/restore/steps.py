@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import groupby
 
 from prefect import task
 
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import TRANSCODE, Target
 from tasks.catalog import LIGHT, Catalog, CatalogRow, open_catalog
-from tasks.catalog.history import trust
+from tasks.catalog.history import (
+    History,
+    can_be_restored,
+    matching_histories,
+    restoration_rank,
+)
 from tasks.catalog.query import is_glob
 from tasks.cluster.pool import Lost
 from tasks.cluster.workers import Workers
@@ -41,9 +45,21 @@ class Chosen:
 
 @task(name="select renditions", **RETRIED)
 def select_renditions(
-    archive_url: str, keys: Sequence[str], where: str | None, target: str | None
+    archive_url: str,
+    keys: Sequence[str],
+    where: str | None,
+    target: str | None,
+    earlier: bool = False,
 ) -> tuple[list[Chosen], list[NotRestored]]:
     """Choose one rendition for each source asked for.
+
+    Args:
+        archive_url: Where to restore from.
+        keys: Source keys or globs; empty for all.
+        where: SQL condition that the row of the rendition has to fulfil.
+        target: Only renditions of this target.
+        earlier: Whether a source of whose last version nothing is restorable is restored from a
+            rendition of an earlier version.
 
     Returns:
         What to restore, by source key, and the keys asked for by name that nothing can be restored
@@ -57,24 +73,36 @@ def select_renditions(
     catalog = open_catalog(open_store(archive_url), create=False)
     asked = Asked(keys)
     best: dict[str, tuple[str, bool]] = {}
-    found = catalog.rows(where, keys=keys, columns=LIGHT)
-    for key, group in groupby(found, key=lambda row: row.source_key):
-        rows = list(group)
-        usable = [
-            row
-            for row in rows
-            if row.psnr_y is not None and row.state == "archived" and target in (None, row.target)
-        ]
-        if usable:
-            row = max(usable, key=trust)
-            best[key] = row.target, row.rescaler == TRANSCODE
-        asked.note(key, rows, restorable=bool(usable))
+    for history, matching in matching_histories(catalog, where, keys=keys, columns=LIGHT):
+        wanted = matching if target is None else matching & {target}
+        row = rendition_of(history, wanted, earlier=earlier)
+        if row is not None:
+            best[history.key] = row.target, row.rescaler == TRANSCODE
+        asked.note(history, wanted, restorable=row is not None)
     names = output_names(best, {key for key, (_, exact) in best.items() if exact})
     chosen = [
         Chosen(source_key=key, target=name, output_key=names[key])
         for key, (name, _) in best.items()
     ]
     return chosen, asked.missing()
+
+
+def rendition_of(
+    history: History, targets: Collection[str], *, earlier: bool = False
+) -> CatalogRow | None:
+    """The row that a source is best restored from, of some targets; None if there is none.
+
+    Args:
+        history: Of the source.
+        targets: Names of the targets that may be chosen.
+        earlier: Whether the newest restorable row of an earlier version of the source will do,
+            where its last version has none of any target.
+    """
+    usable = [row for row in history.restorable if row.target in targets]
+    if usable or history.restorable or not earlier:
+        return max(usable, key=restoration_rank, default=None)
+    older = History.of(history.earlier) if history.earlier else None
+    return None if older is None else rendition_of(older, targets, earlier=True)
 
 
 class Asked:
@@ -86,17 +114,22 @@ class Asked:
         """What was found instead; None where there is something to restore."""
         self._globs = [key for key in keys if is_glob(key)]
 
-    def note(self, source_key: str, rows: Sequence[CatalogRow], *, restorable: bool) -> None:
-        """Take down what the catalog has of a source."""
-        patterns = {key for key in self._globs if fnmatchcase(source_key, key)}
-        for key in patterns | ({source_key} & self._why.keys()):
+    def note(self, history: History, wanted: Collection[str], *, restorable: bool) -> None:
+        """Take down what the catalog has of a source, for the targets that are wanted."""
+        key_of_source = history.key
+        patterns = {key for key in self._globs if fnmatchcase(key_of_source, key)}
+        for key in patterns | ({key_of_source} & self._why.keys()):
             why = self._why[key]
             if restorable or why is None:
                 self._why[key] = None
             else:
+                current = history.current
+                why |= {_instead(row) for row in current if row not in history.restorable}
+                why |= {f"only as {row.target}" for row in history.restorable}
                 why |= {
-                    f"{row.state} ({row.reason})" if row.reason else f"only as {row.target}"
-                    for row in rows
+                    f"{row.target} is of an earlier version of it: --earlier restores that"
+                    for row in history.earlier
+                    if row.target in wanted and can_be_restored(row)
                 }
 
     def missing(self) -> list[NotRestored]:
@@ -106,6 +139,11 @@ class Asked:
             for key, why in self._why.items()
             if why is not None
         ]
+
+
+def _instead(row: CatalogRow) -> str:
+    """What there is in place of a rendition to restore from."""
+    return f"{row.state} ({row.reason})" if row.reason else f"only as {row.target}"
 
 
 def requests_of(catalog: Catalog, chosen: Sequence[Chosen]) -> Iterator[RestoreRequest]:

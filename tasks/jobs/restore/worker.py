@@ -14,7 +14,7 @@ from tasks.control.outcomes import Failure, outcome_of
 from tasks.jobs.restore.names import extended, output_names
 from tasks.models.loading import Models, use_share_of_cpus
 from tasks.renditions.pixels import pixel_limit
-from tasks.renditions.restoring import read_lr_object, restored_file
+from tasks.renditions.restoring import Renditions, StoredRendition
 from tasks.storage import Store, open_store
 
 
@@ -65,8 +65,7 @@ class Restorer:
     def __init__(self, job: RestorationJob) -> None:
         self._overwrite = job.overwrite
         self._archive = open_store(job.archive_url)
-        self._models = Models(self._archive)
-        self._max_pixels = pixel_limit(self._archive)
+        self._renditions = Renditions(self._archive)
         self._destination = open_store(job.destination_url)
         use_share_of_cpus()
 
@@ -82,11 +81,15 @@ class Restorer:
         return restored
 
     def _restore(self, request: RestoreRequest) -> Restored:
-        lr_data = read_lr_object(self._archive, request.lr_key, request.lr_sha256)
-        recorded = RestorationMetadata.from_json(request.metadata_json)
-        file = restored_file(lr_data, self._models, recorded, max_pixels=self._max_pixels)
+        stored = self._renditions.read_named(
+            request.lr_key, request.lr_sha256, request.metadata_json
+        )
         return write_restored(
-            self._destination, request.output_key, file, recorded, overwrite=self._overwrite
+            self._destination,
+            request.output_key,
+            stored.file(),
+            stored.recorded,
+            overwrite=self._overwrite,
         )
 
 
@@ -160,6 +163,6 @@ def _restore_lr_file(path: str, destination_url: str, models: Models, overwrite:
     source_name = PurePosixPath(recorded.source_key).name
     exact = {source_name} if recorded.rescaler == TRANSCODE else set()
     output_key = output_names([source_name], exact)[source_name]
-    file = restored_file(lr_data, models, None, max_pixels=pixel_limit())
+    file = StoredRendition(lr_data, recorded, models, pixel_limit()).file()
     store = open_store(destination_url)
     return write_restored(store, output_key, file, recorded, overwrite=overwrite)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tasks.catalog.history import restorable
+from tasks.catalog.history import History
+from tasks.storage.versions import same_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -88,9 +89,10 @@ def _ground_to_stay(
         return "quarantined"
     if "kept" in states:
         return "kept"
-    if any((row.source_etag, row.source_size) != (listed.etag, listed.size) for row in rows):
+    # Rows of earlier versions count as well: a target of the plan was not made of this one.
+    if not all(_is_listed(row.source_etag, row.source_size, listed) for row in rows):
         return "changed"
-    if not restorable(rows):
+    if not History.of(rows).relied_on:
         return "previews only"
     if any(row.committed_at is None or row.committed_at >= terms.archived_before for row in rows):
         return "archived too recently"
@@ -100,8 +102,13 @@ def _ground_to_stay(
 def _is_of(mark: Entry, listed: SourceObject, rows: Sequence[CatalogRow]) -> bool:
     """Whether a mark was set on this very source, for these very renditions."""
     proven = {proof.rendition for proof in mark.proofs}
-    relied = {(row.target, row.lr_key, row.lr_sha256) for row in restorable(rows)}
-    return (mark.source_etag, mark.source_size) == (listed.etag, listed.size) and proven == relied
+    relied = {(row.target, row.lr_key, row.lr_sha256) for row in History.of(rows).relied_on}
+    return _is_listed(mark.source_etag, mark.source_size, listed) and proven == relied
+
+
+def _is_listed(etag: str, size: int, listed: SourceObject) -> bool:
+    """Whether something was recorded of the version of a source that is listed now."""
+    return size == listed.size and same_version(etag, listed.etag)
 
 
 def standing_marks(entries: Iterable[Entry]) -> dict[str, Entry]:

@@ -12,15 +12,15 @@ from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import MOST_CARRIED, Photo, decode_photo
 from rescaling_core.plan import Floor
 from rescaling_core.quality.comparison import Comparison, compare
-from rescaling_core.restore import restore, restore_source_file
 from tasks.catalog import CatalogRow
-from tasks.catalog.history import restorable
+from tasks.catalog.history import History
 from tasks.catalog.journal import Proof
 from tasks.collection.shards import SourceObject
 from tasks.control.outcomes import Failure, outcome_of
-from tasks.models.loading import Models, use_share_of_cpus
+from tasks.models.loading import use_share_of_cpus
 from tasks.renditions.inspection import inspect_stored
-from tasks.renditions.pixels import pixel_limit
+from tasks.renditions.restoring import Renditions
+from tasks.renditions.sources import SourceChangedError, source_as_archived
 from tasks.storage import ObjectNotFoundError, open_store
 
 
@@ -61,8 +61,7 @@ class Verifier:
     def __init__(self, source_url: str, archive_url: str) -> None:
         self._source = open_store(source_url)
         self._archive = open_store(archive_url)
-        self._models = Models(self._archive)
-        self._max_pixels = pixel_limit(self._archive)
+        self._renditions = Renditions(self._archive)
         use_share_of_cpus()
 
     def verify(self, claim: Claim) -> Proven | Unproven:
@@ -82,19 +81,21 @@ class Verifier:
             if found := inspect_stored(self._archive, row):
                 return Unproven(key, f"{found.lr_key}: {found.reason}")
         try:
-            data = self._source.get(key)
+            data = source_as_archived(self._source, claim.rows[0])
         except ObjectNotFoundError:
             return Unproven(key, "listed, but gone when it was to be compared")
+        except SourceChangedError as error:
+            return Unproven(key, str(error))
         digest = hashlib.sha256(data).hexdigest()
         if any(row.source_sha256 != digest for row in claim.rows):
-            return Unproven(key, "the source's bytes are not those that were archived")
+            return Unproven(key, "its renditions were made from different versions of it")
         return Proven(claim.source, digest, self._proofs(claim, data))
 
     def _proofs(self, claim: Claim, data: bytes) -> tuple[Proof, ...]:
         photo: Photo | None = None
         proofs: list[Proof] = []
         missed: list[str] = []
-        for row in restorable(claim.rows):
+        for row in History.of(claim.rows).relied_on:
             recorded = RestorationMetadata.from_json(row.metadata_json or "")
             if photo is None:
                 photo = decode_photo(
@@ -105,7 +106,7 @@ class Verifier:
             floors = [floor for name, floor in claim.floors if name == row.target]
             floors.append(floor_like(recorded))
             seen = any(floor.ssimulacra2 is not None for floor in (*floors, claim.floor))
-            compared = self._compare(row, recorded, data, photo, seen=seen)
+            compared = self._compare(row, data, photo, seen=seen)
             _require(row, compared, floors)
             proofs.append(_proof(row, compared))
             missed += filter(None, [compared.misses(claim.floor)])
@@ -113,24 +114,11 @@ class Verifier:
             raise RefoldError(f"the best restoration misses the floor asked for: {missed[0]}")
         return tuple(proofs)
 
-    def _compare(
-        self,
-        row: CatalogRow,
-        recorded: RestorationMetadata,
-        data: bytes,
-        photo: Photo,
-        *,
-        seen: bool,
-    ) -> Comparison:
-        lr_data = self._archive.get(row.lr_key or "")
-        if hashlib.sha256(lr_data).hexdigest() != row.lr_sha256:
-            raise RefoldError(f"{row.lr_key}: its bytes are not those that were archived")
-        file = restore_source_file(lr_data, recorded=recorded, max_pixels=self._max_pixels)
+    def _compare(self, row: CatalogRow, data: bytes, photo: Photo, *, seen: bool) -> Comparison:
+        stored = self._renditions.read(row)
+        file = stored.source_file()
         if file is None:
-            restored = restore(
-                lr_data, self._models, recorded=recorded, max_pixels=self._max_pixels
-            )
-            return compare(restored, photo, seen=seen)
+            return compare(stored.photo(), photo, seen=seen)
         if file != data:
             raise RefoldError(f"{row.lr_key}: the file that comes back is not the source")
         return compare(photo, photo, seen=seen)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,8 +16,9 @@ from tasks.collection.shards import SourceObject
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.models.archived import needs_weights, put_model
 from tasks.models.lookup import Models
-from tasks.renditions.layout import rendition_key
 from tasks.renditions.rows import RowWriter
+from tasks.renditions.sources import source_as_archived
+from tasks.renditions.writing import put_rendition
 from tasks.storage import open_store
 
 
@@ -69,11 +69,7 @@ class Repairer:
 
     def _repair(self, row: CatalogRow) -> CatalogRow:
         name = f"{row.source_key} at {row.target}"
-        if self._source.info(row.source_key).etag != row.source_etag:
-            raise RefoldError(f"{name}: the source has changed since it was archived")
-        data = self._source.get(row.source_key)
-        if hashlib.sha256(data).hexdigest() != row.source_sha256:
-            raise RefoldError(f"{name}: the source's bytes are not those that were archived")
+        data = source_as_archived(self._source, row)
         recorded = RestorationMetadata.from_json(row.metadata_json or "")
         source = SourceObject(key=row.source_key, size=row.source_size, etag=row.source_etag)
         record = RowWriter(self._run_id, row.shard_id, source, (row.target,), data)
@@ -90,9 +86,8 @@ class Repairer:
         )
         if isinstance(outcome, Kept):
             raise RefoldError(f"{name}: made again, it is worse than recorded: {outcome.reason}")
-        digest = hashlib.sha256(outcome.lr_data).hexdigest()
-        key = rendition_key(row.target, row.source_key, digest, outcome.extension)
-        self._archive.put(key, outcome.lr_data)  # over the damaged one, if that has its name
-        if self._archive.get(key) != outcome.lr_data:
+        # Over the damaged object, if that has the name of the new one.
+        stored = put_rendition(self._archive, row.source_key, outcome, replace=True)
+        if self._archive.get(stored.lr_key) != outcome.lr_data:
             raise RefoldError(f"{name}: the store does not give back what was written")
-        return record.archived(outcome, key, digest)
+        return record.archived(outcome, stored.lr_key, stored.lr_sha256)

@@ -7,13 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from rescaling_core.metadata import RestorationMetadata
-from rescaling_core.restore import restore, restore_source_file
 from tasks.catalog import CatalogRow
 from tasks.control.outcomes import Failure, outcome_of
-from tasks.models.loading import Models, use_share_of_cpus
+from tasks.models.loading import use_share_of_cpus
 from tasks.renditions.inspection import Finding, Problem, finding, inspect_stored
-from tasks.renditions.pixels import pixel_limit
+from tasks.renditions.restoring import Renditions
 from tasks.storage import open_store
 
 READERS = 8
@@ -35,8 +33,7 @@ class Inspector:
 
     def __init__(self, archive_url: str) -> None:
         self._archive = open_store(archive_url)
-        self._models = Models(self._archive)
-        self._max_pixels = pixel_limit(self._archive)
+        self._renditions = Renditions(self._archive)
         use_share_of_cpus()
 
     def inspect(self, checks: Sequence[Check]) -> list[Finding]:
@@ -61,13 +58,11 @@ class Inspector:
 
     def _restore(self, row: CatalogRow) -> None:
         """Restore a rendition; restoring compares with the recorded fingerprint."""
-        lr_data = self._archive.get(row.lr_key or "")
-        recorded = RestorationMetadata.from_json(row.metadata_json or "")
-        if recorded.is_preview:
-            return
-        limit = self._max_pixels
-        if restore_source_file(lr_data, recorded=recorded, max_pixels=limit) is None:
-            restore(lr_data, self._models, recorded=recorded, max_pixels=limit)
+        stored = self._renditions.read(row)
+        if stored.recorded.is_preview:
+            return  # a preview
+        if stored.source_file() is None:
+            stored.photo()
 
 
 def _tried(row: CatalogRow, problem: Problem, look: Callable[[], Finding | None]) -> Finding | None:

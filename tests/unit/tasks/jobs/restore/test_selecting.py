@@ -107,3 +107,47 @@ def test_metadata_of_many_are_read_in_parts_and_what_vanished_is_told(
         *((key, "as a worker said") for key in keys),
         ("gone.png", "its row left the catalog meanwhile"),
     ]
+
+
+def _made_again_as_x4_only(catalog: Catalog) -> None:
+    """x2 was archived of an earlier version of the source, x4 of the last one."""
+    catalog.commit_shard("s", [_row("a.png", "x2", 60.0), _row("b.png", "x2", 60.0)])
+    catalog.commit_shard("t", [_row("a.png", "x4", 30.0, source_etag="later")])
+
+
+@pytest.mark.parametrize("where", [None, "psnr_y > 20", "target IN ('x2', 'x4')"])
+def test_the_picture_of_an_earlier_version_is_not_taken_for_the_source(
+    catalog: Catalog, where: str | None
+) -> None:
+    _made_again_as_x4_only(catalog)
+    chosen, missing = select_renditions.fn(catalog.store.url, (), where, None)
+    assert [(one.source_key, one.target) for one in chosen] == [("a.png", "x4"), ("b.png", "x2")]
+    assert missing == []
+
+
+@pytest.mark.parametrize(("where", "target"), [("target = 'x2'", None), (None, "x2")])
+def test_asking_for_the_target_of_an_earlier_version_does_not_pass_it_off_as_the_last(
+    catalog: Catalog, where: str | None, target: str | None
+) -> None:
+    _made_again_as_x4_only(catalog)
+    chosen, missing = select_renditions.fn(catalog.store.url, ("a.png", "b.png"), where, target)
+    assert [one.source_key for one in chosen] == ["b.png"]
+    ((key, reason),) = [(one.source_key, one.reason) for one in missing]
+    assert key == "a.png"
+    assert "x2 is of an earlier version of it: --earlier restores that" in reason
+
+
+def test_an_earlier_version_is_restored_if_the_last_one_cannot_be_and_that_is_asked_for(
+    catalog: Catalog,
+) -> None:
+    bad = {"source_etag": "later", "lr_key": None, "reason": "it is cut off"}
+    catalog.commit_shard("s", [_row("a.png", "x2"), _row("a.png", "x4", 20.0)])
+    catalog.commit_shard("t", [_row("a.png", "x4", None, state="quarantined", **bad)])
+    url = catalog.store.url
+    chosen, missing = select_renditions.fn(url, ("a.png",), None, None)
+    assert chosen == []
+    assert "quarantined (it is cut off)" in missing[0].reason
+    assert "--earlier" in missing[0].reason
+    chosen, missing = select_renditions.fn(url, ("a.png",), None, None, earlier=True)
+    assert [(one.source_key, one.target) for one in chosen] == [("a.png", "x2")]
+    assert missing == []

@@ -37,6 +37,7 @@ def _row(
         state=state,  # type: ignore[arg-type]
         lr_key=lr_key,
         lr_sha256="d",
+        psnr_y=40.0 if target.startswith("x") else None,
         shard_id="s",
         run_id="r",
         committed_at=NOW - days * DAY,
