@@ -101,11 +101,16 @@ def archive(
     settings = settings or current()  # refused here, before anything is started
     plan = build_plan(options or PlanOptions())
     if dry_run:
-        collection, catalog = opening.open_for_reading(source, archive)
-        return _dry_run(plan, archiving.find_pending(collection, catalog, plan, selection))
+        collection, catalog = opening.open_for_reading(
+            source, archive, follow_links=selection.follow_links
+        )
+        found = archiving.find_pending(collection, catalog, plan, selection, refresh=False)
+        return _dry_run(plan, found)
     asked = {"source": source, "selection": asdict(selection)}
     run = Run("archive", ArchiveTally(), asked)
-    collection, store = opening.open_for_writing(source, archive)
+    collection, store = opening.open_for_writing(
+        source, archive, follow_links=selection.follow_links
+    )
     catalog = open_catalog(store)
     pending = archiving.find_pending(collection, catalog, plan, selection)
     run.add(ArchiveTally(listed=pending.listed, unchanged=pending.unchanged), "listing")
@@ -113,7 +118,13 @@ def archive(
         with using(settings):
             plan, models = opening.settle_networks(plan, archive)
             job = ConversionJob(
-                source_url=source, archive_url=archive, plan=plan, run_id=run.run_id, models=models
+                source_url=source,
+                archive_url=archive,
+                plan=plan,
+                run_id=run.run_id,
+                models=models,
+                follow_links=selection.follow_links,
+                include_renditions=selection.include_renditions,
             )
             _convert(run, job, pending, catalog)
     asked["plan"] = asdict(plan)  # with the weights it was settled on

@@ -10,6 +10,7 @@ from tasks.catalog import Catalog
 from tasks.cluster.pool import worker_pool
 from tasks.cluster.session import ray_session
 from tasks.cluster.slots import worker_slots
+from tasks.collection.access import refuse_nested
 from tasks.control import opening
 from tasks.control.run import Run
 from tasks.jobs.backfill import steps as backfilling
@@ -18,6 +19,7 @@ from tasks.jobs.backfill.tally import BackfillTally
 from tasks.jobs.backfill.worker import Backfiller, BackfillJob, NotFilled
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.settings import Settings, using
+from tasks.storage import open_store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,8 @@ def backfill(
     plan = build_plan(options or PlanOptions(targets=("long-edge=256",)))
     catalog = opening.open_archive(archive, prove=True)
     found = opening.find_source(catalog, source)
+    if found is not None:
+        refuse_nested(open_store(found), catalog.store)
     gaps = backfilling.count_gaps(catalog, plan)
     parameters = {"source": found, "targets": list(plan.target_names)}
     run = Run("backfill", BackfillTally(), parameters)

@@ -79,7 +79,9 @@ def _archive(store: Store) -> ArchivedCollection | None:
     from tasks.control.opening import find_source  # imports Prefect and Ray
 
     found = find_source.fn(catalog, None)
-    return ArchivedCollection(store, catalog, None if found is None else open_store(found))
+    return ArchivedCollection(
+        store, catalog, None if found is None else open_store(found, follow_links=True)
+    )
 
 
 def _qualities(estimates: Sequence[Estimate]) -> dict[str, list[float]]:

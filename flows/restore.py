@@ -55,7 +55,7 @@ def restore(
         StorageError: A store cannot be reached.
     """
     chosen, missing = restoring.select_renditions(archive, keys, where, target, earlier)
-    restoring.open_destination(dest)
+    restoring.open_destination(dest, archive)
     run = Run("restore", RestoreTally(), {})
     run.add(RestoreTally.of(missing), "selection")
     if chosen:

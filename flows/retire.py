@@ -14,7 +14,6 @@ from tasks.catalog.journal import Journal
 from tasks.cluster.pool import worker_pool
 from tasks.cluster.session import ray_session
 from tasks.cluster.slots import worker_slots
-from tasks.collection.access import comparable
 from tasks.collection.listing import EVERYTHING, Selection
 from tasks.control.ages import parse_age, parse_grace
 from tasks.control.run import Run
@@ -89,14 +88,14 @@ def retire(
         "selection": asdict(selection),
     }
     run = Run("retire", RetireTally(), parameters)
-    listing = steps.list_completely(collection, selection)
+    listing = steps.list_completely(collection, selection, store)
     now = datetime.now(UTC)
     site = Site(
         source=collection,
         archive=store,
         catalog=catalog,
         journal=Journal(store),
-        collection=comparable(source),
+        collection=collection.place.name,
         terms=Terms(archived_before=now - age, marked_before=now - period),
         floors=floors_of(catalog.runs()),
         floor=wanted,

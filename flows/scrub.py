@@ -10,6 +10,7 @@ from tasks.catalog import Catalog
 from tasks.cluster.pool import worker_pool
 from tasks.cluster.session import ray_session
 from tasks.cluster.slots import worker_slots
+from tasks.collection.access import refuse_nested
 from tasks.control import opening
 from tasks.control.run import Run
 from tasks.jobs.scrub import steps as scrubbing
@@ -19,6 +20,7 @@ from tasks.jobs.scrub.tally import ScrubTally
 from tasks.jobs.scrub.worker import Inspector
 from tasks.renditions.inspection import Finding
 from tasks.settings import Settings, using
+from tasks.storage import open_store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,8 @@ def scrub(
         run.publish()
         return _summary(run.tally, None)
     catalog = opening.open_archive(archive)
+    if repair_from is not None:
+        refuse_nested(open_store(repair_from), catalog.store)
     total = sum(states.get("archived", 0) for states in catalog.counts().values())
     if total:
         with using(settings), ray_session():

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 
 from tasks.catalog import Catalog, CatalogRow, open_catalog
+from tasks.catalog.difference import Doubtful
+from tasks.catalog.digests import join_notes, note
 from tasks.collection.listing import EVERYTHING, Selection
 from tasks.control.record import Counts, JobRun, record_job
 from tasks.jobs.archive.steps import find_pending, shards_of
@@ -62,6 +64,19 @@ class SmallArchive:
         chosen, missing = select_renditions.fn(self.archive_url, keys, None, target)
         return list(requests_of(self.catalog, chosen)), missing
 
+    def tell_where_sources_lie(self) -> None:
+        """What an archive run does about sources that were copied with their times."""
+        listed = {info.key: info for info in self.source.list()}
+        latest = {row.source_key: row for row in self.rows() if row.source_key in listed}
+        self.catalog.refresh_marks(
+            [
+                Doubtful(key, row.source_size, listed[key].etag, row.source_sha256 or "")
+                for key, row in latest.items()
+            ]
+        )
+        note(self.archive, "copied")
+        join_notes(self.archive, "copied")
+
     def run(
         self,
         *targets: str,
@@ -79,11 +94,14 @@ class SmallArchive:
             plan=plan,
             run_id=run_id,
             models=models,
+            follow_links=selection.follow_links,
+            include_renditions=selection.include_renditions,
         )
         catalog = open_catalog(self.archive)
         torch.set_num_threads(1)  # more would only wait for each other on images this small
         converter = ShardConverter(job)
-        pending = find_pending.fn(self.source, catalog, plan, selection)
+        source = open_store(self.source_url, follow_links=selection.follow_links)
+        pending = find_pending.fn(source, catalog, plan, selection)
         for shard in shards_of(pending, plan, 1):
             catalog.commit_shard(shard.shard_id, converter.convert(shard).rows)
         asked = {"source": self.source_url, "plan": asdict(plan)}
@@ -92,10 +110,12 @@ class SmallArchive:
 
 
 def copied(template: Path, folder: Path) -> SmallArchive:
-    """A local archive and its source once more; times of files, and so etags, are kept."""
+    """A local archive and its source once more, and the catalog told that they were copied."""
     for name in ("photos", "archive"):
         shutil.copytree(template / name, folder / name)
-    return SmallArchive(f"{folder}/photos", f"{folder}/archive")
+    copy = SmallArchive(f"{folder}/photos", f"{folder}/archive")
+    copy.tell_where_sources_lie()
+    return copy
 
 
 def small_archive(

@@ -55,6 +55,20 @@ def archive(
         str | None,
         typer.Option(help="manifest.json of an S3 Inventory report, rather than a listing."),
     ] = None,
+    follow_links: Annotated[
+        bool,
+        typer.Option("--follow-links", help="Follow symbolic links that lead out of SOURCE."),
+    ] = False,
+    include_renditions: Annotated[
+        bool,
+        typer.Option("--include-renditions", help="Take LR files of Refold as sources as well."),
+    ] = False,
+    verify_sources: Annotated[
+        bool,
+        typer.Option(
+            "--verify-sources", help="Read sources that look unchanged and compare their SHA-256."
+        ),
+    ] = False,
     report: Annotated[
         bool, typer.Option("--report", help="Leave a page about the run in the archive.")
     ] = False,
@@ -63,7 +77,7 @@ def archive(
     verbose: Verbose = False,
 ) -> None:
     """Convert what is new or changed in SOURCE into renditions in ARCHIVE."""
-    from tasks.collection.access import require_collection
+    from tasks.collection.access import refuse_nested, require_collection
     from tasks.collection.listing import Selection
     from tasks.plans.options import PlanOptions, build_plan  # imports torch
     from tasks.storage import open_store
@@ -91,10 +105,15 @@ def archive(
         exclude=tuple(exclude or ()),
         retry_quarantined=retry_quarantined,
         inventory=inventory,
+        follow_links=follow_links,
+        include_renditions=include_renditions,
+        verify_sources=verify_sources,
     )
     # The flow checks these as well; here they answer before Prefect and Ray are up.
     build_plan(options)
-    require_collection(open_store(source), open_store(archive))
+    collection, store = open_store(source), open_store(archive)
+    refuse_nested(collection, store)
+    require_collection(collection, store)
     from flows.archive import archive as flow
 
     with progress_bar("archive"):

@@ -42,7 +42,7 @@ def retire(
     """Delete sources of SOURCE that ARCHIVE can restore, in two runs: mark, then delete."""
     from rescaling_core.plan import Floor
     from tasks.catalog import open_catalog
-    from tasks.collection.access import require_collection
+    from tasks.collection.access import refuse_nested, require_collection
     from tasks.collection.listing import Selection
     from tasks.control.ages import parse_age, parse_grace
     from tasks.storage import open_store
@@ -53,7 +53,9 @@ def retire(
     Floor.parse(tuple(floor or ()))
     store = open_store(archive)
     open_catalog(store, create=False)
-    require_collection(open_store(source), store)
+    collection = open_store(source)
+    refuse_nested(collection, store)
+    require_collection(collection, store)
     from flows.retire import retire as flow
 
     with progress_bar("retire"):

@@ -28,6 +28,8 @@ _PNG_CHUNK: Final = b"rfLD"
 _RIFF_CHUNK: Final = b"RFLD"
 _APP4: Final = 0xE4
 _APP_SIGNATURE: Final = b"Refold\0"
+SIGNS: Final = (_PNG_CHUNK, _RIFF_CHUNK, _APP_SIGNATURE, UUID)
+"""Every file with an attachment holds one of these, and so may another by chance."""
 _SEGMENT: Final = 65_533 - len(_APP_SIGNATURE) - 4
 _VP8X: Final = b"VP8X"
 

@@ -1,7 +1,13 @@
 """Restoration metadata: what a rendition records, embedded in and read from its LR file."""
 
 from rescaling_core.metadata.carried import Carried, carry
-from rescaling_core.metadata.embed import encode_with_record, finalise, read_metadata, with_room
+from rescaling_core.metadata.embed import (
+    encode_with_record,
+    finalise,
+    names_restoration,
+    read_metadata,
+    with_room,
+)
 from rescaling_core.metadata.evidence import (
     DIGEST_DIGITS,
     bytes_digest,
@@ -27,6 +33,7 @@ __all__ = [
     "fingerprint",
     "fingerprint_agrees",
     "measured",
+    "names_restoration",
     "photo_from_restoration",
     "pixels_agree",
     "pixels_digest",

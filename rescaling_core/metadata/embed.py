@@ -18,7 +18,7 @@ from rescaling_core.containers import attachment
 from rescaling_core.errors import CodecError, MetadataError
 from rescaling_core.metadata.evidence import DIGEST_DIGITS, fingerprint
 from rescaling_core.metadata.record import RestorationMetadata
-from rescaling_core.metadata.xmp import parse_packet
+from rescaling_core.metadata.xmp import NAMESPACE, parse_packet
 
 if TYPE_CHECKING:
     from rescaling_core.photo import Photo
@@ -50,6 +50,21 @@ def encode_with_record(
     extras = FileExtras(icc=photo.icc, exif=photo.exif)
     bare = (encode or codecs.encode)(pixels, spec, extras=extras)
     return finalise(bare, with_room(draft))
+
+
+def names_restoration(data: bytes) -> bool:
+    """Whether a file carries restoration metadata, damaged or not: Refold made it.
+
+    None of the formats compresses packets or attachments, so that a look at the bytes mostly tells.
+    """
+    if NAMESPACE.encode("ascii") in data:
+        return True
+    if not any(sign in data for sign in attachment.SIGNS):
+        return False
+    try:
+        return attachment.read(data, "meta") is not None
+    except CodecError:
+        return False
 
 
 def finalise(lr_data: bytes, metadata: RestorationMetadata) -> bytes:

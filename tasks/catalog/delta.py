@@ -76,6 +76,14 @@ class CatalogTable:
         self._refreshes = 0
         self._lock = RLock()
 
+    def refuse_links(self) -> None:
+        """Make sure that no link leads out of the table before files of it are deleted.
+
+        Raises:
+            StorageError: One does: Delta Lake would follow it.
+        """
+        self._store.refuse_links(f"{self._prefix}/")
+
     def create(self) -> None:
         """Make the table unless it is there; several may try at once."""
         if self.exists():

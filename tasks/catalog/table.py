@@ -12,6 +12,7 @@ from deltalake import write_deltalake
 from rescaling_core.errors import UsageError
 from tasks.catalog import query as sql
 from tasks.catalog.delta import CatalogTable
+from tasks.catalog.difference import DONE, Difference, Doubtful, difference_of
 from tasks.catalog.schema import RENDITIONS, RUNS, CatalogRow, RunRecord, to_arrow, to_rows
 
 if TYPE_CHECKING:
@@ -25,18 +26,28 @@ if TYPE_CHECKING:
 RENDITIONS_PREFIX: Final = "catalog/renditions"
 RUNS_PREFIX: Final = "catalog/runs"
 
+LOOKED_AT_AGAIN: Final = (
+    "FileUnreadable",
+    "FolderUnreadable",
+    "ObjectUnreadableError",
+    "SourceChanged",
+    "SourceVanished",
+)
+"""Reasons for quarantine that may pass while the listing stays the same: each run looks again."""
+
 REPLACES: Final = (
     "new.source_etag <> old.source_etag"
+    " OR new.source_sha256 <> old.source_sha256"
     " OR (old.state = 'quarantined' AND new.state <> 'quarantined')"
 )
-"""When a row gives way to a later one: its source changed, or came out of quarantine."""
+"""When a row gives way to a later one: its source has another change mark or other bytes, or came
+out of quarantine."""
 
 ROWS_AT_ONCE: Final = 65_536
 """Rows that a reader of the whole table has in memory: 250 MiB with their metadata."""
 
 _INDEXED: Final = ("source_key", "target", "state", "run_id", "committed_at")
 
-_DONE: Final = pa.schema([("key", pa.string()), ("etag", pa.string())])
 _COUNTS: Final = pa.schema([("target", pa.string()), ("state", pa.string()), ("count", pa.int64())])
 
 
@@ -158,7 +169,7 @@ class Catalog:
     def pending(
         self, batch: pa.RecordBatch, targets: Sequence[str], *, retry: Collection[State] = ()
     ) -> pa.RecordBatch:
-        """What of an inventory batch is new, changed, or lacks one of the targets.
+        """What of an inventory batch is certainly new, changed, or lacks one of the targets.
 
         Args:
             batch: Of `listing.SCHEMA`.
@@ -168,25 +179,74 @@ class Catalog:
         Returns:
             Of the same schema, sorted by key.
         """
+        return self.difference(batch, targets, retry=retry).pending
+
+    def difference(
+        self,
+        batch: pa.RecordBatch,
+        targets: Sequence[str],
+        *,
+        retry: Collection[State] = (),
+        verify: bool = False,
+    ) -> Difference:
+        """Compare an inventory batch with what is done.
+
+        Args:
+            batch: Of `listing.SCHEMA`.
+            targets: Names, each of which must be done.
+            retry: States that do not count as done, such as quarantined.
+            verify: Whether sources that look unchanged are doubtful as well.
+        """
         if not batch.num_rows:
-            return batch
+            return Difference(batch, ())
         low, high = sql.key_range(batch.column("key"))
         again = f"AND NOT {sql.any_of('state', sorted(retry))}" if retry else ""
+        passing = sql.any_of("coalesce(error_class, '')", LOOKED_AT_AGAIN)
         wanted = set(targets)
         text = (
-            f"SELECT source_key AS key, source_etag AS etag FROM {sql.TABLE}"  # noqa: S608
+            "SELECT source_key AS key, min(source_etag) AS lowest, max(source_etag) AS highest,"  # noqa: S608
+            " CASE WHEN min(source_sha256) = max(source_sha256)"
+            " AND count(source_sha256) = count(*) THEN min(source_sha256) END AS sha256"
+            f" FROM {sql.TABLE}"
             f" WHERE source_key >= {sql.literal(low)} AND source_key <= {sql.literal(high)}"
             f" AND {sql.any_of('target', sorted(wanted))} {again}"
-            f" GROUP BY source_key, source_etag HAVING count(DISTINCT target) = {len(wanted)}"
+            f" AND NOT {passing}"
+            f" GROUP BY source_key HAVING count(DISTINCT target) = {len(wanted)}"
         )
-        done = pa.Table.from_batches(
-            sql.query(self._renditions.current(), text, _DONE), schema=_DONE
-        )
-        left = pa.table(batch).join(done, keys=["key", "etag"], join_type="left anti")
-        ordered = left.select(batch.schema.names).sort_by("key").combine_chunks()
-        return pa.record_batch(
-            [_one_chunk(column) for column in ordered.columns], schema=batch.schema
-        )
+        done = pa.Table.from_batches(sql.query(self._renditions.current(), text, DONE), schema=DONE)
+        return difference_of(batch, done, verify=verify)
+
+    def refresh_marks(self, unchanged: Sequence[Doubtful]) -> None:
+        """Record under which change mark the bytes that were archived lie now.
+
+        Rows are found by key and digest. Their LR files keep the mark of when they were made.
+
+        Raises:
+            StorageError: Nothing of it was committed.
+        """
+        if not unchanged:
+            return
+        columns = ("key", "etag", "sha256")
+        data = pa.table({name: [getattr(one, name) for one in unchanged] for name in columns})
+        low, high = sql.key_range(data.column("key"))
+
+        def merge(table: DeltaTable, properties: CommitProperties) -> bool:
+            metrics = (
+                table.merge(
+                    data,
+                    "old.source_key = new.key AND old.source_sha256 = new.sha256"
+                    f" AND old.source_key >= {sql.literal(low)}"
+                    f" AND old.source_key <= {sql.literal(high)}",
+                    source_alias="new",
+                    target_alias="old",
+                    commit_properties=properties,
+                )
+                .when_matched_update({"source_etag": "new.etag"}, "old.source_etag <> new.etag")
+                .execute()
+            )
+            return bool(metrics["num_target_rows_updated"])
+
+        self._renditions.commit(merge, "refresh-marks")
 
     def batches(
         self,
@@ -313,7 +373,3 @@ class Catalog:
         text = f"SELECT {self._runs.select_list()} FROM {sql.TABLE} ORDER BY started_at, run_id"  # noqa: S608
         batches = sql.query(self._runs.current(), text, RUNS)
         return [RunRecord(**values) for batch in batches for values in batch.to_pylist()]
-
-
-def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks else pa.array([], column.type)

@@ -48,6 +48,8 @@ def keep_up(
         StorageError: The store failed, or other writers were always faster.
     """
     tables = catalog.tables
+    for table in tables:
+        table.refuse_links()
     before = sum(_count(table) for table in tables)
     if not dry_run:
         for table in tables:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
@@ -11,7 +10,7 @@ from rescaling_core.errors import UsageError
 from tasks.catalog.journal import Journal
 from tasks.collection.listing import Selection, scan
 from tasks.collection.s3_inventory import read_report
-from tasks.storage import NothingStoredError, Store
+from tasks.storage import NothingStoredError, Place, Store
 
 
 def require_collection(source: Store, archive: Store) -> None:
@@ -27,12 +26,19 @@ def require_collection(source: Store, archive: Store) -> None:
     try:
         source.require_root()
     except NothingStoredError:
-        if not Journal(archive).knows(comparable(source.url)):
+        if not Journal(archive).knows(source.place.name):
             raise
 
 
-def sources_of(source: Store, selection: Selection) -> Iterator[pa.RecordBatch]:
+def sources_of(
+    source: Store, selection: Selection, *, avoid: Sequence[Place] = ()
+) -> Iterator[pa.RecordBatch]:
     """The sources a run is about, listed or read from an S3 Inventory report.
+
+    Args:
+        source: The collection.
+        selection: Which of its sources.
+        avoid: Places inside that are not entered: archives.
 
     Yields:
         Batches of `listing.SCHEMA`.
@@ -43,22 +49,35 @@ def sources_of(source: Store, selection: Selection) -> Iterator[pa.RecordBatch]:
     """
     include, exclude, report = selection.include, selection.exclude, selection.inventory
     if report is None:
-        yield from scan(source, include=include, exclude=exclude)
+        yield from scan(source, include=include, exclude=exclude, avoid=avoid)
     else:
         yield from read_report(source, report, include=include, exclude=exclude)
 
 
-def refuse_nested(source_url: str, archive_url: str) -> None:
-    """Refuse an archive inside its own source: the next run would archive the archive.
+def refuse_nested(source: Store, archive: Store) -> None:
+    """Refuse an archive inside its source, a source inside its archive, and one that is both.
+
+    The next run would archive the archive, or `retire` delete it. Where the stores really lie
+    decides, whatever links and spellings lead there.
 
     Raises:
-        UsageError: It is.
+        UsageError: They are nested.
     """
-    source, archive = comparable(source_url), comparable(archive_url)
-    if archive == source or archive.startswith(source + "/"):
-        raise UsageError(f"archive {archive_url} lies inside the source {source_url}")
+    if source.place.holds(archive.place):
+        raise UsageError(
+            f"archive {archive.url} lies inside the source {source.url}: choose another place"
+        )
+    if archive.place.holds(source.place):
+        raise UsageError(f"source {source.url} lies inside the archive {archive.url}")
 
 
-def comparable(url: str) -> str:
-    """A URL, or a path made absolute, without a slash at the end."""
-    return (url if "://" in url else str(Path(url).resolve())).rstrip("/")
+def refuse_inside_archive(destination: Store, archive: Store) -> None:
+    """Refuse to write restored files among the files of an archive.
+
+    Raises:
+        UsageError: The destination lies there.
+    """
+    if archive.place.holds(destination.place):
+        raise UsageError(
+            f"destination {destination.url} lies inside the archive {archive.url}: choose another"
+        )

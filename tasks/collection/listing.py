@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
@@ -13,16 +14,24 @@ from rescaling_core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tasks.storage import ObjectInfo, Store
+    from tasks.storage import Place, Store, Surveyed
 
 SCHEMA: Final = pa.schema(
     [
         pa.field("key", pa.string(), nullable=False),
         pa.field("size", pa.int64(), nullable=False),
         pa.field("etag", pa.string(), nullable=False),
+        pa.field("trouble", pa.string()),
+        pa.field("reason", pa.string()),
     ]
 )
-"""Schema of a batch: key relative to the collection, size in bytes, the store's change mark."""
+"""Schema of a batch: key relative to the collection, size in bytes, the store's change mark.
+
+`trouble` and `reason` are null for sources. What lies in the collection and is not taken as a
+source (a folder that cannot be read, a link that leads out of it) is listed with the kind of
+trouble and the reason, so that it is accounted for like everything else. The key of a folder ends
+in a slash.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +46,12 @@ class Selection:
     """Whether sources in quarantine are tried again though they did not change."""
     inventory: str | None = None
     """URL of the manifest.json of an S3 Inventory report to read, rather than list the store."""
+    follow_links: bool = False
+    """Whether symbolic links that lead out of a local collection are followed."""
+    include_renditions: bool = False
+    """Whether LR files that Refold made are taken as sources."""
+    verify_sources: bool = False
+    """Whether sources that look unchanged are read and compared with the SHA-256 on record."""
 
 
 EVERYTHING: Final = Selection()
@@ -50,6 +65,7 @@ def scan(
     *,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    avoid: Sequence[Place] = (),
     batch_rows: int = BATCH_ROWS,
 ) -> Iterator[pa.RecordBatch]:
     """List a collection.
@@ -57,7 +73,9 @@ def scan(
     Args:
         store: The collection.
         include: Globs (`*` crosses `/`); a key is listed if it matches one, or if there is none.
-        exclude: Globs; a key that matches one is passed over.
+        exclude: Globs; a key that matches one is passed over. A folder all of whose keys would be
+            passed over is not entered.
+        avoid: Places that are not entered, though they lie inside: archives.
         batch_rows: Keys a batch, the last one excepted.
 
     Yields:
@@ -68,15 +86,22 @@ def scan(
         StorageError: The listing could not be completed.
     """
     check_globs(include, exclude)
-    waiting: list[ObjectInfo] = []
-    for info in store.list():
-        if is_wanted(info.key, include, exclude):
-            waiting.append(info)
+    waiting: list[Surveyed] = []
+    for found in store.survey(lambda folder: may_hold(folder, include, exclude), avoid=avoid):
+        if _is_listed(found, include, exclude):
+            waiting.append(found)
         if len(waiting) == batch_rows:
             yield _batch(waiting)
             waiting = []
     if waiting:
         yield _batch(waiting)
+
+
+def _is_listed(found: Surveyed, include: Sequence[str], exclude: Sequence[str]) -> bool:
+    key = found.info.key
+    if key.endswith("/"):  # a folder that cannot be read
+        return may_hold(key, include, exclude) and not _matches(key.rstrip("/"), exclude)
+    return is_wanted(key, include, exclude)
 
 
 def check_globs(include: Sequence[str], exclude: Sequence[str]) -> None:
@@ -91,17 +116,36 @@ def check_globs(include: Sequence[str], exclude: Sequence[str]) -> None:
 
 def is_wanted(key: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
     """Whether a key is taken: it matches an `include`, or there is none, and no `exclude`."""
-
-    def matches(globs: Iterable[str]) -> bool:
-        return any(fnmatchcase(key, glob) for glob in globs)
-
-    return (not include or matches(include)) and not matches(exclude)
+    return (not include or _matches(key, include)) and not _matches(key, exclude)
 
 
-def _batch(infos: Sequence[ObjectInfo]) -> pa.RecordBatch:
+def may_hold(folder: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
+    """Whether a key that is taken can lie below a folder.
+
+    Args:
+        folder: Its key, with a slash at the end.
+        include: As for `scan`.
+        exclude: As for `scan`.
+    """
+    # `*` crosses slashes: a glob that ends in it and matches the folder matches all that is below.
+    if any(glob.endswith("*") and fnmatchcase(folder, glob) for glob in exclude):
+        return False
+    starts = [re.split(r"[*?[]", glob, maxsplit=1)[0] for glob in include]
+    return not include or any(
+        folder.startswith(start) or start.startswith(folder) for start in starts
+    )
+
+
+def _matches(key: str, globs: Iterable[str]) -> bool:
+    return any(fnmatchcase(key, glob) for glob in globs)
+
+
+def _batch(surveyed: Sequence[Surveyed]) -> pa.RecordBatch:
     columns = [
-        [info.key for info in infos],
-        [info.size for info in infos],
-        [info.etag for info in infos],
+        [found.info.key for found in surveyed],
+        [found.info.size for found in surveyed],
+        [found.info.etag for found in surveyed],
+        [found.trouble and found.trouble.error_class for found in surveyed],
+        [found.trouble and found.trouble.reason for found in surveyed],
     ]
     return pa.record_batch(columns, schema=SCHEMA)

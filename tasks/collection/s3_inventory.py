@@ -180,7 +180,9 @@ def _sources(batch: pa.RecordBatch, prefix: str) -> pa.RecordBatch:
         wanted = pc.and_(wanted, pc.invert(deleted))
     relative = pc.utf8_slice_codeunits(key, start=len(prefix))
     etag = pc.fill_null(pc.utf8_trim(batch.column("e_tag"), '"'), "")
-    return pa.RecordBatch.from_arrays([relative, size, etag], schema=SCHEMA).filter(wanted)
+    none = pa.nulls(len(relative), pa.string())
+    columns = [relative, size, etag, none, none]
+    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA).filter(wanted)
 
 
 def _require(columns: Sequence[str], name: str) -> None:

@@ -28,6 +28,10 @@ class SourceObject:
     size: int
     """Size in bytes."""
     etag: str
+    trouble: str | None = None
+    """The kind of trouble, if it is not a source but something that is only accounted for."""
+    reason: str | None = None
+    """What is wrong with it then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class ShardPlan(Sequence[Shard]):
         start, end = (int(at) for at in self._starts[position : position + 2])
         rows = self._pending.slice(start, end - start).to_pylist()
         return Shard.of(
-            (SourceObject(row["key"], row["size"], row["etag"]) for row in rows),
+            (SourceObject(**row) for row in rows),
             targets=self._targets,
             plan_digest=self._plan_digest,
         )

@@ -17,15 +17,17 @@ from tasks.storage.probe import prove_conditional_writes
 
 
 @task(name="open source and archive", **RETRIED)
-def open_for_writing(source_url: str, archive_url: str) -> tuple[Store, Store]:
+def open_for_writing(
+    source_url: str, archive_url: str, *, follow_links: bool = False
+) -> tuple[Store, Store]:
     """Open both stores and prove that the archive's honours conditional writes.
 
     Raises:
         UsageError: A wrong URL, a source that does not exist, no credentials.
         StorageError: The archive's store lets two writers win.
     """
-    source, archive = open_store(source_url), open_store(archive_url)
-    refuse_nested(source_url, archive_url)
+    source, archive = open_store(source_url, follow_links=follow_links), open_store(archive_url)
+    refuse_nested(source, archive)
     require_collection(source, archive)
     catalog = Catalog(archive)  # refuses an address that no catalog can have
     prove_conditional_writes(archive)
@@ -35,14 +37,16 @@ def open_for_writing(source_url: str, archive_url: str) -> tuple[Store, Store]:
 
 
 @task(name="open for a dry run", **RETRIED)
-def open_for_reading(source_url: str, archive_url: str) -> tuple[Store, Catalog]:
+def open_for_reading(
+    source_url: str, archive_url: str, *, follow_links: bool = False
+) -> tuple[Store, Catalog]:
     """Open the source, and the catalog whether or not there is one; nothing is written.
 
     Raises:
         UsageError: A wrong URL, or a source that does not exist.
     """
-    refuse_nested(source_url, archive_url)
-    source, archive = open_store(source_url), open_store(archive_url)
+    source, archive = open_store(source_url, follow_links=follow_links), open_store(archive_url)
+    refuse_nested(source, archive)
     require_collection(source, archive)
     return source, Catalog(archive)
 

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 
 from rescaling_core.errors import RefoldError
 from tasks.storage import (
+    ObjectChangedError,
     ObjectNotFoundError,
     ObjectUnreadableError,
     StorageError,
@@ -24,7 +25,12 @@ from tasks.storage import (
 
 Result = TypeVar("Result")
 
-_ABOUT_ONE_OBJECT: Final = (ObjectNotFoundError, ObjectUnreadableError, UnstorableKeyError)
+_ABOUT_ONE_OBJECT: Final = (
+    ObjectChangedError,
+    ObjectNotFoundError,
+    ObjectUnreadableError,
+    UnstorableKeyError,
+)
 
 _MAX_REASON: Final = 300
 """Characters of a reason that no message of ours gave."""

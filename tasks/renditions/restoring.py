@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from rescaling_core import photo
 from rescaling_core.errors import RestorationMismatchError
 from rescaling_core.metadata import RestorationMetadata
-from rescaling_core.photo import Photo, RestoredFile
+from rescaling_core.photo import Photo, RestoredFile, restored_file
 from rescaling_core.restore import restore, restore_source_file
 from tasks.catalog import CatalogRow
 from tasks.models.lookup import Models
@@ -56,7 +55,7 @@ class StoredRendition:
         source_file = self.source_file()
         if source_file is not None:
             return RestoredFile(data=source_file, extension="")
-        return photo.restored_file(self.photo())
+        return restored_file(self.photo())
 
 
 class Renditions:

@@ -11,33 +11,41 @@ from pathlib import Path
 from rescaling_core.errors import UsageError
 from tasks.storage.errors import (
     NothingStoredError,
+    ObjectChangedError,
     ObjectNotFoundError,
     ObjectUnreadableError,
     StorageError,
     UnstorableKeyError,
 )
 from tasks.storage.local import LocalStore
+from tasks.storage.place import Place
 from tasks.storage.secrets import refuse_credentials
-from tasks.storage.store import ObjectInfo, Store
+from tasks.storage.store import ObjectInfo, Store, Surveyed, Trouble
 
 __all__ = [
     "NothingStoredError",
+    "ObjectChangedError",
     "ObjectInfo",
     "ObjectNotFoundError",
     "ObjectUnreadableError",
+    "Place",
     "StorageError",
     "Store",
+    "Surveyed",
+    "Trouble",
     "UnstorableKeyError",
     "open_store",
 ]
 
 
-def open_store(url: str) -> Store:
+def open_store(url: str, *, follow_links: bool = False) -> Store:
     """Open a store by its URL; nothing is created, and nothing need exist yet.
 
     Args:
         url: A path, `file://path`, `s3://bucket/prefix`, or another fsspec URL. Taken as it is:
             percent signs, spaces and question marks are not decoded.
+        follow_links: Of a local folder, whether links below it are followed. An archive's never
+            are; of a collection's sources those are not that lie outside it.
 
     Raises:
         UsageError: Not a URL of a known kind, no credentials for it, or credentials within it.
@@ -47,11 +55,11 @@ def open_store(url: str) -> Store:
         raise UsageError("a store needs a path or a URL, not an empty text")
     protocol, separator, rest = url.partition("://")
     if not separator:
-        return LocalStore(url, Path(url))
+        return LocalStore(url, Path(url), follow_links)
     if protocol in ("file", "local"):
         if not rest.startswith("/"):
             raise UsageError(f"{url}: a file URL has three slashes, such as file:///data/photos")
-        return LocalStore(url, Path(rest))
+        return LocalStore(url, Path(rest), follow_links)
     if protocol in ("s3", "s3a"):
         from tasks.storage.s3.store import S3Store
 

@@ -29,6 +29,10 @@ class ObjectUnreadableError(StorageError):
     """
 
 
+class ObjectChangedError(StorageError):
+    """What lies under the key is not the version that was listed."""
+
+
 class NothingStoredError(StorageError, UsageError):
     """The bucket is there, but nothing lies under the prefix."""
 

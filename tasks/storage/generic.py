@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from fsspec.core import url_to_fs
@@ -21,6 +22,7 @@ from tasks.storage.errors import (
     StorageError,
     UnstorableKeyError,
 )
+from tasks.storage.place import Place, local_place
 from tasks.storage.store import ObjectInfo, Store
 
 
@@ -35,6 +37,18 @@ class GenericStore(Store):
             known = "a path, file://, s3:// or another protocol fsspec knows"
             raise UsageError(f"{url}: {_one_line(error)}; expected {known}") from error
         self._root = str(root).rstrip("/") + "/"
+
+    @property
+    def place(self) -> Place:
+        """See `Store.place`."""
+        protocol = self._fs.protocol if isinstance(self._fs.protocol, str) else self._fs.protocol[0]
+        if protocol in ("file", "local"):  # reached through another protocol, such as dir::
+            return local_place(Path(self._root))
+        names = ("account_name", "host")  # of Azure; of file systems on one server
+        server = next(
+            (str(getattr(self._fs, name)) for name in names if hasattr(self._fs, name)), ""
+        )
+        return Place((protocol, server), self._root, self.url.rstrip("/"))
 
     def require_root(self) -> None:
         """See `Store.require_root`."""

@@ -1,8 +1,7 @@
 """A folder of the local file system as a store.
 
-A key is the path below the root. Keys that no path can spell (an empty, `.` or `..` part, a part
-over 255 bytes) are refused. File names that are no UTF-8 get keys all the same: byte 0xNN becomes
-the private-use character U+EFNN, and back.
+A key is the path below the root; `names` says which keys there are. Links below the root are not
+followed unless that was asked for: an archive that somebody sent must not lead elsewhere.
 """
 
 from __future__ import annotations
@@ -11,27 +10,30 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
 
 from rescaling_core.errors import UsageError
+from tasks.storage.beneath import Beneath, LinkInTheWayError
 from tasks.storage.errors import (
+    ObjectChangedError,
     ObjectNotFoundError,
     ObjectUnreadableError,
     StorageError,
     UnstorableKeyError,
 )
-from tasks.storage.store import ObjectInfo, Store
-
-MAX_PART_BYTES: Final = 255
-"""Longest file name on the usual file systems."""
+from tasks.storage.files import described, modified_at, version_mark
+from tasks.storage.folders import FolderWalk
+from tasks.storage.names import MAX_PATH_BYTES, path_of
+from tasks.storage.place import LocalPlace, Place, local_place
+from tasks.storage.store import ObjectInfo, Store, Surveyed
 
 _UNFINISHED: Final = re.compile(r"\.[0-9a-f]{16}\.refold-tmp")
-"""What a killed writer leaves; no object, never listed."""
+"""What a killed writer leaves; not an object, never listed."""
 
 _NO_HOST_NAME: Final = re.compile(r"[\[\]|^]")
 """Delta Lake takes a path for a host's name on its way to a query, and panics at these."""
@@ -39,21 +41,32 @@ _NO_HOST_NAME: Final = re.compile(r"[\[\]|^]")
 _OF_THIS_PROCESS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """Errors that say nothing about the file that was to be read."""
 
-_UNDECODED: Final = {0xDC00 + byte: 0xEF00 + byte for byte in range(0x80, 0x100)}
-"""From Python's stand-ins for undecodable bytes (PEP 383) to characters every system carries."""
-_ENCODED: Final = {private: surrogate for surrogate, private in _UNDECODED.items()}
+_NOT_THERE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 class LocalStore(Store):
     """Objects are files; a file appears under its name whole or not at all."""
 
-    def __init__(self, url: str, root: Path) -> None:
+    def __init__(self, url: str, root: Path, follow_links: bool = False) -> None:
+        """Name a folder; nothing is looked at.
+
+        Args:
+            url: As it was given.
+            root: The folder, which may be a link itself.
+            follow_links: Whether links below it are followed.
+        """
         super().__init__(url)
         self.root = root.absolute()
+        self._beneath = Beneath(self.root, follow_links)
 
     @property
-    def _address(self) -> tuple[str, Path]:
-        return self.url, self.root
+    def _address(self) -> tuple[str, Path, bool]:
+        return self.url, self.root, self._beneath.follow_links
+
+    @property
+    def place(self) -> Place:
+        """See `Store.place`."""
+        return local_place(self.root)
 
     def require_root(self) -> None:
         """See `Store.require_root`."""
@@ -63,231 +76,240 @@ class LocalStore(Store):
             raise UsageError(f"{self.url}: not a folder")
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """See `Store.list`; memory grows with the largest single folder.
+        """See `Store.list`; memory grows with the largest single folder. Links are passed over."""
+        if not self.root.is_dir():
+            return
+        for found in self._walk(prefix).entries():
+            if found.trouble is None:
+                yield found.info
+            elif not found.trouble.error_class.startswith("Link"):
+                raise StorageError(f"cannot list {self.root}: {found.trouble.reason}")
 
-        Links are followed, dangling ones passed over, and a loop of links is not entered.
-        """
+    def survey(
+        self,
+        may_enter: Callable[[str], bool] | None = None,
+        *,
+        avoid: Sequence[Place] = (),
+    ) -> Iterator[Surveyed]:
+        """See `Store.survey`."""
         if self.root.is_dir():
-            yield from self._walk(self.root, "", prefix, frozenset())
+            places = [place for place in avoid if isinstance(place, LocalPlace)]
+            yield from self._walk("", may_enter=may_enter, avoid=places).entries()
 
     def _walk(
-        self, folder: Path, base: str, prefix: str, above: frozenset[tuple[int, int]]
-    ) -> Iterator[ObjectInfo]:
-        with _naming(f"list {folder}"):
-            status = folder.stat()
-            names = sorted(self._names(folder))
-        here = (status.st_dev, status.st_ino)
-        if here in above:
-            return
-        for name, real_name in names:
-            key = base + name
-            if not (key.startswith(prefix) or prefix.startswith(key)):
-                continue
-            if name.endswith("/"):
-                yield from self._walk(folder / real_name, key, prefix, above | {here})
-            elif key.startswith(prefix) and (found := _look_up(f"{folder}/{real_name}", key)):
-                yield found
-
-    def _names(self, folder: Path) -> Iterator[tuple[str, str]]:
-        """(part of the key, file name); folders end in `/`, so that they sort as their keys do."""
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if _UNFINISHED.fullmatch(entry.name):
-                    continue
-                name = entry.name
-                if not name.isascii():
-                    name = _key_part(folder, name)
-                yield (f"{name}/" if entry.is_dir() else name), entry.name
+        self,
+        prefix: str,
+        may_enter: Callable[[str], bool] | None = None,
+        avoid: Sequence[LocalPlace] = (),
+    ) -> FolderWalk:
+        return FolderWalk(self._beneath, _UNFINISHED, prefix, may_enter, tuple(avoid))
 
     def info(self, key: str) -> ObjectInfo:
         """See `Store.info`."""
         path = self._path(key)
-        found = _look_up(path, key)
-        if found is None:
-            raise ObjectNotFoundError(f"{self.url}: no object {key}")
-        return found
+        with self._reading(key):
+            status = self._beneath.status(path)
+            if not stat.S_ISREG(status.st_mode):
+                raise FileNotFoundError
+            return described(key, status)
 
     def get(self, key: str) -> bytes:
         """See `Store.get`."""
         path = self._path(key)
-        with _naming(f"read {key} from {self.url}"):
-            try:
-                return path.read_bytes()
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-                raise ObjectNotFoundError(f"{self.url}: no object {key}") from None
-            except OSError as error:
-                if error.errno in _OF_THIS_PROCESS:
-                    raise
-                reason = error.strerror or str(error)
-                raise ObjectUnreadableError(
-                    f"{self.url}: {key} cannot be read: {reason}"
-                ) from error
+        with self._reading(key), self._beneath.file(path) as descriptor:
+            return _read_all(descriptor)
+
+    def get_version(self, key: str, etag: str) -> bytes:
+        """See `Store.get_version`: the open file is looked at before and after it is read."""
+        path = self._path(key)
+        with self._reading(key), self._beneath.file(path) as descriptor:
+            before = version_mark(os.fstat(descriptor))
+            data = _read_all(descriptor) if before == etag else b""
+            if version_mark(os.fstat(descriptor)) != etag:
+                raise ObjectChangedError(f"{self.url}: {key} is not what was listed any more")
+            return data
 
     def put(self, key: str, data: bytes) -> None:
         """See `Store.put`."""
-        path = self._path(key)
-        with _naming(f"write {key} to {self.url}"), _written_beside(path, data) as temporary:
-            temporary.replace(path)
-            _sync_folder(path.parent)
+        with self._written_beside(key, data) as (folder, temporary, name):
+            os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+            _sync_folder(folder)
 
     def put_new(self, key: str, data: bytes) -> bool:
         """See `Store.put_new`: linking a finished file to its name cannot overwrite."""
-        path = self._path(key)
-        with _naming(f"write {key} to {self.url}"):
-            if path.exists():  # saves the writing, decides nothing
+        if self._is_taken(key):  # saves the writing, decides nothing
+            return False
+        with self._written_beside(key, data) as (folder, temporary, name):
+            try:
+                os.link(
+                    temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False
+                )
+            except FileExistsError:
                 return False
-            with _written_beside(path, data) as temporary:
-                try:
-                    path.hardlink_to(temporary)
-                except FileExistsError:
-                    return False
-                _sync_folder(path.parent)
-                return True
+            _sync_folder(folder)
+            return True
 
     def delete(self, key: str) -> None:
-        """See `Store.delete`; folders that became empty go too."""
-        path = self._path(key)
-        with _naming(f"delete {key} from {self.url}"):
-            path.unlink(missing_ok=True)
-        for folder in path.parents:
-            if folder == self.root or not _remove_if_empty(folder):
+        """See `Store.delete`; folders that became empty go too. A link goes, not its target."""
+        *folders, name = self._path(key).split("/")
+        with self._writing("delete", key):
+            try:
+                with self._beneath.folder(folders) as folder:
+                    os.unlink(name, dir_fd=folder)
+            except FileNotFoundError:
                 return
+        while folders and self._remove_if_empty(folders):
+            folders.pop()
 
     def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> int:
-        """See `Store.remove_unfinished`; links to folders are not followed."""
+        """See `Store.remove_unfinished`; links are not followed."""
         removed = 0
-        for folder, _, names in os.walk(self.root):
+        for folder, _, names, descriptor in os.fwalk(self.root, follow_symlinks=False):
             for name in filter(_UNFINISHED.fullmatch, names):
-                path = Path(folder) / name
-                with _naming(f"remove {path}"), suppress(FileNotFoundError):
-                    if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before:
+                with self._writing("remove", f"{folder}/{name}"), suppress(FileNotFoundError):
+                    status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                    if modified_at(status) < before:
                         if not dry_run:
-                            path.unlink()
+                            os.unlink(name, dir_fd=descriptor)
                         removed += 1
         return removed
 
+    def refuse_links(self, prefix: str) -> None:
+        """See `Store.refuse_links`."""
+        for found in self._walk(prefix).entries():
+            if found.trouble is not None and found.trouble.error_class.startswith("Link"):
+                raise StorageError(
+                    f"{self.url}: {found.info.key} is {found.trouble.reason}; an archive holds no "
+                    "links: put what it leads to in its place, or remove it"
+                )
+
     def delta_uri(self, prefix: str) -> str:
-        """See `Store.delta_uri`."""
+        """See `Store.delta_uri`.
+
+        Raises:
+            UsageError: Delta Lake would misread the path, or a link leads out of the archive there.
+        """
         path = self._path(prefix)
-        self._refuse_misread(str(path))
-        if found := _NO_HOST_NAME.search(str(path)):
+        whole = f"{self.root}/{path}"
+        self._refuse_misread(whole)
+        if found := _NO_HOST_NAME.search(whole):
             raise UsageError(
                 f"{self.url!r}: an archive's address cannot hold {found[0]!r}: Delta Lake, which "
                 "keeps the catalog, does not take such a path; choose another one"
             )
-        return str(path)
+        if not self._beneath.follow_links:
+            self._refuse_links(path)
+        return whole
 
-    def _path(self, key: str) -> Path:
-        name = key.translate(_ENCODED)
-        if not (_is_utf8(key) and os.fsdecode(os.fsencode(name)) == name):
-            raise UnstorableKeyError(f"{self.url}: key {key!r} cannot be a file: it is no UTF-8")
-        for part in name.split("/"):
-            reason = _unstorable(part)
-            if reason:
-                raise UnstorableKeyError(f"{self.url}: key {key!r} cannot be a file: {reason}")
-        return self.root / name
-
-
-def _is_utf8(key: str) -> bool:
-    try:
-        key.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _unstorable(part: str) -> str | None:
-    """Why no file can have this name, None if one can."""
-    if part == "":
-        return "it has an empty part"
-    if part in (".", ".."):
-        return f"its part {part!r} means another folder"
-    if "\0" in part:
-        return "it holds a NUL character"
-    if len(os.fsencode(part)) > MAX_PART_BYTES:
-        return f"its part {part[:40]!r}... is over {MAX_PART_BYTES} bytes"
-    return None
-
-
-def _key_part(folder: Path, name: str) -> str:
-    """A file name as a part of a key."""
-    if any(ord(letter) in _ENCODED for letter in name):
-        raise StorageError(
-            f"{folder / name}: its name holds characters U+EF80 to U+EFFF, which stand for "
-            "undecodable bytes here; rename it"
-        )
-    return name.translate(_UNDECODED)
-
-
-def _look_up(path: Path | str, key: str) -> ObjectInfo | None:
-    """The object, or None where there is no regular file (any more)."""
-    try:
-        status = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise StorageError(f"cannot look up {path}: {error.strerror or error}") from error
-    if not stat.S_ISREG(status.st_mode):
-        return None
-    etag = f"{status.st_mtime_ns:x}-{status.st_size:x}"
-    modified = datetime.fromtimestamp(status.st_mtime, UTC)
-    return ObjectInfo(key=key, size=status.st_size, etag=etag, modified=modified)
-
-
-@contextmanager
-def _written_beside(path: Path, data: bytes) -> Iterator[Path]:
-    """A finished, flushed file in the folder of `path`; gone afterwards."""
-    temporary = path.parent / f".{token_hex(8)}.refold-tmp"
-    _create(temporary)
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _create(path: Path) -> None:
-    """Make the file and its folders, though a deletion beside us may remove an empty one."""
-    for last in (False, False, True):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def _refuse_links(self, path: str) -> None:
+        """Delta Lake opens its files by itself and follows links, so there must be none."""
         try:
-            path.touch(exist_ok=False)
-        except FileNotFoundError:
-            if last:
+            with self._beneath.folder([*path.split("/"), "_delta_log"]):
+                pass
+        except LinkInTheWayError as error:
+            raise UsageError(f"{self.url}: {error.strerror}") from error
+        except OSError:
+            return  # not there yet, or Delta Lake says what is wrong
+
+    def _path(self, key: str) -> str:
+        try:
+            path = path_of(key)
+        except ValueError as error:
+            raise UnstorableKeyError(
+                f"{self.url}: key {key!r} cannot be a file: {error}"
+            ) from error
+        if len(os.fsencode(path)) + len(os.fsencode(self.root)) + 1 > MAX_PATH_BYTES:
+            raise UnstorableKeyError(
+                f"{self.url}: key {key[:60]!r}... cannot be a file: its path is too long for a file"
+            )
+        return path
+
+    def _is_taken(self, key: str) -> bool:
+        try:
+            self._beneath.status(self._path(key))
+        except (LinkInTheWayError, *_NOT_THERE):
+            return False
+        except OSError as error:
+            if isinstance(error, StorageError):
                 raise
-        else:
-            return
+            return False  # the writing will tell
+        return True
+
+    @contextmanager
+    def _written_beside(self, key: str, data: bytes) -> Iterator[tuple[int, str, str]]:
+        """The folder of a key, a finished, flushed file in it, and the name it is to get."""
+        *folders, name = self._path(key).split("/")
+        temporary = f".{token_hex(8)}.refold-tmp"
+        with self._writing("write", key), self._beneath.folder(folders, create=True) as folder:
+            descriptor = os.open(
+                temporary,
+                os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
+                mode=0o666,
+                dir_fd=folder,
+            )
+            try:
+                with open(descriptor, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                yield folder, temporary, name
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(temporary, dir_fd=folder)
+
+    def _remove_if_empty(self, folders: Sequence[str]) -> bool:
+        try:
+            with self._beneath.folder(folders[:-1]) as parent:
+                os.rmdir(folders[-1], dir_fd=parent)
+        except OSError:
+            return False
+        return True
+
+    @contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
+        """Turn the system's errors into ours, on the way of a file that is read."""
+        try:
+            yield
+        except StorageError:
+            raise
+        except _NOT_THERE:
+            raise ObjectNotFoundError(f"{self.url}: no object {key}") from None
+        except LinkInTheWayError as error:
+            raise ObjectNotFoundError(f"{self.url}: no object {key}: {error.strerror}") from error
+        except OSError as error:
+            reason = error.strerror or str(error)
+            if error.errno == errno.ENAMETOOLONG:
+                raise ObjectNotFoundError(f"{self.url}: no object {key}") from error
+            if error.errno in _OF_THIS_PROCESS:
+                raise StorageError(f"{self.url}: cannot read {key}: {reason}") from error
+            raise ObjectUnreadableError(f"{self.url}: {key} cannot be read: {reason}") from error
+
+    @contextmanager
+    def _writing(self, verb: str, key: str) -> Iterator[None]:
+        """Turn the system's errors into ours, on the way of a file that is written or deleted."""
+        what = f"cannot {verb} {key}" + (f" to {self.url}" if verb == "write" else "")
+        try:
+            yield
+        except StorageError:
+            raise
+        except LinkInTheWayError as error:
+            raise UnstorableKeyError(f"{what}: {error.strerror}") from error
+        except (NotADirectoryError, FileExistsError) as error:
+            raise StorageError(f"{what}: a file lies where a folder should be") from error
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                raise UnstorableKeyError(f"{what}: its path is too long for a file") from error
+            raise StorageError(f"{what}: {error.strerror or error}") from error
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _read_all(descriptor: int) -> bytes:
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read()
+
+
+def _sync_folder(folder: int) -> None:
+    descriptor = os.open(".", os.O_RDONLY, dir_fd=folder)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _remove_if_empty(folder: Path) -> bool:
-    try:
-        folder.rmdir()
-    except OSError:
-        return False
-    return True
-
-
-@contextmanager
-def _naming(what: str) -> Iterator[None]:
-    """Turn the system's errors into ours."""
-    try:
-        yield
-    except StorageError:
-        raise
-    except (NotADirectoryError, FileExistsError) as error:
-        raise StorageError(f"cannot {what}: a file lies where a folder should be") from error
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            raise UnstorableKeyError(f"cannot {what}: its path is too long for a file") from error
-        raise StorageError(f"cannot {what}: {error.strerror or error}") from error

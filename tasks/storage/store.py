@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from rescaling_core.errors import UsageError
-from tasks.storage.errors import ObjectNotFoundError, StorageError
+from tasks.storage.errors import ObjectChangedError, ObjectNotFoundError, StorageError
+from tasks.storage.place import Place
 
 _MISREAD_BY_DELTA: Final = re.compile(r"%[0-9A-Fa-f]{2}|[\\\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -27,6 +28,35 @@ class ObjectInfo:
     """Changes when the content does; made by the store, compared for equality only."""
     modified: datetime | None = field(default=None, compare=False)
     """When it was last written, by the store's clock; None where the store does not say."""
+
+
+TroubleKind = Literal[
+    "FolderUnreadable",
+    "FileUnreadable",
+    "NameUnspellable",
+    "LinkLeadsOut",
+    "LinkBroken",
+    "ArchiveInside",
+]
+"""Why something that lies in a collection is not taken as a source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why something that lies in a collection is not taken as a source."""
+
+    error_class: TroubleKind
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """Something that lies in a collection."""
+
+    info: ObjectInfo
+    """Of a folder that cannot be read, the key ends in a slash."""
+    trouble: Trouble | None = None
+    """None: it is an object that can be read, as far as the listing tells."""
 
 
 class Store(ABC):
@@ -52,6 +82,12 @@ class Store(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
 
+    @property
+    def place(self) -> Place:
+        """Where this store really lies, whatever its URL looks like."""
+        name = self.url.rstrip("/")
+        return Place(("url",), f"{name}/", name)
+
     @abstractmethod
     def require_root(self) -> None:
         """Check that there is something to read from.
@@ -71,6 +107,26 @@ class Store(ABC):
             StorageError: The listing cannot be completed; it never just ends early.
         """
 
+    def survey(
+        self,
+        may_enter: Callable[[str], bool] | None = None,
+        *,
+        avoid: Sequence[Place] = (),
+    ) -> Iterator[Surveyed]:
+        """Yield all that lies in a collection, sorted by key; what cannot be read is told as such.
+
+        Unlike `list`, it goes on behind a folder that cannot be read, and tells of links.
+
+        Args:
+            may_enter: Whether a folder, by its key with a slash at the end, may hold what is
+                wanted; others are not entered.
+            avoid: Places that are not entered, though they lie inside: archives.
+
+        Raises:
+            StorageError: The listing cannot be completed.
+        """
+        yield from map(Surveyed, self.list())
+
     @abstractmethod
     def info(self, key: str) -> ObjectInfo:
         """Look one object up.
@@ -86,6 +142,19 @@ class Store(ABC):
         Raises:
             ObjectNotFoundError: It is not there.
         """
+
+    def get_version(self, key: str, etag: str) -> bytes:
+        """Read one object if it is still the one that was listed.
+
+        Raises:
+            ObjectNotFoundError: It is not there.
+            ObjectChangedError: Another version lies there now, or it changed while it was read.
+        """
+        if self.info(key).etag == etag:
+            data = self.get(key)
+            if self.info(key).etag == etag:
+                return data
+        raise ObjectChangedError(f"{self.url}: {key} is not what was listed any more")
 
     def chunks(self, key: str) -> Iterator[bytes]:
         """Read one object piece by piece, where the store can, for those too large for memory.
@@ -124,6 +193,13 @@ class Store(ABC):
             How many there were.
         """
         return 0
+
+    def refuse_links(self, prefix: str) -> None:  # noqa: B027 - most stores have no links
+        """Make sure that nothing below a prefix leads elsewhere, before it is given to a library.
+
+        Raises:
+            StorageError: A symbolic link lies there.
+        """
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under this key."""

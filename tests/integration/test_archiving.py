@@ -12,7 +12,6 @@ from prefect.logging import disable_run_logger
 from tasks.catalog import Catalog, open_catalog
 from tasks.cluster.pool import worker_pool
 from tasks.cluster.slots import WorkerSlots
-from tasks.collection.access import refuse_nested
 from tasks.collection.shards import Shard
 from tasks.control.run import Wave
 from tasks.jobs.archive import steps as archiving
@@ -128,12 +127,3 @@ def test_a_wave_that_is_tried_again_converts_what_is_left_and_counts_the_whole(
     assert asked == [*ids[:2], *ids[1:]], "what was committed is not converted again"
     assert tally == ArchiveTally.of(catalog.rows())
     assert (tally.archived, tally.quarantined) == (5, 1)
-
-
-def test_an_archive_inside_its_source_is_refused(tmp_path: Path) -> None:
-    for inside in ("", "/archive", "/a/b"):
-        with pytest.raises(ValueError, match="inside the source"):
-            refuse_nested(str(tmp_path), f"{tmp_path}{inside}")
-    refuse_nested(str(tmp_path / "photos"), str(tmp_path / "photos-archive"))
-    with pytest.raises(ValueError, match="inside the source"):
-        refuse_nested("s3://bucket/photos/", "s3://bucket/photos/archive")

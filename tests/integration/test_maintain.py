@@ -15,7 +15,7 @@ from tasks.catalog.upkeep import keep_up
 from tasks.control.ages import parse_age, parse_grace
 from tasks.jobs.maintain import steps as maintenance
 from tasks.jobs.maintain.tally import MaintainTally
-from tasks.storage import open_store
+from tasks.storage import StorageError, open_store
 from tests.small_archive import SmallArchive, small_archive
 
 WEEK = timedelta(days=7)
@@ -117,3 +117,46 @@ def test_ages_are_hours_days_and_weeks() -> None:
     assert parse_grace("1h") == timedelta(hours=1)
     with pytest.raises(UsageError, match="at least 1h"):
         parse_grace("0d")
+
+
+def test_nothing_behind_a_link_is_listed_or_removed(tmp_path: Path) -> None:
+    made = small_archive(f"{tmp_path}/mine", tmp_path, 1)
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    for name in ("photo.png", ".0123456789abcdef.refold-tmp", "part-0.parquet"):
+        (victim / name).write_bytes(b"not of this archive")
+        os.utime(victim / name, (1e9, 1e9))
+    renditions = Path(made.archive_url) / "renditions"
+    (renditions / "x9").symlink_to(victim)
+    (renditions / "x2" / "deep").symlink_to(victim)
+    (renditions / "x2" / "one.png").symlink_to(victim / "photo.png")
+    before = maintenance.cutoff(WEEK)
+    assert _clean(made, before) == MaintainTally()
+    assert maintenance.remove_unfinished.fn(made.archive, before) == MaintainTally()
+    stray = ["renditions/x9/photo.png", "renditions/x2/deep/photo.png"]
+    assert maintenance.remove_garbage.fn(made.archive, stray, before) == MaintainTally()
+    assert len(list(victim.iterdir())) == 3
+
+
+def test_a_table_that_a_link_leads_out_of_is_not_vacuumed(tmp_path: Path) -> None:
+    made = small_archive(f"{tmp_path}/mine", tmp_path, 1)
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "part-0.parquet").write_bytes(b"not of this archive")
+    os.utime(victim / "part-0.parquet", (1e9, 1e9))
+    link = Path(made.archive_url) / "catalog" / "renditions" / "way"
+    link.symlink_to(victim)
+    with pytest.raises(StorageError, match="an archive holds no links"):
+        keep_up(made.catalog, WEEK)
+    assert (victim / "part-0.parquet").exists()
+    link.unlink()
+    keep_up(made.catalog, WEEK)
+
+
+def test_a_catalog_behind_a_link_is_refused(tmp_path: Path) -> None:
+    made = small_archive(f"{tmp_path}/mine", tmp_path, 1)
+    tables = Path(made.archive_url) / "catalog"
+    tables.rename(tmp_path / "elsewhere")
+    tables.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match="links are not followed"):
+        open_catalog(made.archive, create=False)

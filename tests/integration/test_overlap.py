@@ -103,13 +103,13 @@ def test_writes_to_a_slow_store_go_side_by_side_and_hold_the_reads_back(
     together, lock = Barrier(3), Lock()
     counts: Counter[str] = Counter()
     ahead: list[int] = []
-    read, write = LocalStore.get, LocalStore.put_new
+    read, write = LocalStore.get_version, LocalStore.put_new
 
-    def get(store: LocalStore, key: str) -> bytes:
+    def get_version(store: LocalStore, key: str, etag: str) -> bytes:
         with lock:
             counts["read"] += 1
             ahead.append(counts["read"] - counts["written"])
-        return read(store, key)
+        return read(store, key, etag)
 
     def put_new(store: LocalStore, key: str, data: bytes) -> bool:
         together.wait(PATIENCE)
@@ -117,7 +117,7 @@ def test_writes_to_a_slow_store_go_side_by_side_and_hold_the_reads_back(
             counts["written"] += 1
         return write(store, key, data)
 
-    monkeypatch.setattr(LocalStore, "get", get)
+    monkeypatch.setattr(LocalStore, "get_version", get_version)
     monkeypatch.setattr(LocalStore, "put_new", put_new)
     rows = converter.convert(shard).rows
     assert [row.state for row in rows] == ["archived"] * IMAGES

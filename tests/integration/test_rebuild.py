@@ -129,11 +129,11 @@ def test_a_wave_that_is_tried_again_neither_loses_nor_doubles(
     monkeypatch.setattr(rebuilding, "COMMIT_ROWS", 2)
     real, asked = Catalog.commit_shard, []
 
-    def failing(catalog: Catalog, shard_id: str, rows: list[CatalogRow]) -> bool:
+    def failing(catalog: Catalog, shard_id: str, rows: list[CatalogRow], **options: bool) -> bool:
         asked.append(shard_id)
         if len(asked) == 2:
             raise StorageError("503 slow down", retryable=True)
-        return real(catalog, shard_id, rows)
+        return real(catalog, shard_id, rows, **options)
 
     monkeypatch.setattr(Catalog, "commit_shard", failing)
     catalog = open_catalog(made.archive)

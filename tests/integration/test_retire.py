@@ -18,7 +18,7 @@ from rescaling_core.errors import UsageError
 from rescaling_core.plan import Floor
 from tasks.catalog.history import floors_of
 from tasks.catalog.journal import Journal
-from tasks.collection.access import comparable, require_collection
+from tasks.collection.access import require_collection
 from tasks.collection.listing import EVERYTHING
 from tasks.control.run import Run, Wave
 from tasks.jobs.backfill import steps as backfilling
@@ -68,7 +68,7 @@ def _site(
         archive=made.archive,
         catalog=made.catalog,
         journal=Journal(made.archive),
-        collection=comparable(made.source_url),
+        collection=made.source.place.name,
         terms=Terms(archived_before=now - age, marked_before=now - grace),
         floors=floors_of(made.catalog.runs()),
         floor=floor or Floor(),
@@ -368,6 +368,7 @@ def test_marks_of_one_collection_mean_nothing_for_another(
     _retire(made)
     other = copied(tmp_path, tmp_path / "other")
     elsewhere = SmallArchive(other.source_url, made.archive_url)
+    elsewhere.tell_where_sources_lie()
     tally = _retire(elsewhere, grace=timedelta(0))
     assert (tally.deleted, tally.marked) == (0, 3)
 

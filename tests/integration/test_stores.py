@@ -7,7 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tasks.storage import ObjectNotFoundError, UnstorableKeyError, open_store
+from tasks.storage import (
+    ObjectChangedError,
+    ObjectNotFoundError,
+    UnstorableKeyError,
+    open_store,
+)
 from tasks.storage.probe import prove_conditional_writes
 
 HARD_KEYS = (
@@ -135,3 +140,24 @@ def test_no_key_reaches_outside_the_root(url):
         assert inner.get(key) == b"x"  # on S3 the dots mean nothing
     assert outer.get("secret") == b"outside"
     assert all(key.startswith("inner/") or key == "secret" for key in (i.key for i in outer.list()))
+
+
+def test_only_the_version_that_was_listed_is_read(url):
+    store = open_store(url)
+    store.put("a.png", b"first")
+    (listed,) = store.list()
+    assert store.get_version("a.png", listed.etag) == b"first"
+    store.put("a.png", b"other")
+    with pytest.raises(ObjectChangedError, match=r"a\.png is not what was listed"):
+        store.get_version("a.png", listed.etag)
+    store.delete("a.png")
+    with pytest.raises(ObjectNotFoundError):
+        store.get_version("a.png", listed.etag)
+
+
+def test_a_store_lies_where_it_lies_however_it_is_written(url):
+    place = open_store(url).place
+    assert open_store(url + "/").place == place
+    assert place.holds(open_store(url + "/below/it").place)
+    assert not open_store(url + "/below/it").place.holds(place)
+    assert not place.holds(open_store(url + "-beside").place)

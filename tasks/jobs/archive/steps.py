@@ -7,6 +7,7 @@ from itertools import islice
 from math import ceil
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from prefect import task
 
 from rescaling_core.plan import ArchivePlan
@@ -23,6 +24,7 @@ from tasks.control.logs import run_log
 from tasks.control.progress import Progress
 from tasks.control.retries import RETRIED
 from tasks.control.run import Wave
+from tasks.jobs.archive.confirming import unchanged_of
 from tasks.jobs.archive.tally import ArchiveTally, Pending
 from tasks.jobs.archive.worker import ConversionJob, ShardResult, killer_rows
 from tasks.storage import Store
@@ -35,18 +37,51 @@ SHARDS_PER_WORKER = 4
 
 @task(name="find pending", **RETRIED)
 def find_pending(
-    source: Store, catalog: Catalog, plan: ArchivePlan, selection: Selection = EVERYTHING
+    source: Store,
+    catalog: Catalog,
+    plan: ArchivePlan,
+    selection: Selection = EVERYTHING,
+    *,
+    refresh: bool = True,
 ) -> Pending:
-    """List the collection and keep what the catalog does not have for the targets of `plan`."""
+    """List the collection and keep what the catalog does not have for the targets of `plan`.
+
+    Sources that may be unchanged though their file is another one are read and compared.
+
+    Args:
+        source: The collection.
+        catalog: Of the archive, which is not entered should it lie in the collection.
+        plan: Names the targets.
+        selection: Which sources.
+        refresh: Whether the catalog is told where the bytes of such sources lie now.
+    """
     retry: tuple[State, ...] = ("quarantined",) if selection.retry_quarantined else ()
     listed = 0
     pending: list[pa.RecordBatch] = []
     known = catalog.exists()
-    for batch in sources_of(source, selection):
+    for batch in sources_of(source, selection, avoid=(catalog.store.place,)):
         listed += batch.num_rows
         progress.report(Progress(step="scan", done=listed, total=None))
-        pending.append(catalog.pending(batch, plan.target_names, retry=retry) if known else batch)
+        if not known:
+            pending.append(batch)
+            continue
+        found = catalog.difference(
+            batch, plan.target_names, retry=retry, verify=selection.verify_sources
+        )
+        unchanged = unchanged_of(source, found.doubtful)
+        if refresh:
+            catalog.refresh_marks(unchanged)
+        changed = {one.key for one in found.doubtful} - {one.key for one in unchanged}
+        pending.append(_with(found.pending, batch, changed))
     return Pending(batches=tuple(pending), listed=listed)
+
+
+def _with(pending: pa.RecordBatch, batch: pa.RecordBatch, keys: set[str]) -> pa.RecordBatch:
+    """What is pending, and these sources of the batch as well, in the order of keys."""
+    if not keys:
+        return pending
+    wanted = keys | set(pending.column("key").to_pylist())
+    return batch.filter(pc.is_in(batch.column("key"), pa.array(sorted(wanted)))).sort_by("key")
 
 
 def shards_of(pending: Pending, plan: ArchivePlan, workers: int) -> ShardPlan:

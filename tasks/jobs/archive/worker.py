@@ -9,10 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
+from typing import Final
 
 from rescaling_core import SOFTWARE
 from rescaling_core.convert import Kept, convert
 from rescaling_core.errors import UnsupportedImageError
+from rescaling_core.metadata import names_restoration
 from rescaling_core.photo import Photo, decode_photo, stated_pixels
 from rescaling_core.plan import ArchivePlan, TargetPlan
 from tasks.catalog import CatalogRow
@@ -24,10 +26,19 @@ from tasks.jobs.archive.telemetry import WorkerMetrics
 from tasks.models.loading import Models, use_share_of_cpus
 from tasks.renditions.rows import RowWriter
 from tasks.renditions.writing import put_rendition
-from tasks.storage import ObjectNotFoundError, Store, UnstorableKeyError, open_store
+from tasks.storage import (
+    ObjectChangedError,
+    ObjectNotFoundError,
+    Store,
+    UnstorableKeyError,
+    open_store,
+)
 
 READS_AHEAD = 4
 """Sources fetched while earlier ones are converted."""
+
+NOT_A_SOURCE: Final = frozenset({"LinkLeadsOut", "LinkBroken", "ArchiveInside"})
+"""Kinds of trouble that are no fault: what has them stays as it is, with the reason."""
 
 PIXELS_OF_A_PHOTO = 24_000_000
 """For each of the photos under way, what they may have together; a larger one goes alone."""
@@ -46,6 +57,10 @@ class ConversionJob:
     photos_at_once: int = 1
     """Photos of a worker under way together: while one is on the network, others are decoded,
     encoded, written."""
+    follow_links: bool = False
+    """Whether links of the collection are followed."""
+    include_renditions: bool = False
+    """Whether LR files that Refold made are taken as sources."""
     encoders: Encoders | None = None
     """CPUs set aside for encoding; None: workers encode themselves."""
 
@@ -64,7 +79,7 @@ class ShardConverter:
 
     def __init__(self, job: ConversionJob) -> None:
         self._job = job
-        self._source = open_store(job.source_url)
+        self._source = open_store(job.source_url, follow_links=job.follow_links)
         self._archive = open_store(job.archive_url)
         self._models = job.models or Models(self._archive)
         self._metrics = WorkerMetrics()
@@ -102,11 +117,7 @@ class ShardConverter:
                 else outcome_of(source.key, partial(self._convert_source, record, found))
             )
             # One picture that does not come back as measured is no reason to lose its neighbours.
-            rows = (
-                record.quarantined(made.reason, made.error_class)
-                if isinstance(made, Failure)
-                else made
-            )
+            rows = _rows_of_failure(record, made) if isinstance(made, Failure) else made
             self._metrics.finished(data, rows)
             return rows
 
@@ -131,6 +142,9 @@ class ShardConverter:
             listed = record.source.size
             reason = f"listed with {listed} bytes, read {len(data)}: it is being changed"
             return record.quarantined(reason, "SourceChanged")
+        if not self._job.include_renditions and names_restoration(data):
+            reason = "it is a rendition that Refold made: --include-renditions takes it as a source"
+            return [record.kept(name, reason) for name in plan.target_names]
         with self._headroom.taken(self._pixels_to_be(data)):
             try:
                 photo = decode_photo(data, max_pixels=plan.max_pixels, max_carried=plan.max_carried)
@@ -158,6 +172,13 @@ class ShardConverter:
         return record.archived(outcome, stored.lr_key, stored.lr_sha256)
 
 
+def _rows_of_failure(record: RowWriter, failure: Failure) -> list[CatalogRow]:
+    """The rows of what could not be read or converted, one for each target."""
+    if failure.error_class in NOT_A_SOURCE:
+        return [record.kept(name, failure.reason) for name in record.targets]
+    return record.quarantined(failure.reason, failure.error_class)
+
+
 def killer_rows(single: Shard, shard: Shard, reason: str, job: ConversionJob) -> list[CatalogRow]:
     """The rows of a source that killed every worker it was given to."""
     (source,) = single.sources
@@ -177,7 +198,7 @@ def _read_ahead(
     """
 
     def fetch(source: SourceObject) -> tuple[SourceObject, Future[bytes | Failure]]:
-        return source, pool.submit(_read, store, source.key)
+        return source, pool.submit(_read, store, source)
 
     left = iter(sources)
     ahead = deque(fetch(source) for source in islice(left, READS_AHEAD))
@@ -189,8 +210,13 @@ def _read_ahead(
         yield source, data
 
 
-def _read(store: Store, key: str) -> bytes | Failure:
-    found = outcome_of(key, partial(store.get, key))
+def _read(store: Store, source: SourceObject) -> bytes | Failure:
+    """The very version of a source that was listed."""
+    if source.trouble is not None:
+        return Failure(source.reason or "no reason was given", source.trouble)
+    found = outcome_of(source.key, partial(store.get_version, source.key, source.etag))
     if isinstance(found, Failure) and found.error_class == ObjectNotFoundError.__name__:
         return Failure("listed, but gone when it was to be read", "SourceVanished")
+    if isinstance(found, Failure) and found.error_class == ObjectChangedError.__name__:
+        return Failure("it was changed between the listing and the reading", "SourceChanged")
     return found

@@ -74,7 +74,10 @@ class Backfiller:
         self._archive = open_store(job.archive_url)
         self._models = job.models or Models(self._archive)
         self._renditions = Renditions(self._archive)
-        self._source = None if job.source_url is None else open_store(job.source_url)
+        # Bytes are used only if they have the digest on record, whatever links they lie behind.
+        self._source = (
+            None if job.source_url is None else open_store(job.source_url, follow_links=True)
+        )
         self._plans = {plan.target.name: plan for plan in job.plan.targets}
         use_share_of_cpus()
 

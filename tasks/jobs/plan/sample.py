@@ -67,8 +67,9 @@ class LiveCollection:
     def sources(self) -> Iterator[SourceObject]:
         """List the store."""
         for batch in scan(self._store):
-            for row in batch.to_pylist():
-                yield SourceObject(key=row["key"], size=row["size"], etag=row["etag"])
+            for source in (SourceObject(**row) for row in batch.to_pylist()):
+                if source.trouble is None:
+                    yield source
 
     def original(self, source: SourceObject) -> Original | None:
         """Read it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 
-from tasks.storage.local import MAX_PART_BYTES
+from tasks.storage.names import MAX_PART_BYTES
 
 RESTORED_EXTENSION = ".png"
 

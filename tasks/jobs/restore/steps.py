@@ -20,6 +20,7 @@ from tasks.catalog.history import (
 from tasks.catalog.query import is_glob
 from tasks.cluster.pool import Lost
 from tasks.cluster.workers import Workers
+from tasks.collection.access import refuse_inside_archive
 from tasks.control.retries import RETRIED
 from tasks.control.run import Wave
 from tasks.jobs.restore.names import output_names
@@ -168,13 +169,13 @@ def requests_of(catalog: Catalog, chosen: Sequence[Chosen]) -> Iterator[RestoreR
 
 
 @task(name="open destination", **RETRIED)
-def open_destination(url: str) -> None:
+def open_destination(url: str, archive_url: str) -> None:
     """Refuse a destination that cannot be written to before any work starts.
 
     Raises:
-        UsageError: A wrong URL.
+        UsageError: A wrong URL, or a place inside the archive.
     """
-    open_store(url)
+    refuse_inside_archive(open_store(url), open_store(archive_url))
 
 
 @task(name="restore wave", task_run_name="restore wave {wave.number}", **RETRIED)

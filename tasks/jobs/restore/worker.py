@@ -66,7 +66,8 @@ class Restorer:
         self._overwrite = job.overwrite
         self._archive = open_store(job.archive_url)
         self._renditions = Renditions(self._archive)
-        self._destination = open_store(job.destination_url)
+        # The owner's own folder, in which links lead where the owner wants them to.
+        self._destination = open_store(job.destination_url, follow_links=True)
         use_share_of_cpus()
 
     def restore(self, request: RestoreRequest) -> Restored | NotRestored:
@@ -164,5 +165,5 @@ def _restore_lr_file(path: str, destination_url: str, models: Models, overwrite:
     exact = {source_name} if recorded.rescaler == TRANSCODE else set()
     output_key = output_names([source_name], exact)[source_name]
     file = StoredRendition(lr_data, recorded, models, pixel_limit()).file()
-    store = open_store(destination_url)
+    store = open_store(destination_url, follow_links=True)
     return write_restored(store, output_key, file, recorded, overwrite=overwrite)

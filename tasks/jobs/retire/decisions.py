@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from tasks.collection.shards import SourceObject
 
 Ground = Literal[
-    "never archived", "kept", "quarantined", "changed", "previews only", "archived too recently"
+    "cannot be read",
+    "never archived",
+    "kept",
+    "quarantined",
+    "changed",
+    "previews only",
+    "archived too recently",
 ]
 """Why a source stays, whatever its renditions are like."""
 
@@ -83,6 +89,8 @@ def _ground_to_stay(
     listed: SourceObject, rows: Sequence[CatalogRow], terms: Terms
 ) -> Ground | None:
     states = {row.state for row in rows}
+    if listed.trouble is not None:
+        return "cannot be read"
     if not rows:
         return "never archived"
     if "quarantined" in states:

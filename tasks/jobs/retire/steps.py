@@ -11,13 +11,12 @@ import pyarrow as pa
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from rescaling_core.errors import UsageError
 from tasks.catalog import Catalog, open_catalog
 from tasks.catalog.journal import Entry
 from tasks.cluster.pool import Lost
 from tasks.cluster.workers import Workers
 from tasks.collection import listing as inventory
-from tasks.collection.access import comparable, refuse_nested, require_collection
+from tasks.collection.access import refuse_nested, require_collection
 from tasks.collection.listing import Selection
 from tasks.collection.shards import SourceObject
 from tasks.control import progress
@@ -44,10 +43,8 @@ def open_both(source_url: str, archive_url: str, *, dry_run: bool) -> tuple[Stor
         UsageError: A wrong URL, no archive there, one inside the other.
         StorageError: The archive's store lets two writers win.
     """
-    refuse_nested(source_url, archive_url)
-    if comparable(source_url).startswith(comparable(archive_url) + "/"):
-        raise UsageError(f"source {source_url} lies inside the archive {archive_url}")
     source, archive = open_store(source_url), open_store(archive_url)
+    refuse_nested(source, archive)
     catalog = open_catalog(archive, create=False)
     require_collection(source, archive)
     if not dry_run:
@@ -56,15 +53,22 @@ def open_both(source_url: str, archive_url: str, *, dry_run: bool) -> tuple[Stor
 
 
 @task(name="list the whole collection", **RETRIED)
-def list_completely(source: Store, selection: Selection) -> list[pa.RecordBatch]:
+def list_completely(
+    source: Store, selection: Selection, archive: Store | None = None
+) -> list[pa.RecordBatch]:
     """List every source before anything is decided: a listing that fails ends the run.
+
+    Links are never followed here, and the archive is not entered by whatever way.
 
     Raises:
         StorageError: It could not be completed.
     """
     found: list[pa.RecordBatch] = []
     done = 0
-    for batch in inventory.scan(source, include=selection.include, exclude=selection.exclude):
+    avoid = () if archive is None else (archive.place,)
+    for batch in inventory.scan(
+        source, include=selection.include, exclude=selection.exclude, avoid=avoid
+    ):
         found.append(batch)
         done += batch.num_rows
         progress.report(Progress(step="scan", done=done, total=None))

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from rescaling_core.convert.again import floor_like
-from rescaling_core.errors import RefoldError
+from rescaling_core.errors import CodecError, NotGivenBackError, RefoldError
 from rescaling_core.metadata import RestorationMetadata
-from rescaling_core.photo import MOST_CARRIED, Photo, decode_photo
+from rescaling_core.photo import MOST_CARRIED, Photo, decode_photo, prove_given_back, restored_file
 from rescaling_core.plan import Floor
 from rescaling_core.quality.comparison import Comparison, compare
 from tasks.catalog import CatalogRow
@@ -118,20 +118,39 @@ class Verifier:
         stored = self._renditions.read(row)
         file = stored.source_file()
         if file is None:
-            return compare(stored.photo(), photo, seen=seen)
+            restored = stored.photo()
+            compared = compare(restored, photo, seen=seen)
+            _require_given_back(row, restored, photo, compared)
+            return compared
         if file != data:
             raise RefoldError(f"{row.lr_key}: the file that comes back is not the source")
         return compare(photo, photo, seen=seen)
 
 
-def _require(row: CatalogRow, compared: Comparison, floors: list[Floor]) -> None:
-    """Refuse a restoration that lost something or misses a floor.
+def _require_given_back(
+    row: CatalogRow, restored: Photo, source: Photo, compared: Comparison
+) -> None:
+    """Do what `restore` does with a photo, and refuse it unless its file holds all of the source.
+
+    The file is made by the same function, with the same settings, and decoded again.
 
     Raises:
-        RefoldError: What it lost or misses.
+        RefoldError: What would be missing.
     """
     if compared.lost:
         raise RefoldError(f"{row.lr_key}: restored without the source's {', '.join(compared.lost)}")
+    try:
+        prove_given_back(restored, source, restored_file(restored))
+    except (CodecError, NotGivenBackError) as error:
+        raise RefoldError(f"{row.lr_key}: {error}") from error
+
+
+def _require(row: CatalogRow, compared: Comparison, floors: list[Floor]) -> None:
+    """Refuse a restoration that misses a floor.
+
+    Raises:
+        RefoldError: Which one it misses.
+    """
     for floor in floors:
         if missed := compared.misses(floor):
             raise RefoldError(f"{row.lr_key}: restored, it misses the floor: {missed}")

@@ -44,7 +44,8 @@ class Repairer:
     """Holds the stores and the networks for the life of a worker process."""
 
     def __init__(self, source_url: str, archive_url: str, run_id: str) -> None:
-        self._source = open_store(source_url)
+        # Bytes are used only if they have the digest on record, whatever links they lie behind.
+        self._source = open_store(source_url, follow_links=True)
         self._archive = open_store(archive_url)
         self._run_id = run_id
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from aiobotocore.session import AioSession  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError
@@ -24,7 +24,13 @@ from s3fs.core import S3_RETRYABLE_ERRORS
 
 from rescaling_core.errors import UsageError
 from tasks.storage import accounting as requests
-from tasks.storage.errors import NothingStoredError, StorageError, UnstorableKeyError
+from tasks.storage.errors import (
+    NothingStoredError,
+    ObjectChangedError,
+    StorageError,
+    UnstorableKeyError,
+)
+from tasks.storage.place import Place
 from tasks.storage.s3 import parts as s3_multipart
 from tasks.storage.s3.errors import is_conflict, is_precondition, translate
 from tasks.storage.store import ObjectInfo, Store
@@ -75,6 +81,14 @@ class S3Store(Store):
         """What all keys begin with in the bucket: empty, or ending in a slash."""
         return self._root
 
+    @property
+    def place(self) -> Place:
+        """See `Store.place`: endpoint, bucket and prefix, whatever the URL looks like."""
+        endpoint = urlsplit(self._endpoint or "https://s3.amazonaws.com")
+        port = endpoint.port or {"http": 80, "https": 443}.get(endpoint.scheme)
+        space = ("s3", f"{endpoint.hostname}:{port}{endpoint.path.rstrip('/')}", self.bucket)
+        return Place(space, self._root, f"s3://{self.bucket}/{self._root}".rstrip("/"))
+
     def require_root(self) -> None:
         """See `Store.require_root`; an empty bucket will do, an empty prefix will not."""
         page = self._call("list", "", "list_objects_v2", Prefix=self._root, MaxKeys=1)
@@ -116,6 +130,17 @@ class S3Store(Store):
     def get(self, key: str) -> bytes:
         """See `Store.get`; a body that is cut off is asked for again."""
         data: bytes = self._run("read", key, self._get, self._key(key))
+        return data
+
+    def get_version(self, key: str, etag: str) -> bytes:
+        """See `Store.get_version`: `If-Match`."""
+        try:
+            data: bytes = self._run("read", key, self._get, self._key(key), IfMatch=f'"{etag}"')
+        except StorageError as error:
+            if is_precondition(error):
+                message = f"{self.url}: {key} is not what was listed any more"
+                raise ObjectChangedError(message) from error
+            raise
         return data
 
     def chunks(self, key: str) -> Iterator[bytes]:

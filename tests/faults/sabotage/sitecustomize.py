@@ -19,7 +19,7 @@ import wrapt
 STEPS = {
     "list": ("tasks.collection.access", "sources_of"),
     "plan": ("tasks.jobs.archive.steps", "shards_of"),
-    "read": ("tasks.storage.local", "LocalStore.get"),
+    "read": ("tasks.storage.local", "LocalStore.get_version"),
     "encode": ("rescaling_core.codecs", "encode"),
     "put": ("tasks.storage.local", "LocalStore.put_new"),
     "commit": ("tasks.catalog.table", "Catalog.commit_shard"),

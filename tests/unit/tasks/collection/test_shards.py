@@ -61,7 +61,8 @@ def test_cutting_holds_no_source_as_a_python_object():
     count = 100_000
     sizes = pa.array([1000] * count, pa.int64())
     keys = pa.array([f"collection/photo-{number:09}.jpg" for number in range(count)])
-    batch = pa.record_batch([keys, sizes, keys], schema=inventory.SCHEMA)
+    none = pa.nulls(count, pa.string())
+    batch = pa.record_batch([keys, sizes, keys, none, none], schema=inventory.SCHEMA)
     tracemalloc.start()
     plan = plan_shards([batch], max_images=64, max_bytes=2**30, targets=("x2",), plan_digest="p")
     made = sum(len(shard.sources) for shard in plan[:])

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rescaling_core.errors import UsageError
-from tasks.storage import ObjectNotFoundError, StorageError, UnstorableKeyError, open_store
+from tasks.storage import (
+    ObjectChangedError,
+    ObjectNotFoundError,
+    StorageError,
+    UnstorableKeyError,
+    open_store,
+)
+from tasks.storage.versions import bare_mark
 
 PARTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1)
 
 
+@settings(deadline=None)
 @given(key=st.lists(PARTS, min_size=1, max_size=3).map("/".join))
 @example(key="~")
 @example(key="50%.png")
@@ -79,6 +89,11 @@ def test_names_that_are_no_utf8_get_keys_that_lead_back_to_them(tmp_path):
 
 def test_a_name_that_already_uses_the_stand_ins_is_reported_not_mixed_up(tmp_path):
     (tmp_path / "caf\uefe9.jpg").write_bytes(b"")
+    (tmp_path / "tea.jpg").write_bytes(b"")
+    assert _told(open_store(str(tmp_path))) == {
+        "caf\\uefe9.jpg": "NameUnspellable",
+        "tea.jpg": None,
+    }
     with pytest.raises(StorageError, match="rename it"):
         list(open_store(str(tmp_path)).list())
 
@@ -95,18 +110,232 @@ def test_listing_is_sorted_as_the_keys_are_and_starts_at_a_prefix(tmp_path):
         assert [i.key for i in store.list(prefix)] == [k for k in expected if k.startswith(prefix)]
 
 
-def test_links_are_followed_but_loops_are_not_and_dangling_ones_are_passed_over(tmp_path):
+@pytest.fixture
+def linked(tmp_path):
+    """A collection with links that lead out of it, back into it, nowhere and to themselves."""
     root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
     (root / "sub").mkdir(parents=True)
     elsewhere.mkdir()
     (elsewhere / "far.png").write_bytes(b"far")
+    (root / "own.png").write_bytes(b"own")
     (root / "near.png").symlink_to(elsewhere / "far.png")
     (root / "linked").symlink_to(elsewhere)
+    (root / "linked-first.png").write_bytes(b"sorts before what is in linked/")
+    (root / "sub" / "again.png").symlink_to("../own.png")
     (root / "sub" / "loop").symlink_to(root)
     (root / "dangling.png").symlink_to(tmp_path / "nowhere")
-    store = open_store(str(root))
-    assert [info.key for info in store.list()] == ["linked/far.png", "near.png"]
+    (root / "itself").symlink_to("itself")
+    return root
+
+
+def _told(store, **options):
+    return {
+        found.info.key: found.trouble and found.trouble.error_class
+        for found in store.survey(**options)
+    }
+
+
+def test_links_are_not_followed_out_of_a_folder_but_told_of(linked):
+    store = open_store(str(linked))
+    assert [info.key for info in store.list()] == ["linked-first.png", "own.png"]
+    assert _told(store) == {
+        "dangling.png": "LinkBroken",
+        "itself": "LinkBroken",
+        "linked": "LinkLeadsOut",
+        "linked-first.png": None,
+        "near.png": "LinkLeadsOut",
+        "own.png": None,
+    }
+    for key in ("near.png", "linked/far.png", "sub/again.png", "itself"):
+        with pytest.raises(ObjectNotFoundError, match="links are not followed"):
+            store.get(key)
+        assert not store.exists(key)
+
+
+def test_links_out_of_a_folder_are_followed_where_that_is_asked_for(linked):
+    store = open_store(str(linked), follow_links=True)
+    told = _told(store)
+    assert list(told) == sorted(told)
+    assert {key for key, trouble in told.items() if trouble is None} == {
+        "linked-first.png",
+        "linked/far.png",
+        "near.png",
+        "own.png",
+    }
     assert store.get("linked/far.png") == b"far"
+    assert pickle.loads(pickle.dumps(store)).get("near.png") == b"far"
+
+
+def test_what_is_written_or_deleted_stays_below_the_root_whatever_links_there_are(linked):
+    store = open_store(str(linked))
+    far = linked.parent / "elsewhere" / "far.png"
+    for write in (store.put, store.put_new):
+        with pytest.raises(UnstorableKeyError, match="links are not followed"):
+            write("linked/far.png", b"other")
+        with pytest.raises(UnstorableKeyError, match="links are not followed"):
+            write("linked/new/er.png", b"other")
+    with pytest.raises(UnstorableKeyError, match="links are not followed"):
+        store.delete("linked/far.png")
+    store.put("near.png", b"in its place")
+    store.delete("dangling.png")
+    assert far.read_bytes() == b"far"
+    assert list(far.parent.iterdir()) == [far]
+    assert (linked / "near.png").read_bytes() == b"in its place"
+    assert not (linked / "near.png").is_symlink()
+
+
+def test_a_link_into_an_archive_is_not_followed_even_if_links_are(linked):
+    archive = linked.parent / "elsewhere"
+    place = open_store(str(archive)).place
+    told = _told(open_store(str(linked), follow_links=True), avoid=[place])
+    assert told["linked"] == told["near.png"] == "LinkLeadsOut"
+    inside = open_store(str(linked / "sub")).place
+    assert _told(open_store(str(linked)), avoid=[inside])["sub/"] == "ArchiveInside"
+
+
+AS_NOBODY = """
+import os, sys
+from tasks.storage import ObjectUnreadableError, StorageError, open_store
+if os.geteuid() == 0:  # whom no permission stops
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+"""
+
+
+def _as_nobody(script, *arguments):
+    """Run Python code as a user who may not read everything."""
+    ran = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY + textwrap.dedent(script), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+@pytest.fixture
+def locked():
+    """A collection of which a folder and a file may not be read by others."""
+    with tempfile.TemporaryDirectory() as name:  # what pytest gives only its own user may enter
+        root = Path(name)
+        root.chmod(0o755)
+        for key in ("a.png", "lost+found/b.png", "z.png"):
+            (root / key).parent.mkdir(exist_ok=True)
+            (root / key).write_bytes(b"data")
+        (root / "lost+found").chmod(0)
+        (root / "a.png").chmod(0)
+        yield root
+        (root / "lost+found").chmod(0o755)
+
+
+def test_a_folder_that_cannot_be_read_is_told_of_and_the_rest_is_listed(locked):
+    told = _as_nobody(
+        """
+        for found in open_store(sys.argv[1]).survey():
+            print(found.info.key, found.trouble and found.trouble.reason)
+        """,
+        locked,
+    )
+    assert told.splitlines() == [
+        "a.png None",
+        "lost+found/ the folder lost+found/ cannot be read: Permission denied",
+        "z.png None",
+    ]
+
+
+def test_a_file_that_cannot_be_read_is_an_error_about_that_file(locked):
+    told = _as_nobody(
+        """
+        store = open_store(sys.argv[1])
+        for read in (store.get, lambda key: store.get_version(key, store.info(key).etag)):
+            try:
+                read("a.png")
+            except ObjectUnreadableError as error:
+                print(error)
+        """,
+        locked,
+    )
+    assert told.count("a.png cannot be read: Permission denied") == 2
+
+
+def test_the_listing_of_an_archive_is_whole_or_an_error(locked):
+    told = _as_nobody(
+        """
+        try:
+            list(open_store(sys.argv[1]).list())
+        except StorageError as error:
+            print(error)
+        """,
+        locked,
+    )
+    assert "lost+found/ cannot be read: Permission denied" in told
+
+
+@pytest.mark.parametrize("seconds", [-(2**31), -1, 2**40])
+def test_times_that_no_calendar_has_are_no_reason_to_stop(tmp_path, seconds):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"data")
+    os.utime(path, ns=(seconds * 10**9 % 2**63, seconds * 10**9 % 2**63) if seconds > 0 else (0, 0))
+    os.utime(path, (seconds, seconds))
+    store = open_store(str(tmp_path))
+    (info,) = store.list()
+    assert info == store.info("a.png")
+    assert store.get_version("a.png", info.etag) == b"data"
+    assert info.modified is not None
+
+
+@pytest.fixture
+def deep(tmp_path):
+    """A folder that is removed by the system's own tool: Python's needs a call for each level."""
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    yield folder
+    subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+def test_folders_nested_deeper_than_calls_may_be_are_listed(deep):
+    parent = os.open(deep, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=parent)
+        below = os.open("d", os.O_RDONLY, dir_fd=parent)
+        os.close(parent)
+        parent = below
+    descriptor = os.open("f", os.O_CREAT | os.O_WRONLY, dir_fd=parent)
+    os.close(descriptor)
+    os.close(parent)
+    (key,) = [found.info.key for found in open_store(str(deep)).survey()]
+    assert key == "d/" * 1200 + "f"
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_file_that_takes_the_place_of_the_listed_one_is_not_read_for_it(tmp_path, back):
+    listed, other = tmp_path / "a.png", tmp_path / "b"
+    listed.write_bytes(b"this")
+    other.write_bytes(b"that")
+    times = os.stat(listed)
+    os.utime(other, ns=(times.st_atime_ns, times.st_mtime_ns))
+    store = open_store(str(tmp_path))
+    etag = store.info("a.png").etag
+    listed.rename(tmp_path / "aside")
+    other.rename(listed)
+    with pytest.raises(ObjectChangedError, match=r"a\.png is not what was listed"):
+        store.get_version("a.png", etag)
+    if back:
+        (tmp_path / "aside").rename(listed)
+        with pytest.raises(ObjectChangedError):
+            store.get_version("a.png", etag)
+
+
+def test_other_bytes_with_the_old_modification_time_have_another_etag(tmp_path):
+    store = open_store(str(tmp_path))
+    path = tmp_path / "a.png"
+    path.write_bytes(b"this")
+    before, times = store.info("a.png").etag, os.stat(path)
+    path.write_bytes(b"that")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    after = store.info("a.png").etag
+    assert after != before
+    assert bare_mark(after) == bare_mark(before)
 
 
 def test_an_etag_follows_the_content(tmp_path):
@@ -150,20 +379,6 @@ def test_a_file_where_a_folder_should_be_is_one_clear_error(tmp_path):
             write("a/b", b"")
     with pytest.raises(ObjectNotFoundError):
         store.get("a/b")
-
-
-def test_a_folder_that_cannot_be_read_is_an_error_not_a_shorter_list(tmp_path, monkeypatch):
-    (tmp_path / "locked").mkdir()
-    scandir = os.scandir
-
-    def refuse(path):
-        if Path(path).name == "locked":
-            raise PermissionError(13, "Permission denied")
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(StorageError, match="locked: Permission denied"):
-        list(open_store(str(tmp_path)).list())
 
 
 def test_a_full_disk_is_one_clear_error_and_leaves_nothing(tmp_path, monkeypatch):

@@ -1,0 +1,104 @@
+"""What a listing holds that the catalog has not: new, changed, or doubtful sources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.storage.versions import bare_mark, is_bare, same_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DONE: Final = pa.schema(
+    [
+        pa.field("key", pa.string()),
+        pa.field("lowest", pa.string()),
+        pa.field("highest", pa.string()),
+        pa.field("sha256", pa.string()),
+    ]
+)
+"""Of sources that have a row for every target: the lowest and the highest of the rows' etags (equal
+where all were made of one version), and the SHA-256 if all rows have the same one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubtful:
+    """A source that may or may not be what was archived: its bytes will tell."""
+
+    key: str
+    size: int
+    """Bytes, as it is listed now."""
+    etag: str
+    """As it is listed now."""
+    sha256: str
+    """Of the bytes that were archived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A part of a listing against the catalog. What is in neither is unchanged."""
+
+    pending: pa.RecordBatch
+    """Of the schema of the listing, sorted by key: new, changed, or lacking a target."""
+    doubtful: tuple[Doubtful, ...]
+    """Sources of the size and the modification time that were archived, in another file: it was
+    copied, restored from a backup, or written by somebody who set the time back."""
+
+
+def difference_of(batch: pa.RecordBatch, done: pa.Table, *, verify: bool = False) -> Difference:
+    """Compare a part of a listing with what is done.
+
+    Args:
+        batch: Of `listing.SCHEMA`.
+        done: Of `DONE`, about these keys.
+        verify: Whether sources that look unchanged are doubtful as well.
+    """
+    left = pa.table(batch)
+    if not verify:
+        known = done.filter(pc.equal(done.column("lowest"), done.column("highest")))
+        exact = known.select(["key", "lowest"]).rename_columns(["key", "etag"])
+        left = left.join(exact, keys=["key", "etag"], join_type="left anti")
+    left = left.select(batch.schema.names).sort_by("key")
+    of_key = {row["key"]: row for row in _of_keys(done, left).to_pylist()}
+    pending: list[bool] = []
+    doubtful: list[Doubtful] = []
+    for key, size, etag in _listed(left):
+        row = of_key.get(key)
+        if row is None:
+            pending.append(True)
+            continue
+        marks = (row["lowest"], row["highest"])
+        unchanged = all(same_version(mark, etag) for mark in marks)
+        alike = unchanged or all(_only_moved(mark, etag) for mark in marks)
+        in_doubt = row["sha256"] is not None and alike and (verify or not unchanged)
+        if in_doubt:
+            doubtful.append(Doubtful(key, size, etag, row["sha256"]))
+        pending.append(not (in_doubt or unchanged))
+    chosen = left.filter(pa.array(pending, pa.bool_())).combine_chunks()
+    columns = [_one_chunk(column) for column in chosen.columns]
+    return Difference(pa.record_batch(columns, schema=batch.schema), tuple(doubtful))
+
+
+def _of_keys(done: pa.Table, left: pa.Table) -> pa.Table:
+    if not (done.num_rows and left.num_rows):
+        return done.slice(0, 0)
+    return done.join(left.select(["key"]), keys="key", join_type="left semi")
+
+
+def _listed(table: pa.Table) -> Iterator[tuple[str, int, str]]:
+    names = ("key", "size", "etag")
+    yield from zip(*(table.column(name).to_pylist() for name in names), strict=True)
+
+
+def _only_moved(recorded: str, listed: str) -> bool:
+    """Whether two full marks differ in inode and change time alone."""
+    full = not (is_bare(recorded) or is_bare(listed))
+    return full and bare_mark(recorded) == bare_mark(listed)
+
+
+def _one_chunk(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks else pa.array([], column.type)
