@@ -129,7 +129,7 @@ def archive(
             _convert(run, job, pending, catalog)
     asked["plan"] = asdict(plan)  # with the weights it was settled on
     run.record(catalog)
-    sent = requests.taken()
+    sent = requests.drain()
     quarantine = archiving.quarantine_of(run.run_id, catalog) if run.tally.quarantined else []
     run.publish(quarantine, text=run.tally.strategies.markdown(), sent=sent)
     page = report_on(archive, run.run_id) if report and pending.count else None

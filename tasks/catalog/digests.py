@@ -44,7 +44,7 @@ def table_files(archive: Store) -> list[str]:
     return [info.key for prefix in TABLES for info in archive.list(prefix) if is_lasting(info.key)]
 
 
-def noted(archive: Store) -> dict[str, str]:
+def read_digests(archive: Store) -> dict[str, str]:
     """SHA-256 of files by key, as runs noted them.
 
     Raises:
@@ -62,14 +62,14 @@ def noted(archive: Store) -> dict[str, str]:
     return digests
 
 
-def note(archive: Store, run_id: str) -> int:
+def append_digests(archive: Store, run_id: str) -> int:
     """Note the digests of files that nobody noted yet.
 
     Returns:
         How many there were. Damaged notes are left to `scrub`, which reports them.
     """
     try:
-        known = noted(archive)
+        known = read_digests(archive)
     except ValueError:
         return 0
     new = digests_of(archive, (key for key in table_files(archive) if key not in known))
@@ -78,10 +78,10 @@ def note(archive: Store, run_id: str) -> int:
     return len(new)
 
 
-def join_notes(archive: Store, run_id: str) -> None:
+def merge_digests(archive: Store, run_id: str) -> None:
     """Put all notes into one, leaving out files that are no more."""
     try:
-        known = noted(archive)
+        known = read_digests(archive)
     except ValueError:
         return
     present = set(table_files(archive))
@@ -100,7 +100,7 @@ def damaged_files(archive: Store) -> dict[str, str]:
         StorageError: The store failed, so that nothing is known of them.
     """
     try:
-        known = noted(archive)
+        known = read_digests(archive)
     except ValueError as error:
         return {str(error): "a note of digests is damaged"}
     found = digests_of(archive, (key for key in table_files(archive) if key in known))

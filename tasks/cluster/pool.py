@@ -199,11 +199,11 @@ def _take_counts(actors: list[Any]) -> None:
     done, _ = ray.wait(counts, num_returns=len(counts), timeout=PATIENCE_WITH_COUNTS)
     for reference in done:
         with suppress(RayActorError):
-            requests.give_back(ray.get(reference))
+            requests.add(ray.get(reference))
 
 
 def _taken(_: object) -> dict[str, int]:
-    return requests.taken()
+    return requests.drain()
 
 
 def _first_line(error: Exception) -> str:

@@ -38,7 +38,7 @@ def publish(
         text: Markdown to put below the counts.
         sent: S3 requests of the run; by default those that were counted and not taken yet.
     """
-    table = markdown_of({**counts, **billed(requests.taken() if sent is None else sent)})
+    table = markdown_of({**counts, **billed(requests.drain() if sent is None else sent)})
     create_markdown_artifact(
         key=f"{job}-{run_id.lower()}",
         description=f"{job} run {run_id}",

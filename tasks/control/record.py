@@ -12,7 +12,7 @@ from prefect import task
 
 from rescaling_core import SOFTWARE
 from tasks.catalog import Catalog, RunRecord
-from tasks.catalog.digests import note
+from tasks.catalog.digests import append_digests
 from tasks.control.retries import RETRIED
 from tasks.storage.secrets import masked
 
@@ -69,7 +69,7 @@ def write_run(catalog: Catalog, run: JobRun, counts: Counts) -> None:
             parameters_json=masked(json.dumps(run.parameters)),
         )
     )
-    note(catalog.store, run.run_id)
+    append_digests(catalog.store, run.run_id)
 
 
 def new_run_id() -> str:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import humanize
+
 from rescaling_core.plan import Floor
 
 
 def size_text(nbytes: float) -> str:
     """Bytes as people read them: 12 B, 3.4 kB, 5.6 MB."""
-    if abs(nbytes) < 1000:
-        return f"{nbytes:.0f} B"
-    for unit in ("kB", "MB", "GB"):
-        nbytes /= 1000
-        if abs(nbytes) < 1000:
-            return f"{nbytes:.1f} {unit}"
-    return f"{nbytes / 1000:.1f} TB"
+    return humanize.naturalsize(round(nbytes)).replace(" Bytes", " B").replace(" Byte", " B")
 
 
 def floor_text(floor: Floor) -> str:
@@ -30,9 +26,10 @@ def floor_text(floor: Floor) -> str:
 
 
 def duration_text(lasted: timedelta) -> str:
-    """As people say it: 34 s, 5 min 3 s, 2 h 10 min."""
-    seconds = round(lasted.total_seconds())
-    hours, minutes = seconds // 3600, seconds % 3600 // 60
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {seconds % 60} s" if minutes else f"{lasted.total_seconds():.1f} s"
+    """As people say it: 3.2 seconds, 5 minutes and 3 seconds, 2 hours and 10 minutes."""
+    short = lasted < timedelta(minutes=1)
+    return humanize.precisedelta(
+        lasted if short else timedelta(seconds=round(lasted.total_seconds())),
+        minimum_unit="seconds" if lasted < timedelta(hours=1) else "minutes",
+        format="%.1f" if short else "%.0f",
+    )

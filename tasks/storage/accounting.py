@@ -38,7 +38,7 @@ def kind_of(operation: str) -> Kind:
     return "write"
 
 
-def taken() -> dict[str, int]:
+def drain() -> dict[str, int]:
     """The counts since this was last called, in this process."""
     with _lock:
         counts = dict(sorted(_sent.items()))
@@ -46,7 +46,7 @@ def taken() -> dict[str, int]:
     return counts
 
 
-def give_back(counts: Mapping[str, int]) -> None:
+def add(counts: Mapping[str, int]) -> None:
     """Add what was counted elsewhere, as by workers of a run."""
     with _lock:
         _sent.update(counts)

@@ -158,9 +158,9 @@ def test_large_objects_go_in_parts_and_begun_uploads_are_removed(s3_server, s3_u
     monkeypatch.setattr(s3_multipart, "PART_BYTES", 5 * 2**20)  # S3 takes no smaller ones
     store = open_store(f"{s3_url}/photos")
     data = os.urandom(11 * 2**20 + 1)
-    requests.taken()
+    requests.drain()
     store.put("large ü.png", data)
-    assert requests.taken() == {"write": 5}  # begin, three parts, complete
+    assert requests.drain() == {"write": 5}  # begin, three parts, complete
     assert store.get("large ü.png") == data
     client, bucket = s3_server.client(), s3_url.removeprefix("s3://")
     client.create_multipart_upload(Bucket=bucket, Key="photos/left.png")
@@ -196,13 +196,13 @@ def test_every_attempt_is_counted_and_priced(moto, moto_url, monkeypatch):
     with proxy(moto, faults=lambda *_: "503" if next(turns) == 0 else None) as endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
         store = open_store(moto_url)
-        requests.taken()
+        requests.drain()
         store.put("a", b"1")
         store.get("a")
         store.exists("b")
         list(store.list())
         store.delete("a")
-    sent = requests.taken()
+    sent = requests.drain()
     assert sent == {"delete": 1, "list": 1, "read": 2, "write": 2}
     assert requests.cost(sent) == pytest.approx(3 * 5e-6 + 2 * 4e-7)
     assert billed(sent) == {"S3 requests": "1 delete, 1 list, 2 read, 2 write: about $0.0000"}

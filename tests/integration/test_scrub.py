@@ -116,14 +116,16 @@ def test_every_flipped_bit_in_a_file_of_the_catalog_is_found(made: SmallArchive)
 def test_notes_of_digests_follow_the_files(made: SmallArchive) -> None:
     made.catalog.commit_shard("s", [replace(made.rows()[0], source_key="another")])
     store = made.archive
-    assert len(fixity.table_files(store)) - len(fixity.noted(store)) == 2, "of a run still going on"
+    assert len(fixity.table_files(store)) - len(fixity.read_digests(store)) == 2, (
+        "of a run still going on"
+    )
     assert scrubbing.check_catalog_files.fn(made.archive_url) == []
     keep_up(made.catalog, timedelta(0))  # compacts, and removes what is replaced
-    assert fixity.note(store, "maintain-1") > 0
-    assert fixity.note(store, "maintain-1") == 0
-    fixity.join_notes(store, "maintain-1")
+    assert fixity.append_digests(store, "maintain-1") > 0
+    assert fixity.append_digests(store, "maintain-1") == 0
+    fixity.merge_digests(store, "maintain-1")
     assert len(list(store.list(fixity.LEDGER))) == 1
-    assert sorted(fixity.noted(store)) == sorted(fixity.table_files(store))
+    assert sorted(fixity.read_digests(store)) == sorted(fixity.table_files(store))
     assert scrubbing.check_catalog_files.fn(made.archive_url) == []
 
 

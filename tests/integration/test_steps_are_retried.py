@@ -98,7 +98,7 @@ def test_a_run_leaves_its_counts_and_troubles_in_prefect(prefect_server: str) ->
     def one_step() -> None:
         publish("scrub", "20260101T000000-AB12", {"checked": 3}, [{"lr_key": "a", "reason": "b"}])
 
-    requests.taken()  # other tests of this process may have sent some
+    requests.drain()  # other tests of this process may have sent some
     one_step()
     with SyncPrefectClient(prefect_server) as client:
         found = {artifact.key: artifact for artifact in client.read_artifacts()}

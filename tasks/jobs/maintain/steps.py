@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from rescaling_core.errors import UsageError
 from tasks.catalog import Catalog
-from tasks.catalog.digests import join_notes, note
+from tasks.catalog.digests import append_digests, merge_digests
 from tasks.catalog.upkeep import Upkeep, keep_up
 from tasks.control import progress
 from tasks.control.logs import run_log
@@ -93,8 +93,8 @@ def keep_tables_up(catalog: Catalog, grace: timedelta, *, dry_run: bool = False)
 @task(name="note digests", cache_policy=NO_CACHE)
 def note_digests(archive: Store, run_id: str) -> None:
     """Note the digests of the files compaction made, and put all notes into one."""
-    note(archive, run_id)
-    join_notes(archive, run_id)
+    append_digests(archive, run_id)
+    merge_digests(archive, run_id)
 
 
 def cutoff(grace: timedelta) -> datetime:

@@ -111,7 +111,7 @@ def test_the_first_lines_say_what_happened_and_the_tables_by_target() -> None:
     page = _page(account(rows), record(stored_bytes=200, source_bytes=1000))
     assert "Of 15 sources, 10 were archived, 2 kept as they are, 1 put into quarantine" in page.text
     assert "and 2 had not changed since an earlier run. 1.0 kB of sources became 200 B" in page.text
-    assert "Begun 2026-05-17 08:30 UTC, took 2 min 3 s, with refold 9.9." in page.text
+    assert "Begun 2026-05-17 08:30 UTC, took 2 minutes and 3 seconds, with refold 9.9." in page.text
     assert "x2 1 0 0 x4 1 1 0 sources 15 10 2 1 2" in page.text
     assert "x2 1.0 kB 100 B 10.0% x4 1.0 kB 100 B 10.0% all 1.0 kB 200 B 20.0%" in page.text
     assert "Later runs replaced" not in page.text
@@ -212,7 +212,7 @@ def test_floors_and_durations_in_words() -> None:
     assert floor_text(Floor(psnr_y=34, max_abs_error=8)) == "PSNR-Y of 34 dB, largest error of 8"
     assert floor_text(Floor()) == ""
     assert [duration_text(timedelta(seconds=s)) for s in (3.21, 75, 7260)] == [
-        "3.2 s",
-        "1 min 15 s",
-        "2 h 1 min",
+        "3.2 seconds",
+        "1 minute and 15 seconds",
+        "2 hours and 1 minute",
     ]
