@@ -12,7 +12,7 @@ import torch
 
 from tasks.catalog import Catalog, CatalogRow, open_catalog
 from tasks.catalog.difference import Doubtful
-from tasks.catalog.digests import join_notes, note
+from tasks.catalog.digests import append_digests, merge_digests
 from tasks.collection.listing import EVERYTHING, Selection
 from tasks.control.record import Counts, JobRun, record_job
 from tasks.jobs.archive.steps import find_pending, shards_of
@@ -74,8 +74,8 @@ class SmallArchive:
                 for key, row in latest.items()
             ]
         )
-        note(self.archive, "copied")
-        join_notes(self.archive, "copied")
+        append_digests(self.archive, "copied")
+        merge_digests(self.archive, "copied")
 
     def run(
         self,
