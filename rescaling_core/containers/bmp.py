@@ -9,7 +9,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from rescaling_core.containers.parts import METADATA, PIXELS, STRUCTURE, Part, tiled
+from rescaling_core.containers.parts import METADATA, PIXELS, STRUCTURE, Part, tiled, uncovered
 
 FILE_HEADER: Final = 14
 OS2_HEADER: Final = 12
@@ -19,6 +19,7 @@ EMBEDDED: Final = b"DEBM"
 """The colour space of a file with a profile in it."""
 KNOWN_HEADERS: Final = (OS2_HEADER, 40, 52, 56, V4_HEADER, V5_HEADER)
 """Lengths of the headers that are understood."""
+_RESERVED: Final = range(6, 10)
 UNCOMPRESSED: Final = (0, 3, 6)
 """Codes of layouts without compression: plain, with masks, with an alpha mask."""
 
@@ -117,7 +118,9 @@ def parts(data: bytes) -> list[Part]:
     if header.bits <= 8:
         length = max(length, header.start)  # the palette
     found = [
-        Part(STRUCTURE, "header", 0, length),
+        Part(STRUCTURE, "header", 0, _RESERVED.start),
+        uncovered(data, _RESERVED.start, _RESERVED.stop, "reserved bytes"),
+        Part(STRUCTURE, "header", _RESERVED.stop, length - _RESERVED.stop),
         Part(PIXELS, "pixels", header.start, header.pixel_bytes),
         Part(METADATA, "icc", *header.profile),
     ]

@@ -96,9 +96,10 @@ def parts(data: bytes) -> list[Part]:
     seen: set[str] = set()
     for kind, at, length in walk(data):
         role, name = _role(kind, data, at)
-        if name in seen and kind not in _MANY and role != PIXELS:
-            role = METADATA if name == "xmp" else UNKNOWN
-            name = kind.decode("latin-1")
+        if name in seen and name == "xmp":
+            name = "iTXt"  # a second packet is a text like others
+        elif name in seen and kind not in _MANY and role != PIXELS:
+            role, name = UNKNOWN, kind.decode("latin-1")
         seen.add(name)
         found.append(Part(STRUCTURE, "chunk header", at - 8, 8))
         found.append(Part(role, name, at, length))
@@ -192,9 +193,9 @@ def chunk(kind: bytes, content: bytes) -> bytes:
     )
 
 
-def text_chunk(keyword: str, value: str) -> tuple[str, bytes]:
-    """An international text chunk."""
-    return "iTXt", keyword.encode("latin-1") + b"\0\0\0\0\0" + value.encode()
+def xmp_chunk(packet: bytes) -> tuple[str, bytes]:
+    """The chunk of an XMP packet."""
+    return "iTXt", XMP_KEYWORD + b"\0\0\0\0" + packet
 
 
 def raw_profile(kind: str, content: bytes) -> tuple[str, bytes]:

@@ -194,6 +194,33 @@ def _pixels(tiff: Tiff) -> Iterator[Part]:
         yield Part(PIXELS, "pixels", tiff.value(513, 0), tiff.value(514, 0))
 
 
+def lacks_pixels(tiff: Tiff) -> bool:
+    """Whether strips or tiles are missing, empty or cut: a decoder may make them up.
+
+    Raises:
+        ValueError: The first directory does not lie in the file.
+    """
+    offsets = tiff.numbers(tiff.entry(273)) or tiff.numbers(tiff.entry(324))
+    counts = tiff.numbers(tiff.entry(279)) or tiff.numbers(tiff.entry(325))
+    width, height = tiff.value(256, 0), tiff.value(257, 0)
+    across, down = tiff.value(322, 0), tiff.value(323, 0)
+    if across and down:
+        wanted = -(-width // across) * -(-height // down)
+    else:
+        wanted = -(-height // max(1, min(tiff.value(278, 2**32 - 1), height)))
+    planes = tiff.value(277, 1) if tiff.value(284, 1) == 2 else 1
+    if len(offsets) < wanted * planes or (counts and len(counts) < len(offsets)):
+        return True
+    for i, at in enumerate(offsets):
+        length = counts[i] if counts else 1
+        if at == 0 or length == 0 or at + length > len(tiff.data):
+            return True
+        most = _bytes_of_block(tiff, i)
+        if counts and most is not None and length < most:
+            return True
+    return False
+
+
 def _bytes_of_block(tiff: Tiff, number: int) -> int | None:
     """Bytes of an uncompressed strip or tile; None if they are compressed."""
     if tiff.value(259, 1) != 1:

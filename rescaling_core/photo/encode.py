@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from rescaling_core.containers import exif, jpeg, png
 from rescaling_core.errors import CodecError
@@ -78,11 +78,10 @@ def added_chunks(photo: Photo) -> list[tuple[str, bytes]]:
 
 
 def _write_png(photo: Photo, image: Image.Image, options: dict[str, Any]) -> bytes:
-    if photo.xmp:
-        chunks = PngImagePlugin.PngInfo()
-        chunks.add_itxt("XML:com.adobe.xmp", photo.xmp)
-        options["pnginfo"] = chunks
-    return png.with_chunks(_saved(image, "PNG", options), added_chunks(photo))
+    added = added_chunks(photo)
+    if photo.xmp:  # before others of its kind, since the first one counts
+        added.insert(0, png.xmp_chunk(photo.xmp))
+    return png.with_chunks(_saved(image, "PNG", options), added)
 
 
 def _write_jpeg(photo: Photo, image: Image.Image, options: dict[str, Any]) -> bytes:

@@ -60,7 +60,10 @@ def decode(data: bytes, limits: Limits) -> Photo:
         # libheif turns the pixels of a HEIC; those of an AVIF are as stored.
         stated = exif_block(named(parts, data, "exif"))
         block = _turned(stated, xmp, 1 if is_heic else meta.turn)
-        if stated is not None and block != stated:
+        if stated is not None and exif.orientation(stated) not in (
+            exif.orientation(block),
+            meta.turn,
+        ):
             foreign += (Foreign("exif before its orientation was set", None, stated),)
         return Photo(
             pixels=pixels,
@@ -131,7 +134,10 @@ def _trims_padding(properties: dict[bytes, bytes]) -> bool:
     whole_width, whole_height = struct.unpack(">2I", size[4:12])
     if not (width_divisor and height_divisor):
         return False
-    cut = whole_width - width / width_divisor, whole_height - height / height_divisor
+    cut: tuple[float, float] = (
+        whole_width - width / width_divisor,
+        whole_height - height / height_divisor,
+    )
     return min(cut) >= 0 and max(cut) < _BLOCK
 
 

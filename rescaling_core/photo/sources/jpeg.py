@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from rescaling_core.photo.sources.shared import Limits
 
 _DCT: Final = frozenset((0xC0, 0xC1, 0xC2, 0xC9, 0xCA))
+_HUFFMAN_SEQUENTIAL: Final = frozenset((0xC0, 0xC1))
+_DHT: Final = 0xC4
+_EMPTIED: Final = 64
+"""Bytes of zeros in a row that no picture has: some 170 coefficients that are all -1."""
 _SAMPLINGS: Final[dict[tuple[tuple[int, int], ...], str]] = {
     ((1, 1), (1, 1), (1, 1)): "4:4:4",
     ((2, 1), (1, 1), (1, 1)): "4:2:2",
@@ -63,6 +67,7 @@ def decode(data: bytes, limits: Limits) -> Photo:
     with open_image(picture, max_pixels=limits.max_pixels) as image:
         refuse_mode(image)
         _refuse_damage(picture)
+        _refuse_emptied(data, parts)
         pixels, alpha = load(image)
         traits = _traits(image, segments)
         mode = image.mode
@@ -150,6 +155,43 @@ def _refuse_damage(picture: bytes) -> None:
                 f"bytes inside the picture that are not part of it: {text}"
             ) from error
         raise UnreadableImageError(f"JPEG: damaged: the decoder warns: {text}") from error
+
+
+def _refuse_emptied(data: bytes, parts: Sequence[Part]) -> None:
+    """Refuse long runs of zeros in entropy-coded data, as a bad sector leaves them.
+
+    A decoder may find its way behind them without a warning. They are sound where the code of
+    zeros means "the rest of the block is empty" for each plane, as in blank pictures with tables of
+    their own. Pictures of several scans are left to the decoder.
+
+    Raises:
+        UnreadableImageError: There is one.
+    """
+    first_codes: list[int] = []
+    for marker, start, end in jpeg.walk(data):
+        if marker in jpeg.FRAMES and marker not in _HUFFMAN_SEQUENTIAL:
+            return
+        if marker == _DHT:
+            first_codes += _first_codes(data[start:end])
+    scans = [part for part in parts if part.name == "scan"]
+    if len(scans) != 1 or not any(first_codes):
+        return
+    at = data.find(bytes(_EMPTIED), scans[0].offset, scans[0].end)
+    if at >= 0:
+        raise UnreadableImageError(
+            f"JPEG: damaged: zeros in place of the picture's data at offset {at}"
+        )
+
+
+def _first_codes(tables: bytes) -> list[int]:
+    """What the code of zeros alone means in each table of AC coefficients. T.81, B.2.4.2."""
+    found, at = [], 0
+    while at + 17 <= len(tables):
+        count = sum(tables[at + 1 : at + 17])
+        if tables[at] >> 4 == 1 and count:
+            found.append(tables[at + 17])
+        at += 17 + count
+    return found
 
 
 def _traits(image: ImageFile, segments: bytes) -> JpegTraits:

@@ -60,7 +60,10 @@ def decode(data: bytes, limits: Limits) -> Photo:
     stated = exif_block(named(parts, data, "exif"))
     # The format's own orientation rules, and the decoder has applied it.
     block = None if stated is None else exif.with_orientation(stated, 1)
-    if block != stated and stated is not None:
+    if stated is not None and exif.orientation(stated) not in (
+        1,
+        jxl.read_header(data).orientation,
+    ):
         foreign += (Foreign("exif before its orientation was set", None, stated),)
     return Photo(
         pixels=pixels,

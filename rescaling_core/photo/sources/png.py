@@ -15,7 +15,7 @@ from rescaling_core.photo.record import TOO_DEEP, Photo, Traits
 from rescaling_core.photo.sources.shared import load, named, refuse_mode, stated_dpi
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rescaling_core.containers.parts import Part
     from rescaling_core.photo.sources.shared import Limits
@@ -53,8 +53,8 @@ def decode(data: bytes, limits: Limits) -> Photo:
         _refuse_missing_rows(data, chunks, limits.max_pixels)
         pixels, alpha = load(image)
         mode = image.mode
-    icc, xmp = named(parts, data, "icc"), named(parts, data, "xmp")
-    xmp = None if xmp is None else png.text_of(xmp, limits.max_carried)
+    icc = _unpacked(named(parts, data, "icc"), png.profile_of, limits)
+    xmp = _unpacked(named(parts, data, "xmp"), png.text_of, limits)
     refuse_gain_map(xmp)
     dpi = _dpi(named(parts, data, "pHYs"))
     return Photo(
@@ -62,9 +62,9 @@ def decode(data: bytes, limits: Limits) -> Photo:
         alpha=alpha,
         mode=mode,
         format="PNG",
-        icc=None if icc is None else png.profile_of(icc, limits.max_carried),
+        icc=icc,
         exif=exif.without_prefix(named(parts, data, "exif")),
-        xmp=xmp or None,
+        xmp=xmp,
         dpi=dpi,
         traits=Traits(
             png_chunks=tuple(
@@ -77,6 +77,22 @@ def decode(data: bytes, limits: Limits) -> Photo:
             foreign=foreign,
         ),
     )
+
+
+def _unpacked(
+    content: bytes | None, unpack: Callable[[bytes, int], bytes], limits: Limits
+) -> bytes | None:
+    """What a chunk holds, unpacked; None for none.
+
+    Raises:
+        UnsupportedImageError: It cannot be unpacked, or is too large.
+    """
+    if content is None:
+        return None
+    try:
+        return unpack(content, limits.max_carried) or None
+    except ValueError as error:
+        raise UnsupportedImageError(f"metadata that cannot be carried: {error}") from error
 
 
 def _checked(data: bytes) -> list[tuple[bytes, int, int]]:

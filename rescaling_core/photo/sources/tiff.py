@@ -9,7 +9,7 @@ import numpy as np
 from rescaling_core.containers import tiff
 from rescaling_core.containers.parts import METADATA, UNKNOWN
 from rescaling_core.containers.tiff import Tiff
-from rescaling_core.errors import UnsupportedImageError
+from rescaling_core.errors import PhotoError, UnreadableImageError, UnsupportedImageError
 from rescaling_core.photo.foreign import foreign_of, refuse_gain_map, refuse_too_much
 from rescaling_core.photo.opening import open_image
 from rescaling_core.photo.record import MODES, TOO_DEEP, Photo, Traits
@@ -45,9 +45,11 @@ def decode(data: bytes, limits: Limits) -> Photo:
             read = Tiff(data)
             _check(image, read)
             refuse_mode(image)
+            if read.value(259, 1) != 6 and tiff.lacks_pixels(read):  # 6: JPEG of the old kind
+                raise UnreadableImageError("TIFF: damaged: parts of its picture are missing")
             parts = tiff.parts(data)
             exif = tiff.as_exif(data)
-        except UnsupportedImageError:
+        except PhotoError:
             raise
         except ValueError as error:
             raise UnsupportedImageError(f"tags that cannot be carried: {error}") from error
@@ -93,6 +95,9 @@ def _check(image: ImageFile, read: Tiff) -> None:
     for tag, what in _RAW_TAGS.items():
         if tag in tags:
             raise UnsupportedImageError(f"TIFF with {what}: only a part would be carried")
+    packet = read.entry(tiff.XMP)
+    if packet is not None and packet.type not in (1, 7):  # Pillow stumbles over it
+        raise UnsupportedImageError(f"TIFF with XMP of type {packet.type}: it is not bytes")
     if read.first.following:
         raise UnsupportedImageError("multi-page TIFF: only one picture would be carried")
     if read.value(254, 0):
