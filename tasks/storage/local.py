@@ -161,9 +161,9 @@ class LocalStore(Store):
         while folders and self._remove_if_empty(folders):
             folders.pop()
 
-    def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> int:
+    def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> list[str]:
         """See `Store.remove_unfinished`; links are not followed."""
-        removed = 0
+        removed: list[str] = []
         for folder, _, names, descriptor in os.fwalk(self.root, follow_symlinks=False):
             for name in filter(_UNFINISHED.fullmatch, names):
                 with self._writing("remove", f"{folder}/{name}"), suppress(FileNotFoundError):
@@ -171,7 +171,7 @@ class LocalStore(Store):
                     if modified_at(status) < before:
                         if not dry_run:
                             os.unlink(name, dir_fd=descriptor)
-                        removed += 1
+                        removed.append(f"{folder}/{name}")
         return removed
 
     def refuse_links(self, prefix: str) -> None:

@@ -182,17 +182,17 @@ class Store(ABC):
     def delete(self, key: str) -> None:
         """Remove one object; that it is gone already is no error."""
 
-    def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> int:
+    def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> list[str]:
         """Remove what killed writers left that is no object: half files, begun uploads.
 
         Args:
             before: What was begun later stays: somebody may be writing it.
-            dry_run: Only count.
+            dry_run: Only look for them.
 
         Returns:
-            How many there were.
+            What was removed: paths of half files, keys of uploads.
         """
-        return 0
+        return []
 
     def refuse_links(self, prefix: str) -> None:  # noqa: B027 - most stores have no links
         """Make sure that nothing below a prefix leads elsewhere, before it is given to a library.

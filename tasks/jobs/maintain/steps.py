@@ -80,7 +80,11 @@ def remove_garbage(
 @task(name="remove unfinished", **RETRIED)
 def remove_unfinished(archive: Store, before: datetime, *, dry_run: bool = False) -> MaintainTally:
     """See `Store.remove_unfinished`."""
-    return MaintainTally(unfinished=archive.remove_unfinished(before, dry_run=dry_run))
+    removed = archive.remove_unfinished(before, dry_run=dry_run)
+    log = run_log()
+    for name in () if dry_run else removed:
+        log.info("deleted %s: a killed writer left it unfinished", name)
+    return MaintainTally(unfinished=len(removed))
 
 
 @task(name="compact and vacuum", **RETRIED)

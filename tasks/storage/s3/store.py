@@ -177,9 +177,10 @@ class S3Store(Store):
         else:
             self._call("write", key, "put_object", **self._body(key, data))
 
-    def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> int:
+    def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> list[str]:
         """See `Store.remove_unfinished`: uploads in parts that were begun and not completed."""
-        removed, more = 0, True
+        removed: list[str] = []
+        more = True
         place: dict[str, str] = {}
         while more:
             page = self._call(
@@ -190,7 +191,7 @@ class S3Store(Store):
                     if not dry_run:
                         named = {"Key": upload["Key"], "UploadId": upload["UploadId"]}
                         self._call("delete", upload["Key"], "abort_multipart_upload", **named)
-                    removed += 1
+                    removed.append(upload["Key"])
             more = bool(page.get("IsTruncated"))
             place = {
                 "KeyMarker": page.get("NextKeyMarker", ""),

@@ -455,8 +455,9 @@ def test_what_killed_writers_left_is_removed_once_it_is_old(tmp_path):
     os.utime(half[0], (1e9, 1e9))
     os.utime(tmp_path / "a" / "photo.png", (1e9, 1e9))
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
-    assert store.remove_unfinished(hour_ago, dry_run=True) == 1
+    (found,) = store.remove_unfinished(hour_ago, dry_run=True)
+    assert Path(found).exists()
     assert half[0].exists()
-    assert store.remove_unfinished(hour_ago) == 1
+    assert store.remove_unfinished(hour_ago) == [found]
     assert [path.exists() for path in half] == [False, True]
     assert store.get("a/photo.png") == b"whole"
