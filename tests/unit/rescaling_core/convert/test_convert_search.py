@@ -244,7 +244,10 @@ def test_a_search_without_a_floor_is_refused() -> None:
 
 
 def _counted(
-    data: bytes, *candidates: Candidate, **floor: float
+    data: bytes,
+    *candidates: Candidate,
+    made: dict[CodecSpec, bytes] | None = None,
+    **floor: float,
 ) -> tuple[Rendition, list[CodecSpec]]:
     plan = TargetPlan(target=Target.parse("x2"), candidates=candidates, floor=Floor(**floor))  # type: ignore[arg-type]
     ref = SourceRef(key="a.x", etag="1", size=10**7, sha256=hashlib.sha256(data).hexdigest())
@@ -252,7 +255,10 @@ def _counted(
 
     def encode(pixels: np.ndarray, spec: CodecSpec, *, extras: FileExtras = NO_EXTRAS) -> bytes:
         asked.append(spec)
-        return codecs.encode(pixels, spec, extras=extras)
+        file = codecs.encode(pixels, spec, extras=extras)
+        if made is not None:
+            made[spec] = file
+        return file
 
     outcome = convert(
         decode_photo(data), ref, plan, models, software="test", data=data, encode=encode
@@ -275,19 +281,42 @@ PICTURES = [
 ]
 
 
-def test_few_files_are_made_in_earnest_and_the_neighbour_below_is_one_of_them() -> None:
+def test_few_files_are_made_in_earnest_and_the_neighbour_is_one_of_them() -> None:
     counts = []
     for data, psnr_y in zip(PICTURES, (36, 36, 38, 39, 40, 37), strict=True):
         rendition, asked = _counted(data, EARNEST, psnr_y=psnr_y)
-        earnest = [spec.quality for spec in asked if spec.effort is None]
+        earnest = [spec.quality for spec in asked if spec.effort is None and spec.nudge is None]
+        between = [spec for spec in asked if spec.nudge is not None]
         steps = EARNEST.codec.codec.steps(10, 95)
-        below = steps[steps.index(rendition.metadata.quality or 0) - 1]
-        assert below in earnest
-        assert rendition.metadata.tried == len(earnest)
-        assert len(asked) - len(earnest) <= 5  # a tenth of the time each
+        chosen = steps.index(rendition.metadata.quality or 0)
+        assert steps[chosen] in earnest
+        assert {steps[chosen - 1], steps[chosen + 1]} & set(earnest)
+        assert len(earnest) <= (rendition.metadata.tried or 0) <= len(earnest) + len(between)
+        assert len(asked) - len(earnest) - len(between) <= 5  # a tenth of the time each
+        assert len(between) <= 2
         counts.append(len(earnest))
     assert sum(counts) / len(counts) <= 2.6
     assert max(counts) <= 4
+
+
+def test_a_search_ends_between_two_steps_where_that_is_smaller() -> None:
+    nudged = 0
+    for data, psnr_y in zip(PICTURES[:3], (36, 36, 38), strict=True):
+        made: dict[CodecSpec, bytes] = {}
+        rendition, asked = _counted(data, EARNEST, made=made, psnr_y=psnr_y)
+        (chosen,) = (spec for spec, file in made.items() if rendition.lr_data.startswith(file))
+        pixels = decode_photo(data).pixels
+        reaching = [
+            len(file)
+            for file in made.values()
+            if metrics.psnr_y(codecs.decode(file), pixels) >= psnr_y + 0.05
+        ]
+        earnest = [len(made[spec]) for spec in asked if spec.effort is None]
+        assert len(made[chosen]) == min(set(reaching) & set(earnest))
+        nudged += chosen.nudge is not None
+    assert nudged >= 1
+    with pytest.raises(UsageError, match="cannot be nudged"):
+        CodecSpec("webp", 50, nudge="above")
 
 
 def test_what_is_foretold_to_lose_by_far_is_not_made_in_earnest_but_accounted_for() -> None:
@@ -304,9 +333,9 @@ def test_a_residual_that_cannot_win_is_not_coded_in_earnest() -> None:
     residual = ResidualPlan(CodecSpec("avif", 52, "4:2:0"), (10, 95))
     small = Candidate("lanczos", CodecSpec("avif", 60, "4:2:0"), residual=residual)
     _, asked = _counted(PICTURES[0], EARNEST, small, psnr_y=34)
-    alone, once = _counted(PICTURES[0], EARNEST, psnr_y=34)
-    earnest = [spec for spec in asked if spec.effort is None]
-    assert len(earnest) == alone.metadata.tried + 1  # its LR image
+    _, once = _counted(PICTURES[0], EARNEST, psnr_y=34)
+    earnest, alone = ([one for one in specs if one.effort is None] for specs in (asked, once))
+    assert len(earnest) == len(alone) + 1  # its LR image
     assert len(once) < len(asked)
 
 
