@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from rescaling_core.photo import Photo
     from rescaling_core.pixels.arrays import U8Array
     from rescaling_core.plan import Target
+
+_PROVEN_ROWS: Final = 256
+"""Rows of the restored file that is made to prove that it can be, and holds all it must."""
 
 
 def finish(target: Target, encoded: Encoded, final: RestorationMetadata) -> Rendition:
@@ -64,7 +67,7 @@ def prove(rendition: Rendition, restored: U8Array, source: Photo) -> None:
         back = metadata.photo_from_restoration(restored, rendition.metadata, rendition.lr_data)
     except MetadataError as error:
         raise NotGivenBackError(str(error)) from error
-    prove_given_back(back, source)
+    prove_given_back(back, source, rows=_PROVEN_ROWS)
 
 
 def _same_pixels(lr_data: bytes, pixels: U8Array) -> bool:
