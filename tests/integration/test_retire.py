@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import polars
 import pytest
+from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
 
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import Floor
@@ -35,7 +37,7 @@ from tasks.plans.options import PlanOptions, build_plan
 from tasks.renditions import restoring
 from tasks.storage import ObjectInfo, StorageError, open_store
 from tasks.storage.local import LocalStore
-from tests.command import Refold
+from tests.command import Refold, photograph
 from tests.small_archive import HerePool, SmallArchive, copied, small_archive
 
 WEEK = timedelta(days=7)
@@ -430,3 +432,35 @@ def test_the_command_does_nothing_unless_told_to(
     assert len(_keys(made)) == 1
     run = made.catalog.runs()[-1]
     assert (run.job, run.archived, run.kept, run.listed) == ("retire", 2, 1, 3)
+
+
+def test_what_was_deleted_is_restored_as_a_file_and_the_rest_stays(tmp_path: Path) -> None:
+    """Densities that no PNG can state, and ordinary pictures beside them."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    picture = photograph("chelsea", 40, 48)
+    picture.save(photos / "plain.png")
+    picture.save(photos / "scan.tif", dpi=(300, 300))
+    picture.save(photos / "absurd.tif", resolution_unit=2, dpi=(4294967295, 4294967295))
+    exif = Image.Exif()
+    exif[0x011A] = exif[0x011B] = IFDRational(4294967295, 1)
+    exif[0x0128] = 2
+    picture.save(photos / "absurd.jpg", exif=exif)
+    made = SmallArchive(str(photos), f"{tmp_path}/archive")
+    made.run("x2")
+    before = {key: made.source.get(key) for key in _keys(made)}
+    _retire(made)
+    _retire(made, grace=timedelta(0))
+    left = _keys(made)
+    assert "plain.png" not in left
+    assert {key: made.source.get(key) for key in left} == {key: before[key] for key in left}
+    job = RestorationJob(
+        archive_url=made.archive_url, destination_url=str(tmp_path / "out"), overwrite=False
+    )
+    requests, _ = made.requests()
+    restored = {request.source_key: Restorer(job).restore(request) for request in requests}
+    for key in before.keys() - set(left):
+        outcome = restored[key]
+        assert isinstance(outcome, Restored), outcome
+        with Image.open(tmp_path / "out" / outcome.output_key) as image:
+            assert image.size == picture.size
