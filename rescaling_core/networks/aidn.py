@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from rescaling_core.errors import CheckpointError
+from rescaling_core.networks.aidn_graph import Place
 from rescaling_core.networks.aidn_half import Half
 from rescaling_core.networks.aidn_layers import JpegTables
 from rescaling_core.networks.base import (
@@ -149,6 +150,18 @@ class AIDN(ResamplingRescaler):
         top, left = rows.asked.start - origin[0], columns.asked.start - origin[1]
         bottom, right = rows.asked.stop - origin[0], columns.asked.stop - origin[1]
         return cast("Tensor", y[..., top:bottom, left:right])
+
+    def restoring_graph(self) -> bytes:
+        """See `Rescaler.restoring_graph`; scale and place are inputs where the scale is free."""
+        from rescaling_core.networks.graph import Graph  # `onnx` takes half a second
+
+        g = Graph()
+        lr = g.input("lr", [1, 3, None, None])
+        if self.fixed_scale is not None:
+            note = {"kind": "tiles", "scale": self.fixed_scale, "lr_channels": 3}
+            return g.finish(self.up_net.graph(g, lr, None), note)
+        place = Place.inputs(g)
+        return g.finish(self.up_net.graph(g, lr, place), {"kind": "window", "lr_channels": 3})
 
     def simulate_codec(self, lr: Tensor) -> Tensor:
         """AIDN+: what training and the official benchmark put between the two networks.

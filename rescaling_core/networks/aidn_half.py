@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import log2
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from rescaling_core.networks.aidn_layers import MeanShift, Resampling, ResidualBlock, ScaleAdapter
 
 if TYPE_CHECKING:
+    from rescaling_core.networks.aidn_graph import Place
     from rescaling_core.networks.base import Window
+    from rescaling_core.networks.graph import Graph, Node
 
 
 class Half(nn.Module):
@@ -82,6 +84,31 @@ class Half(nn.Module):
         x = self.tail["0"](x) if "0" in self.tail else self.sa_sample(x, sigma, size, part)
         out: Tensor = self.add_mean(self.tail["1"](x))
         return out
+
+    def graph(self, g: Graph, x: Node, place: Place | None) -> Node:
+        """`forward` of a half that scales up, as nodes; `place` is None at a fixed scale.
+
+        As in `AIDN.upscale_part`, a pixel more is made on each side for the last convolution.
+        """
+        x = g.conv2d(g.conv2d(x, self.sub_mean), self.head[0])
+        r = x
+        *blocks, last = self.body
+        for count, block in enumerate(blocks, start=1):
+            r = cast("ResidualBlock", block).graph(g, r)
+            if place is not None and count % self.adapt_every == 0:
+                adapter = cast("ScaleAdapter", self.sa_adapt[count // self.adapt_every - 1])
+                r = adapter.graph(g, r, place.inverse_scale)
+        x = g.add(x, g.conv2d(r, last))
+        if place is None:
+            for layer in cast("nn.Sequential", self.tail["0"]):
+                if isinstance(layer, nn.Conv2d):
+                    x = g.conv2d(x, layer)
+                else:
+                    x = g.op("DepthToSpace", x, blocksize=2, mode="CRD")
+            return g.conv2d(g.conv2d(x, self.tail["1"]), self.add_mean)
+        axes = place.axes(g, x, aligned=self.sa_sample.aligned)
+        x = self.sa_sample.graph(g, x, place, axes)
+        return place.asked_of(g, g.conv2d(g.conv2d(x, self.tail["1"]), self.add_mean), *axes)
 
 
 def _fixed_resampling(features: int, halvings: int, *, up: bool) -> nn.Sequential:

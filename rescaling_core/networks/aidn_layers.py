@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from rescaling_core.networks.diffjpeg import CHROMA_TABLE, LUMA_TABLE
 
 if TYPE_CHECKING:
+    from rescaling_core.networks.aidn_graph import Axis, Place
     from rescaling_core.networks.base import Window
+    from rescaling_core.networks.graph import Graph, Node
 
 _MEAN: Final = (0.4488, 0.4371, 0.4040)
 """Mean colour of the DIV2K training set, RGB."""
@@ -48,6 +50,11 @@ class ResidualBlock(nn.Module):
         y: Tensor = x + self.body(x)
         return y
 
+    def graph(self, g: Graph, x: Node) -> Node:
+        """`forward` as nodes."""
+        inner = g.op("Relu", g.conv2d(x, self.body[0]))
+        return g.add(x, g.conv2d(inner, self.body[2]))
+
 
 class ScaleAdapter(nn.Module):
     """r + m·conv(r): m a learned mask, the kernel mixed from experts as the scale asks.
@@ -71,6 +78,18 @@ class ScaleAdapter(nn.Module):
         adapted: Tensor = r + self.mask(r) * self.adapt(r, sigma)
         return adapted
 
+    def graph(self, g: Graph, r: Node, inverse_scale: Node) -> Node:
+        """`forward` as nodes; `inverse_scale` is (2,), 1/σ twice."""
+        m = r
+        for layer in self.mask:
+            if isinstance(layer, nn.Conv2d):
+                m = g.conv2d(m, layer)
+            elif isinstance(layer, nn.BatchNorm2d):
+                m = g.batch_norm(m, layer)
+            else:
+                m = g.op("Relu" if isinstance(layer, nn.ReLU) else "Sigmoid", m)
+        return g.add(r, g.mul(m, self.adapt.graph(g, r, inverse_scale)))
+
 
 class _MixedConv(nn.Module):
     """A 3×3 convolution without bias, its kernel a softmax mixture of experts by scale."""
@@ -87,6 +106,15 @@ class _MixedConv(nn.Module):
     def forward(self, x: Tensor, sigma: float) -> Tensor:
         weights = torch.softmax(self.routing(x.new_full((2,), 1.0 / sigma)), dim=0)
         return F.conv2d(x, torch.einsum("k,koihw->oihw", weights, self.weight_pool), padding=1)
+
+    def graph(self, g: Graph, x: Node, inverse_scale: Node) -> Node:
+        """`forward` as nodes."""
+        experts, *shape = self.weight_pool.shape
+        hidden = g.op("Relu", g.linear(inverse_scale, self.routing[0]))
+        weights = g.op("Softmax", g.linear(hidden, self.routing[2]), axis=-1)
+        pool = g.tensor(self.weight_pool.detach().reshape(experts, -1))
+        mixed = g.op("Reshape", g.op("MatMul", weights, pool), g.constant(shape, "int"))
+        return g.op("Conv", x, mixed, pads=[1] * 4)
 
 
 class Resampling(nn.Module):
@@ -153,6 +181,31 @@ class Resampling(nn.Module):
         gated = gates[:, :, None] * gated.sum(dim=1, keepdim=True)
         expand = self.weight_expand.permute(1, 0, 2, 3, 4).reshape(features, -1, 1, 1)
         return F.conv2d(gated.flatten(1, 2), expand)
+
+    def graph(self, g: Graph, x: Node, place: Place, axes: tuple[Axis, Axis]) -> Node:
+        """`forward` of a part, as nodes."""
+        grid, steps = place.grid(g, *axes), place.steps(g, *axes)
+        e = g.join(place.condition(g, *axes), self._sample_graph(g, x, grid, "linear"))
+        for layer in self.body:
+            e = g.conv2d(e, layer) if isinstance(layer, nn.Conv2d) else g.op("Relu", e)
+        moved = g.op("Transpose", g.conv2d(e, self.offset), perm=[0, 2, 3, 1])
+        kind = "cubic" if self.aligned else "linear"
+        f = self._sample_graph(g, x, g.add(grid, g.mul(moved, steps)), kind)
+        gates = g.op("Sigmoid", g.conv2d(e, self.routing[0]))
+        return g.add(f, self._mix_graph(g, f, gates))
+
+    def _mix_graph(self, g: Graph, f: Node, gates: Node) -> Node:
+        experts, inner, features = self.weight_compress.shape[:3]
+        compress = self.weight_compress.detach().reshape(experts * inner, features, 1, 1)
+        expand = self.weight_expand.detach().permute(1, 0, 2, 3, 4).reshape(features, -1, 1, 1)
+        compressed = g.split(g.conv(f, compress), *[inner] * experts)
+        gate = g.split(gates, *[1] * experts)
+        total = g.op("Sum", *(g.mul(c, one) for c, one in zip(compressed, gate, strict=True)))
+        return g.conv(g.join(*(g.mul(total, one) for one in gate)), expand)
+
+    def _sample_graph(self, g: Graph, x: Node, grid: Node, kind: str) -> Node:
+        beyond = "border" if self.aligned else "zeros"
+        return g.op("GridSample", x, grid, mode=kind, padding_mode=beyond, align_corners=0)
 
     def _positions(
         self, like: Tensor, count: int, sigma: float, window: Window | None, given: int

@@ -12,11 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rescaling_core.errors import UsageError
-from rescaling_core.networks.haar import Haar
+from rescaling_core.networks.haar import ConvDownsampling, Haar
 from rescaling_core.networks.latent import LatentKind, LatentPolicy, gaussian_latent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from rescaling_core.networks.graph import Graph, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,13 @@ class Rescaler(nn.Module, ABC):
 
         Returns:
             (B, 3, H, W), near [0, 1], neither clamped nor rounded.
+        """
+
+    @abstractmethod
+    def restoring_graph(self) -> bytes:
+        """Restoration as an ONNX file; docs/formats.md says how it is run.
+
+        It takes an LR image of any size, or a part of one, as `rescale.restore_pixels` cuts it.
         """
 
     def check_constants(self, state_dict: Mapping[str, Tensor]) -> None:
@@ -237,6 +246,39 @@ class BijectiveRescaler(Rescaler):
         latent = latent.to(lr)
         return self.decode(torch.cat((lr, latent), dim=1))[..., : size[0], : size[1]]
 
+    def restoring_graph(self) -> bytes:
+        """See `Rescaler.restoring_graph`; the latent is an input where the policy draws one."""
+        from rescaling_core.networks.graph import Graph  # `onnx` takes half a second
+
+        g = Graph()
+        given = g.input("lr", [1, self.lr_channels, None, None])
+        lr = self.lr_graph(g, given)
+        if self.latent_policy.is_random:
+            latent = g.input("latent", [1, self.latent_channels, None, None])
+            y = g.join(lr, latent)
+        else:
+            y = g.zeros_behind(lr, self.latent_channels)
+        note = {
+            "kind": "tiles",
+            "scale": self.scale,
+            "lr_channels": self.lr_channels,
+            "latent_channels": self.latent_channels,
+            **self.latent_note(),
+        }
+        return g.finish(self.decode_graph(g, y), note)
+
+    def lr_graph(self, g: Graph, lr: Node) -> Node:
+        """What is done to a decoded LR image first, as nodes: nothing."""
+        return lr
+
+    @abstractmethod
+    def decode_graph(self, g: Graph, y: Node) -> Node:
+        """`decode` as nodes."""
+
+    def latent_note(self) -> dict[str, Any]:
+        """What a draw of the latent needs beyond its policy."""
+        return {}
+
     @property
     def latent_channels(self) -> int:
         """Channels of the latent at LR resolution."""
@@ -245,6 +287,9 @@ class BijectiveRescaler(Rescaler):
 
 class Invertible(Protocol):
     """A module with an inverse."""
+
+    def inverse_graph(self, g: Graph, y: Node, channels: int) -> Node:
+        """`inverse` as nodes, of `channels` channels."""
 
     def inverse(self, y: Tensor) -> Tensor:
         """The inverse of `forward`."""
@@ -265,6 +310,15 @@ class SequentialRescaler(BijectiveRescaler):
         """See `BijectiveRescaler.decode`."""
         for operation in reversed(self.operations):
             y = cast("Invertible", operation).inverse(y)
+        return y
+
+    def decode_graph(self, g: Graph, y: Node) -> Node:
+        """See `BijectiveRescaler.decode_graph`."""
+        channels = self.lr_channels + self.latent_channels
+        for operation in reversed(self.operations):
+            y = cast("Invertible", operation).inverse_graph(g, y, channels)
+            if isinstance(operation, Haar | ConvDownsampling):
+                channels //= operation.factor
         return y
 
 

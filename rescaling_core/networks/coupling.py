@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from rescaling_core.networks.family import StateDict
+    from rescaling_core.networks.graph import Graph, Node, Written
 
 
 class DenseBlock(nn.Module):
@@ -51,6 +52,13 @@ class DenseBlock(nn.Module):
         out: Tensor = getattr(self, f"conv{self.depth}")(torch.cat(features, dim=1))
         return out
 
+    def graph(self, g: Graph, x: Node) -> Node:
+        """`forward` as nodes."""
+        features = [x]
+        for k in range(1, self.depth):
+            features.append(g.leaky(g.conv2d(g.join(*features), getattr(self, f"conv{k}"))))
+        return g.conv2d(g.join(*features), getattr(self, f"conv{self.depth}"))
+
 
 class InvBlock(nn.Module):
     """The affine-additive coupling of IRN.
@@ -83,6 +91,22 @@ class InvBlock(nn.Module):
         low, high = y[:, : self.split], y[:, self.split :]
         high = (high - self.G(low)) * torch.exp(-self.log_gain(low))
         return torch.cat((low - self.low_shift(high), high), dim=1)
+
+    def inverse_graph(self, g: Graph, y: Node, channels: int) -> Node:
+        """`inverse` as nodes, of `channels` channels."""
+        low, high = g.split(y, self.split, channels - self.split)
+        high = self._inverse_high_graph(g, low, high)
+        return g.join(g.sub(low, self.low_shift_graph(g, high)), high)
+
+    def _inverse_high_graph(self, g: Graph, low: Node, high: Node) -> Node:
+        gate = g.op("Sigmoid", cast("Written", self.H).graph(g, low))
+        log_gain = g.scaled(g.sub(g.scaled(gate, 2.0), g.constant(1.0)), -self.clamp)
+        shifted = g.sub(high, cast("Written", self.G).graph(g, low))
+        return g.mul(shifted, g.op("Exp", log_gain))
+
+    def low_shift_graph(self, g: Graph, high: Node) -> Node:
+        """`low_shift` as nodes."""
+        return cast("Written", self.F).graph(g, high)
 
     def low_shift(self, high: Tensor) -> Tensor:
         """What is added to l: F(h)."""

@@ -23,6 +23,7 @@ from rescaling_core.networks.latent import LatentPolicy, gaussian_latent
 
 if TYPE_CHECKING:
     from rescaling_core.networks.family import StateDict
+    from rescaling_core.networks.graph import Graph, Node
 
 
 class DLVIRN(SequentialRescaler):
@@ -101,6 +102,11 @@ class DLVIRN(SequentialRescaler):
     def decode(self, y: Tensor) -> Tensor:
         """See `BijectiveRescaler.decode`."""
         return super().decode(y)[:, :3]
+
+    def decode_graph(self, g: Graph, y: Node) -> Node:
+        """See `BijectiveRescaler.decode_graph`."""
+        x = super().decode_graph(g, y)
+        return g.split(x, 3, self.extra)[0] if self.extra else x
 
 
 def _deduce(state_dict: StateDict) -> dict[str, Any]:

@@ -53,6 +53,14 @@ class FilterRescaler(ResamplingRescaler):
         self.check_scale(scale)
         return resize(lr, size, scale=float(scale), kernel=self.kernel)
 
+    def restoring_graph(self) -> bytes:
+        """See `Rescaler.restoring_graph`.
+
+        Raises:
+            ValueError: Always: a filter is a formula, which docs/formats.md states.
+        """
+        raise ValueError(f"{self.kernel} has no weights, and no graph is kept of it")
+
     def downscale_part(self, hr: Tensor, scale: float, part: tuple[Window, Window]) -> Tensor:
         """See `ResamplingRescaler.downscale_part`."""
         return self._part(hr, 1.0 / scale, part)

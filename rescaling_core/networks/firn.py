@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,7 @@ from rescaling_core.networks.latent import LatentPolicy
 
 if TYPE_CHECKING:
     from rescaling_core.networks.family import StateDict
+    from rescaling_core.networks.graph import Graph, Node
 
 _STEPS = 3
 
@@ -65,6 +66,10 @@ class _Coupling(InvBlock):
         shift: Tensor = self.F(self.reduce_conv(high))
         return shift
 
+    def low_shift_graph(self, g: Graph, high: Node) -> Node:
+        reduced = g.leaky(g.conv2d(high, self.reduce_conv[0]))
+        return cast("_Distillation", self.F).graph(g, reduced)
+
 
 class _Distillation(nn.Module):
     """Residual convolutions, each with a narrow exit; the exits are joined and gated.
@@ -97,6 +102,17 @@ class _Distillation(nn.Module):
         exits.append(F.leaky_relu(self.c4(x), 0.2))
         out: Tensor = self.PA(self.c5(torch.cat(exits, dim=1)))
         return out
+
+    def graph(self, g: Graph, x: Node) -> Node:
+        if self.widen:
+            x = g.leaky(g.conv2d(x, self.expandconv))
+        exits = []
+        for k in range(1, _STEPS + 1):
+            exits.append(g.leaky(g.conv2d(x, getattr(self, f"c{k}_d"))))
+            x = g.leaky(g.add(g.conv2d(x, getattr(self, f"c{k}_r")), x))
+        exits.append(g.leaky(g.conv2d(x, self.c4)))
+        out = g.conv2d(g.join(*exits), self.c5)
+        return g.mul(out, g.op("Sigmoid", g.conv2d(out, self.PA.conv)))
 
 
 class _PixelAttention(nn.Module):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rescaling_core.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from rescaling_core.networks.graph import Graph, Node
 
 _SIGNS = torch.tensor(
     [[[1.0, 1.0], [1.0, 1.0]], [[1.0, -1.0], [1.0, -1.0]], [[1.0, 1.0], [-1.0, -1.0]],
@@ -23,6 +28,8 @@ class Haar(nn.Module):
     """
 
     haar_weights: Tensor
+    factor = 4
+    """Channels that come of one."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -48,6 +55,14 @@ class Haar(nn.Module):
         blocks = torch.stack(pixels, dim=2).view(b, c, 2, 2, h, w)
         return blocks.permute(0, 1, 4, 2, 5, 3).reshape(b, c, 2 * h, 2 * w)
 
+    def inverse_graph(self, g: Graph, y: Node, channels: int) -> Node:
+        """`inverse` as nodes: every pixel is a sum of the four bands with their signs."""
+        signs = _SIGNS.reshape(4, 4)  # (band, pixel of a block)
+        each = torch.eye(channels // 4)
+        weight = torch.einsum("kp,cd->cpkd", signs, each).reshape(channels, channels, 1, 1)
+        pixels = g.conv(y, weight)
+        return g.op("DepthToSpace", pixels, blocksize=2, mode="CRD")
+
     def check_constants(self, weights: Tensor) -> None:
         """Refuse a checkpoint whose Haar constants are not the ones computed with here.
 
@@ -69,7 +84,8 @@ class ConvDownsampling(nn.Module):
     def __init__(self, channels: int, scale: int) -> None:
         super().__init__()
         self.scale = scale
-        self.out_channels = channels * scale**2
+        self.factor = scale**2
+        self.out_channels = channels * self.factor
         matrix = torch.eye(scale**2)
         matrix[0] = 1 / scale**2
         self.conv_weights = nn.Parameter(matrix)
@@ -84,6 +100,13 @@ class ConvDownsampling(nn.Module):
         bands = _split_channels(y, self.scale**2, -1)
         pixels = torch.einsum("pq,bqchw->bcphw", torch.linalg.inv(self.conv_weights), bands)
         return F.pixel_shuffle(pixels.flatten(1, 2), self.scale)
+
+    def inverse_graph(self, g: Graph, y: Node, channels: int) -> Node:
+        """`inverse` as nodes."""
+        each = torch.eye(channels // self.scale**2)
+        inverse = torch.linalg.inv(self.conv_weights.detach().cpu())
+        weight = torch.einsum("pq,cd->cpqd", inverse, each).reshape(channels, channels, 1, 1)
+        return g.op("DepthToSpace", g.conv(y, weight), blocksize=self.scale, mode="CRD")
 
 
 def _split_channels(x: Tensor, outer: int, inner: int) -> Tensor:

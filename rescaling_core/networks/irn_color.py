@@ -14,6 +14,7 @@ from rescaling_core.networks.latent import LatentPolicy
 
 if TYPE_CHECKING:
     from rescaling_core.networks.family import StateDict
+    from rescaling_core.networks.graph import Graph, Node
 
 
 class IRNColor(SequentialRescaler):
@@ -64,6 +65,10 @@ class ColorMatrix(nn.Module):
     def inverse(self, y: Tensor) -> Tensor:
         """The inverse of `forward`."""
         return torch.einsum("pq,bqhw->bphw", torch.linalg.inv(self.conv_weights), y)
+
+    def inverse_graph(self, g: Graph, y: Node, channels: int) -> Node:
+        """`inverse` as nodes."""
+        return g.conv(y, torch.linalg.inv(self.conv_weights.detach().cpu())[:, :, None, None])
 
 
 def _deduce(state_dict: StateDict) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from torch import Tensor, nn
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from rescaling_core.networks.family import StateDict
+    from rescaling_core.networks.graph import Graph, Node
 
 _RESIDUAL_SCALE = 0.2
 
@@ -96,6 +97,16 @@ class IRNCRM(IRN):
         lr = quantise(self.restore_lr(lr))
         return super().upscale(lr, size, scale=scale, latent=latent, generator=generator)
 
+    def lr_graph(self, g: Graph, lr: Node) -> Node:
+        """See `BijectiveRescaler.lr_graph`: `restore_lr`, quantised."""
+        features = g.conv2d(lr, self.conv_first)
+        x = features
+        for block in self.RRDB_trunk:
+            x = cast("_RRDB", block).graph(g, x)
+        x = g.conv2d(g.add(features, g.conv2d(x, self.trunk_conv)), self.conv_last)
+        levels = g.op("Round", g.scaled(g.clamp(x), 255.0))
+        return g.op("Div", levels, g.constant(255.0))
+
 
 class _RRDB(nn.Module):
     """Three dense blocks, each and all around a scaled-down residual."""
@@ -111,6 +122,12 @@ class _RRDB(nn.Module):
         for block in (self.RDB1, self.RDB2, self.RDB3):
             y = y + _RESIDUAL_SCALE * block(y)
         return x + _RESIDUAL_SCALE * y
+
+    def graph(self, g: Graph, x: Node) -> Node:
+        y = x
+        for block in (self.RDB1, self.RDB2, self.RDB3):
+            y = g.add(y, g.scaled(block.graph(g, y), _RESIDUAL_SCALE))
+        return g.add(x, g.scaled(y, _RESIDUAL_SCALE))
 
 
 def deduce_crm(state_dict: StateDict) -> dict[str, Any]:

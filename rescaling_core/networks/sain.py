@@ -17,6 +17,7 @@ from rescaling_core.networks.mixture import GaussianMixture
 
 if TYPE_CHECKING:
     from rescaling_core.networks.family import StateDict
+    from rescaling_core.networks.graph import Graph, Node
 
 
 class EnhancedInvBlock(InvBlock):
@@ -52,6 +53,13 @@ class EnhancedInvBlock(InvBlock):
         high = (high - self.G(low)) * torch.exp(-self.log_gain(low))
         q = low + self.F(high)
         return torch.cat((q - self.E(high), high), dim=1), q
+
+    def inverse_graph(self, g: Graph, y: Node, channels: int) -> Node:
+        """`inverse` as nodes."""
+        low, high = g.split(y, self.split, channels - self.split)
+        high = self._inverse_high_graph(g, low, high)
+        q = g.add(low, self.low_shift_graph(g, high))
+        return g.join(g.sub(q, self.E.graph(g, high)), high)
 
 
 class SAIN(BijectiveRescaler):
@@ -130,6 +138,20 @@ class SAIN(BijectiveRescaler):
     def decode(self, y: Tensor) -> Tensor:
         """See `BijectiveRescaler.decode`."""
         return self.decode_with_lr(y)[0]
+
+    def decode_graph(self, g: Graph, y: Node) -> Node:
+        """See `BijectiveRescaler.decode_graph`."""
+        channels = self.lr_channels + self.latent_channels
+        for block in reversed([*self.down_operations, *self.comp_operations]):
+            y = cast("InvBlock", block).inverse_graph(g, y, channels)
+        for haar in reversed(self.haar_operations):
+            y = cast("Haar", haar).inverse_graph(g, y, channels)
+            channels //= 4
+        return y
+
+    def latent_note(self) -> dict[str, Any]:
+        """See `BijectiveRescaler.latent_note`: rows of `GaussianMixture.gmm_para`."""
+        return {"mixture": self.gmm.gmm_para.detach().cpu().tolist()}
 
     def decode_with_lr(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """As `decode`, and q as the inverse finds it."""

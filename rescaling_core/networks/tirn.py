@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rescaling_core.networks.family import StateDict
+    from rescaling_core.networks.graph import Graph, Node
 
 _SUFFIXES: Final = ("", "_2")
 """Suffixes of the parameter names of the first and second stage in official files."""
@@ -97,6 +98,22 @@ class TIRN(BijectiveRescaler):
             y = haar.inverse(_clamped(_join(state)))
         return y
 
+    def decode_graph(self, g: Graph, y: Node) -> Node:
+        """See `BijectiveRescaler.decode_graph`."""
+        channels = self.lr_channels + self.latent_channels
+        for haar, blocks in reversed(self._stages()):
+            rgb, details = g.split(y, 3, channels - 3)
+            luma, chroma = g.split(_mix_graph(g, rgb, _TO_YCC), 1, 2)
+            state = (g.add(chroma, g.constant(0.5)), details, luma)
+            for block in reversed(blocks):
+                state = block.inverse_graph(g, state)
+            chroma, details, luma = state
+            ycc = g.join(luma, g.sub(chroma, g.constant(0.5)))
+            rgb = g.clamp(_mix_graph(g, ycc, _FROM_YCC))
+            y = haar.inverse_graph(g, g.join(rgb, details), channels)
+            channels //= 4
+        return y
+
     def _stages(self) -> list[tuple[Haar, list[TriBranchBlock]]]:
         stages = []
         for suffix in _SUFFIXES[: len(self.blocks)]:
@@ -141,6 +158,15 @@ class TriBranchBlock(nn.Module):
         y = y - self.K(c) - self.L(h)
         return c - self.F(h) - self.E(y), h, y
 
+    def inverse_graph(self, g: Graph, state: tuple[Node, Node, Node]) -> tuple[Node, Node, Node]:
+        """`inverse` as nodes."""
+        c, h, y = state
+        gates = [g.op("Sigmoid", one) for one in (self.H.graph(g, c), self.J.graph(g, y))]
+        gain = g.op("Exp", g.sub(g.constant(2.0), g.scaled(g.add(*gates), 2.0)))
+        h = g.mul(g.sub(g.sub(h, self.G.graph(g, c)), self.I.graph(g, y)), gain)
+        y = g.sub(g.sub(y, self.K.graph(g, c)), self.L.graph(g, h))
+        return g.sub(g.sub(c, self.F.graph(g, h)), self.E.graph(g, y)), h, y
+
     def _log_gain(self, c: Tensor, y: Tensor) -> Tensor:
         return 2 * torch.sigmoid(self.H(c)) - 1 + 2 * torch.sigmoid(self.J(y)) - 1
 
@@ -167,6 +193,10 @@ def _clamped(x: Tensor) -> Tensor:
 
 def _mix(image: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:
     return F.conv2d(image, image.new_tensor(matrix)[:, :, None, None])
+
+
+def _mix_graph(g: Graph, image: Node, matrix: tuple[tuple[float, ...], ...]) -> Node:
+    return g.conv(image, torch.tensor(matrix)[:, :, None, None])
 
 
 def _deduce(state_dict: StateDict) -> dict[str, Any]:
