@@ -27,11 +27,13 @@ class MaintainSummary:
     unfinished: int
     """Half files and begun uploads of killed writers, removed too."""
     tables: Upkeep
+    networks: int = 0
+    """Networks that rows name and that were put into the archive, which lacked them."""
 
 
 @flow(name="maintain")
 def maintain(archive: str, grace: str = "7d", dry_run: bool = False) -> MaintainSummary:
-    """Remove what nothing needs any more, and compact the catalog.
+    """Remove what nothing needs any more, add what restoring needs, and compact the catalog.
 
     Args:
         archive: URL or path of the archive.
@@ -51,6 +53,7 @@ def maintain(archive: str, grace: str = "7d", dry_run: bool = False) -> Maintain
     run.add(maintenance.remove_garbage(store, keys, before, dry_run=dry_run), "garbage")
     run.add(maintenance.remove_unfinished(store, before, dry_run=dry_run), "unfinished")
     if not dry_run:
+        run.add(maintenance.keep_networks(store, catalog), "networks")
         run.record(catalog)  # before the table of runs is compacted
     tables = maintenance.keep_tables_up(catalog, period, dry_run=dry_run)
     run.add(MaintainTally(**asdict(tables)), "tables")
@@ -63,4 +66,5 @@ def maintain(archive: str, grace: str = "7d", dry_run: bool = False) -> Maintain
         removed_bytes=run.tally.removed_bytes,
         unfinished=run.tally.unfinished,
         tables=tables,
+        networks=run.tally.networks,
     )

@@ -25,6 +25,10 @@ class RebuildSummary:
     present: int
     """Rows the catalog had already."""
     unreadable: tuple[Unreadable, ...]
+    networks: int = 0
+    """Networks that the rows name."""
+    missing_networks: tuple[str, ...] = ()
+    """Those that the archive does not hold, or holds damaged, and why."""
 
 
 @flow(name="rebuild")
@@ -49,10 +53,13 @@ def rebuild(archive: str) -> RebuildSummary:
         run.add(rebuilding.rebuild_wave(wave, store, catalog, run.run_id))
     run.record(catalog)
     run.publish()
+    networks, missing = rebuilding.count_networks(store, catalog)
     return RebuildSummary(
         run_id=run.run_id,
         listed=len(keys),
         added=run.tally.added,
         present=run.tally.present,
         unreadable=run.tally.unreadable,
+        networks=networks,
+        missing_networks=missing,
     )

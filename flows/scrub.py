@@ -78,6 +78,7 @@ def scrub(
         refuse_nested(open_store(repair_from), catalog.store)
     total = sum(states.get("archived", 0) for states in catalog.counts().values())
     if total:
+        run.add(scrubbing.check_networks(archive, catalog, repair=repair_from is not None))
         with using(settings), ray_session():
             _inspect(run, archive, catalog, scope, total)
             if run.tally.findings and repair_from is not None:

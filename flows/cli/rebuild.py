@@ -30,6 +30,8 @@ def rebuild(
             f"{result.added} rows added, {result.present} there already, "
             f"{len(result.unreadable)} LR objects unreadable"
         )
+    for line in result.missing_networks:
+        err.print(line, style="yellow")
     for finding in result.unreadable:
         err.print(f"{finding.lr_key}: {finding.reason}", style="red")
     if result.unreadable:

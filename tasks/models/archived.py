@@ -132,12 +132,14 @@ def put_model(archive: Store, file: WeightsFile) -> None:
         raise RefoldError(f"{archive.url}: written just now, but {problem}")
 
 
-def problem_of(archive: Store, sha256: str) -> str | None:
-    """What is wrong with a network in the archive: None if it is there and sound.
+def problem_of(archive: Store, sha256: str | None) -> str | None:
+    """What is wrong with a network in the archive: None if it is there and sound, or not needed.
 
     Raises:
         StorageError: The store failed.
     """
+    if not needs_weights(sha256):
+        return None
     base = f"{FOLDER}{sha256}"
     try:
         weights = archive.get(f"{base}.safetensors")
@@ -176,10 +178,8 @@ def missing_models(archive: Store, rows: Iterable[Named]) -> list[str]:
     named = {row.weights_sha256: row.rescaler for row in rows}
     lines = []
     for sha256, rescaler in named.items():
-        if sha256 is not None and needs_weights(sha256):
-            problem = problem_of(archive, sha256)
-            if problem is not None:
-                lines.append(f"the network {rescaler!r:.99} is not in the archive: {problem}")
+        if (problem := problem_of(archive, sha256)) is not None:
+            lines.append(f"the network {rescaler!r:.99} is not in the archive: {problem}")
     return lines
 
 
@@ -197,7 +197,7 @@ def put_back(archive: Store, rows: Iterable[Named]) -> list[str]:
     named = {row.weights_sha256: row.rescaler for row in rows}
     done = []
     for sha256, rescaler in named.items():
-        if sha256 is None or not needs_weights(sha256) or problem_of(archive, sha256) is None:
+        if sha256 is None or problem_of(archive, sha256) is None:
             continue
         try:
             put_model(archive, Models(archive).find(rescaler or "", sha256))

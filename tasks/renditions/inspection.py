@@ -17,7 +17,7 @@ _LATER: Final = ("ssimulacra2", "refinement", "origin")
 """Columns that the first catalogs lack."""
 
 
-Problem = Literal["missing", "size", "digest", "metadata", "restoration", "catalog"]
+Problem = Literal["missing", "size", "digest", "metadata", "restoration", "catalog", "network"]
 """In the order they are looked for; the first that is found is reported."""
 
 

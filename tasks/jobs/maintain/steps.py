@@ -19,6 +19,9 @@ from tasks.control.logs import run_log
 from tasks.control.progress import Progress
 from tasks.control.retries import RETRIED
 from tasks.jobs.maintain.tally import MaintainTally
+from tasks.models.archived import put_back
+from tasks.models.instructions import keep_instructions
+from tasks.renditions.networks import named_networks
 from tasks.renditions.objects import UNKNOWN, list_lr_objects
 from tasks.storage import ObjectNotFoundError, Store
 
@@ -85,6 +88,17 @@ def remove_unfinished(archive: Store, before: datetime, *, dry_run: bool = False
     for name in () if dry_run else removed:
         log.info("deleted %s: a killed writer left it unfinished", name)
     return MaintainTally(unfinished=len(removed))
+
+
+@task(name="keep networks", **RETRIED)
+def keep_networks(archive: Store, catalog: Catalog) -> MaintainTally:
+    """Put networks that rows name and the archive lacks into it; renew README.md and restore.py.
+
+    Raises:
+        StorageError: The store failed.
+    """
+    keep_instructions(archive)
+    return MaintainTally(networks=len(put_back(archive, named_networks(catalog))))
 
 
 @task(name="compact and vacuum", **RETRIED)

@@ -18,6 +18,8 @@ class MaintainTally(Tally):
     """Total bytes of these."""
     unfinished: int = 0
     """Half files and begun uploads of killed writers."""
+    networks: int = 0
+    """Networks that rows name and that were put into the archive, which lacked them."""
     files_before: int = 0
     """Files that the tables of the catalog were made of."""
     files_after: int = 0

@@ -18,7 +18,9 @@ from tasks.control.outcomes import Failure, outcome_of
 from tasks.control.retries import RETRIED
 from tasks.control.run import Wave, batches_of
 from tasks.jobs.rebuild.tally import RebuildTally, Unreadable
+from tasks.models.archived import missing_models, needs_weights
 from tasks.renditions.layout import rendition_key
+from tasks.renditions.networks import named_networks
 from tasks.renditions.objects import list_lr_objects, newest_of_each
 from tasks.renditions.rows import described
 from tasks.storage import Store
@@ -69,6 +71,17 @@ def rebuild_wave(wave: Wave[str], archive: Store, catalog: Catalog, run_id: str)
         )
         wave.report("check", tally.done)
     return tally
+
+
+@task(name="count networks", **RETRIED)
+def count_networks(archive: Store, catalog: Catalog) -> tuple[int, tuple[str, ...]]:
+    """How many networks the rows name, and what is missing of them in the archive.
+
+    Raises:
+        StorageError: The store failed.
+    """
+    named = [one for one in named_networks(catalog) if needs_weights(one.weights_sha256)]
+    return len(named), tuple(missing_models(archive, named))
 
 
 def row_of(archive: Store, lr_key: str, *, shard_id: str, run_id: str) -> CatalogRow | Unreadable:

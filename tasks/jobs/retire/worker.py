@@ -17,6 +17,7 @@ from tasks.catalog.history import History
 from tasks.catalog.journal import Proof
 from tasks.collection.shards import SourceObject
 from tasks.control.outcomes import Failure, outcome_of
+from tasks.models.archived import missing_models
 from tasks.models.loading import use_share_of_cpus
 from tasks.renditions.inspection import inspect_stored
 from tasks.renditions.restoring import Renditions
@@ -77,6 +78,8 @@ class Verifier:
 
     def _verify(self, claim: Claim) -> Proven | Unproven:
         key = claim.source.key
+        if missing := missing_models(self._archive, claim.rows):
+            return Unproven(key, missing[0])
         for row in claim.rows:
             if found := inspect_stored(self._archive, row):
                 return Unproven(key, f"{found.lr_key}: {found.reason}")

@@ -19,7 +19,9 @@ from tasks.control.run import Wave, batches_of, one_by_one, results_of
 from tasks.jobs.scrub.repair import NotRepaired, Repaired
 from tasks.jobs.scrub.tally import ScrubTally
 from tasks.jobs.scrub.worker import Check
+from tasks.models.archived import put_back
 from tasks.renditions.inspection import Finding, finding
+from tasks.renditions.networks import findings_about, named_networks
 from tasks.storage import open_store
 
 BATCH = 32
@@ -53,6 +55,19 @@ def check_catalog_files(archive_url: str) -> list[Finding]:
         Finding(source_key="", target="", lr_key=key, problem="catalog", reason=reason)
         for key, reason in sorted(damaged_files(open_store(archive_url)).items())
     ]
+
+
+@task(name="check networks", **RETRIED)
+def check_networks(archive_url: str, catalog: Catalog, *, repair: bool) -> ScrubTally:
+    """Check the networks that rows name; a repair puts back those that can be found elsewhere.
+
+    Raises:
+        StorageError: The store failed.
+    """
+    archive, named = open_store(archive_url), named_networks(catalog)
+    findings = findings_about(archive, named)
+    repaired = put_back(archive, named) if findings and repair else []
+    return ScrubTally(findings=tuple(findings), repaired=len(repaired))
 
 
 def round_of(catalog: Catalog) -> int:

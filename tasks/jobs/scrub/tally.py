@@ -47,6 +47,6 @@ class ScrubTally(Tally):
             listed=self.checked,
             archived=self.repaired,
             quarantined=len(self.findings),
-            unchanged=self.checked - len(self.findings),
+            unchanged=self.checked - sum(bool(item.target) for item in self.findings),
             stored_bytes=self.read_bytes,
         )

@@ -104,6 +104,7 @@ def only_three(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _packages(folder: Path, names: Sequence[str]) -> Path:
+    folder.mkdir(exist_ok=True)
     for name in names:
         found = importlib.metadata.distribution(name)
         for file in found.files or ():

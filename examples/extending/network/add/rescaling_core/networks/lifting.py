@@ -14,6 +14,7 @@ from rescaling_core.networks.latent import LatentPolicy
 
 if TYPE_CHECKING:
     from rescaling_core.networks.family import StateDict
+    from rescaling_core.networks.graph import Graph, Node
 
 
 class LiftingStep(nn.Module):
@@ -37,6 +38,13 @@ class LiftingStep(nn.Module):
         """The inverse of `forward`."""
         lr, latent = y[:, :3], y[:, 3:]
         return torch.cat((lr, latent + self.predict(lr)), dim=1)
+
+    def inverse_graph(self, g: Graph, y: Node, channels: int) -> Node:
+        """`inverse` once more, as the nodes of the ONNX file that an archive keeps."""
+        lr, latent = g.split(y, 3, channels - 3)
+        first, _, last = self.predict
+        predicted = g.conv2d(g.op("Relu", g.conv2d(lr, first)), last)
+        return g.join(lr, g.add(latent, predicted))
 
 
 class Lifting(SequentialRescaler):

@@ -1,0 +1,104 @@
+"""This release restores what every earlier one archived, from what lies in the archive."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rescaling_core import zoo
+from rescaling_core.errors import RestorationMismatchError
+from rescaling_core.restore import restore, restore_source_file
+from tasks.catalog import open_catalog
+from tasks.jobs.restore.steps import requests_of, select_renditions
+from tasks.jobs.restore.worker import RestorationJob, Restored, Restorer
+from tasks.models import lookup, weights
+from tasks.models.archived import missing_models
+from tasks.models.lookup import Models
+from tasks.renditions.inspection import inspect_stored
+from tasks.storage import open_store
+
+RELEASES = sorted(
+    path for path in Path(__file__).parent.iterdir() if (path / "SHA256SUMS").exists()
+)
+
+pytestmark = pytest.mark.parametrize("golden", RELEASES, ids=lambda path: path.name)
+
+
+@pytest.fixture(autouse=True)
+def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A release that ships no weights, on a machine that has none."""
+    monkeypatch.setattr(zoo, "WEIGHTS_DIR", tmp_path)
+    monkeypatch.setenv(weights.FOLDER_VARIABLE, str(tmp_path))
+    lookup._HELD.clear()
+
+
+@pytest.fixture
+def archive(golden: Path, tmp_path: Path) -> str:
+    """A copy, since opening a catalog may write beside it."""
+    shutil.copytree(golden / "archive", tmp_path / "archive")
+    return str(tmp_path / "archive")
+
+
+def test_no_file_of_it_has_changed(golden: Path) -> None:
+    lines = (golden / "SHA256SUMS").read_text().splitlines()
+    stated = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    there = {
+        path.relative_to(golden).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in golden.rglob("*")
+        if path.is_file() and path.name != "SHA256SUMS"
+    }
+    assert there == stated
+
+
+def test_every_rendition_restores_with_all_it_carried(golden: Path, archive: str) -> None:
+    expected = json.loads((golden / "expected.json").read_text())
+    models = Models(open_store(archive))
+    assert len(expected) > 30
+    for key, wanted in expected.items():
+        lr_data = (Path(archive) / key).read_bytes()
+        if wanted.get("preview"):
+            with pytest.raises(RestorationMismatchError, match="preview"):
+                restore(lr_data, models)
+        elif "source_file" in wanted:
+            data = restore_source_file(lr_data)
+            assert data is not None
+            assert hashlib.sha256(data).hexdigest() == wanted["source_file"]
+        else:
+            _check(restore(lr_data, models), wanted, golden)
+
+
+def _check(photo: Any, wanted: dict[str, Any], golden: Path) -> None:
+    with Image.open(golden / "restored" / wanted["pixels"]) as image:
+        pixels = np.asarray(image).astype(int)
+    pixels = pixels if pixels.ndim == 3 else pixels[..., None]
+    assert abs(photo.pixels - pixels).max() <= 1
+    assert photo.mode == wanted["mode"]
+    parts = {"icc": photo.icc, "exif": photo.exif, "xmp": photo.xmp}
+    parts["alpha"] = None if photo.alpha is None else photo.alpha.tobytes()
+    held = {name: hashlib.sha256(part).hexdigest() for name, part in parts.items() if part}
+    assert held == wanted["sha256"]
+
+
+def test_its_catalog_is_read_and_restored_from(archive: str, golden: Path, tmp_path: Path) -> None:
+    store = open_store(archive)
+    catalog = open_catalog(store, create=False)
+    rows = list(catalog.rows())
+    assert {row.state for row in rows} == {"archived"}
+    assert [finding for row in rows if (finding := inspect_stored(store, row))] == []
+    assert missing_models(store, rows) == []
+    chosen, missing = select_renditions.fn(archive, (), None, None)
+    assert missing == []
+    job = RestorationJob(
+        archive_url=archive, destination_url=str(tmp_path / "out"), overwrite=False
+    )
+    restorer = Restorer(job)
+    outcomes = [restorer.restore(request) for request in requests_of(catalog, chosen)]
+    assert len(outcomes) == sum(row.psnr_y is not None for row in rows)
+    assert [outcome for outcome in outcomes if not isinstance(outcome, Restored)] == []
