@@ -18,7 +18,7 @@ from rescaling_core.restore import restore, restore_source_file
 from tasks.catalog import open_catalog
 from tasks.jobs.restore.steps import requests_of, select_renditions
 from tasks.jobs.restore.worker import RestorationJob, Restored, Restorer
-from tasks.models import lookup, weights
+from tasks.models import lookup
 from tasks.models.archived import missing_models
 from tasks.models.lookup import Models
 from tasks.renditions.inspection import inspect_stored
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.parametrize("golden", RELEASES, ids=lambda path: path.n
 def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A release that ships no weights, on a machine that has none."""
     monkeypatch.setattr(zoo, "WEIGHTS_DIR", tmp_path)
-    monkeypatch.setenv(weights.FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setenv("REFOLD_WEIGHTS", str(tmp_path))
     lookup._HELD.clear()
 
 

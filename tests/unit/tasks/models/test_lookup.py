@@ -145,9 +145,9 @@ def test_a_plan_puts_its_networks_into_the_archive_and_records_ids_not_paths(
     }
     assert missing_models(archive, [recorded]) == []
     archive.delete(f"models/{digest}.safetensors")
-    assert missing_models(archive, [recorded]) == [
-        f"the network 'mine.2026-11' is not in the archive: models/{digest}.safetensors"
-    ]
+    (line,) = missing_models(archive, [recorded])
+    assert "the network 'mine.2026-11' is not in the archive" in line
+    assert f"models/{digest}.safetensors" in line
 
 
 def test_filters_and_full_size_files_need_no_network(tmp_path: Path, archive: Store) -> None:

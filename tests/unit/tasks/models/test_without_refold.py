@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import io
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -24,7 +26,6 @@ from rescaling_core.photo import decode_photo
 from rescaling_core.pixels.tiles import DEFAULT_TILING, Tiling
 from rescaling_core.plan import ArchivePlan, Candidate, Floor, ResidualPlan, Target, TargetPlan
 from rescaling_core.restore import restore, restore_source_file
-from tasks.models import weights
 from tasks.models.archived import problem_of, settle
 from tasks.models.instructions import keep_instructions
 from tasks.models.lookup import Models
@@ -211,7 +212,7 @@ def test_every_kind_of_rendition_is_restored_without_refold(
 def test_every_family_of_networks_is_restored_without_refold(
     tmp_path: Path, only_three: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(weights.FOLDER_VARIABLE, str(tmp_path / "none"))
+    monkeypatch.setenv("REFOLD_WEIGHTS", str(tmp_path / "none"))
     references = {}
     for name in {case.rescaler for case in OF_OTHERS}:
         card = zoo.describe(example(name), model_id=f"example-{name}", title=name)
@@ -288,17 +289,38 @@ def test_what_is_damaged_is_named_and_does_not_stop_the_others(
     assert (ran.returncode, "is not there" in ran.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("release", ["0.1.0"])
+def test_what_earlier_releases_archived_is_restored_by_the_newest_instructions(
+    tmp_path: Path, only_three: Path, release: str
+) -> None:
+    golden = Path(__file__).parents[3] / "golden" / release
+    shutil.copytree(golden / "archive", tmp_path / "archive")
+    archive = tmp_path / "archive"
+    assert keep_instructions(open_store(str(archive))) == ["README.md", "restore.py"]
+    out = tmp_path / "out"
+    ran = _run(only_three, archive, str(archive / "renditions"), "--out", str(out))
+    jxl = len(list((archive / "renditions").rglob("*.jxl")))
+    assert len(ran.stderr.splitlines()) == jxl, ran.stderr  # they need the plugin
+    for key, wanted in json.loads((golden / "expected.json").read_text()).items():
+        if "pixels" in wanted and not key.endswith(".jxl"):
+            target, source = key.split("/", 1)[1].split("/", 1)
+            with Image.open(out / target / f"{source.rpartition('/')[0]}.png") as back:
+                found = np.asarray(back.convert("RGB") if back.mode == "RGBA" else back)
+            with Image.open(golden / "restored" / wanted["pixels"]) as image:
+                assert abs(found.astype(int) - np.asarray(image)).max() <= 1, key
+
+
 def test_instructions_are_written_once_and_renewed_when_they_are_older(tmp_path: Path) -> None:
     archive = open_store(str(tmp_path))
     assert keep_instructions(archive) == ["README.md", "restore.py"]
     assert keep_instructions(archive) == []
     script = archive.get("restore.py")
-    archive.put("restore.py", script.replace(b"Version 1", b"Version 0"))
+    archive.put("restore.py", script.replace(b"Version 2", b"Version 1"))
     archive.put("README.md", b"# My photos")
     assert keep_instructions(archive) == ["restore.py"]
     assert archive.get("restore.py") == script
     assert archive.get("README.md") == b"# My photos"
-    later = script.replace(b"Version 1", b"Version 99")
+    later = script.replace(b"Version 2", b"Version 99")
     archive.put("restore.py", later)
     assert keep_instructions(archive) == []
     assert archive.get("restore.py") == later
