@@ -117,9 +117,11 @@ def put_model(archive: Store, file: WeightsFile) -> None:
     """
     if problem_of(archive, file.sha256) is None:
         return
-    base, loaded = f"{FOLDER}{file.sha256}", file.load()
-    graph = loaded.rescaler.restoring_graph()
-    card = json.loads(loaded.card.to_json())
+    base = f"{FOLDER}{file.sha256}"
+    card, graph = _described(file)
+    card["onnx"] = None
+    if graph is not None:
+        card["onnx"] = {"sha256": hashlib.sha256(graph).hexdigest(), "bytes": len(graph)}
     text = json.dumps(card, indent=2, ensure_ascii=False).encode()
     # The same release writes the same bytes; what another wrote, or a damaged one, is replaced
     # card and graph together.
