@@ -9,9 +9,13 @@ import torch
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
+from rescaling_core.errors import UsageError
 from rescaling_core.pixels.arrays import U8Array
 from rescaling_core.training.recipe import Recipe
+from rescaling_core.training.restorer_recipe import RestorerRecipe
 from tasks.jobs.train.data import read_training_set
+from tasks.jobs.train.pause import Pause
+from tasks.jobs.train.restorers import train_restorer_here
 from tasks.jobs.train.run import TrainingResult, check_request, train_here
 
 
@@ -25,8 +29,10 @@ def train(
     steps: int | None = None,
     workers: int = 1,
     resume: bool = False,
+    pause_file: str | None = None,
+    pairs: str | None = None,
 ) -> TrainingResult:
-    """Train a rescaler.
+    """Train a rescaler or a restorer, as the recipe says.
 
     Args:
         config: A recipe as TOML file, or the id of one that ships with Refold.
@@ -38,9 +44,11 @@ def train(
         workers: Processes that train together, on one node or several; each takes a GPU where
             the cluster has any, and its share of the batch. All of them see `out` and `data`.
         resume: Continue what `out` holds, if anything.
+        pause_file: While a file of this name exists, training waits before its next step.
+        pairs: Of a restorer: folder of coded pictures, which runs can share; by default in `out`.
 
     Raises:
-        UsageError: A wrong recipe, folder or start, or a batch that workers cannot share.
+        UsageError: A wrong recipe, folder or start, or a team for a restorer.
     """
     recipe = check_request(config, data, out, validation=validation, start=start, resume=resume)
     if start is not None:
@@ -48,10 +56,18 @@ def train(
     if steps is not None:
         recipe = replace(recipe, optimisation=replace(recipe.optimisation, steps=steps))
     if workers > 1:
+        if isinstance(recipe, RestorerRecipe):
+            raise UsageError(f"recipe {recipe.id}: a restorer is trained in one process")
         return run_on_workers(recipe, data, validation, Path(out), workers=workers, resume=resume)
     images, held_out = read_training_images(data, validation)
     get_run_logger().info("recipe=%s images=%d held_out=%d", recipe.id, len(images), len(held_out))
-    return run_recipe(recipe, images, held_out, Path(out), resume=resume)
+    pause = Pause(None if pause_file is None else Path(pause_file))
+    if isinstance(recipe, RestorerRecipe):
+        kept = None if pairs is None else Path(pairs)
+        return run_restorer_recipe(
+            recipe, images, held_out, Path(out), resume=resume, pairs=kept, pause=pause
+        )
+    return run_recipe(recipe, images, held_out, Path(out), resume=resume, pause=pause)
 
 
 @task(name="read training images", cache_policy=NO_CACHE)
@@ -68,12 +84,29 @@ def run_recipe(
     out: Path,
     *,
     resume: bool,
+    pause: Pause,
 ) -> TrainingResult:
     """Train in this process."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    result = train_here(recipe, images, held_out, out, resume=resume, device=device)
+    result = train_here(recipe, images, held_out, out, resume=resume, device=_device(), pause=pause)
     assert result is not None
     return result
+
+
+@task(name="train a restorer", cache_policy=NO_CACHE)
+def run_restorer_recipe(
+    recipe: RestorerRecipe,
+    images: list[U8Array],
+    held_out: list[U8Array],
+    out: Path,
+    *,
+    resume: bool,
+    pairs: Path | None,
+    pause: Pause,
+) -> TrainingResult:
+    """Train a restorer in this process."""
+    return train_restorer_here(
+        recipe, images, held_out, out, resume=resume, device=_device(), pairs=pairs, pause=pause
+    )
 
 
 @task(name="train on workers", cache_policy=NO_CACHE)
@@ -84,3 +117,7 @@ def run_on_workers(
     from tasks.jobs.train.team import train_on_workers
 
     return train_on_workers(recipe, data, validation, out, workers=workers, resume=resume)
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"

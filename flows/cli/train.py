@@ -30,10 +30,17 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue what the folder holds, if anything.")
     ] = False,
+    pause_file: Annotated[
+        str | None, typer.Option(help="Wait before the next step while this file exists.")
+    ] = None,
+    pairs: Annotated[
+        str | None,
+        typer.Option(help="Of a restorer: folder of coded pictures, which runs can share."),
+    ] = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Train a rescaler, or fine-tune one on your own collection."""
+    """Train a rescaler or a restorer, or fine-tune one on your own collection."""
     if data is None:
         raise UsageError("--data: a folder of images to train on is needed")
     from tasks.jobs.train.run import check_request
@@ -53,6 +60,8 @@ def train(
             steps=steps,
             workers=workers,
             resume=resume,
+            pause_file=pause_file,
+            pairs=pairs,
         )
     if json:
         print_json(asdict(result))

@@ -80,7 +80,9 @@ def _analysed(restorer: Restorer, rgb: Node) -> tuple[Node, Node]:
 
 
 def _last(restorer: Restorer) -> tuple[Tensor, Tensor]:
-    """Weights and biases that give RGB corrections at once."""
+    """Weights and biases that give RGB corrections at once, or one for all three channels."""
+    if restorer.colours is None:
+        return restorer.luma.weight, cast("Tensor", restorer.luma.bias)
     matrix = cast("Tensor", restorer.to_rgb)
     weight = torch.cat((restorer.luma.weight, restorer.colours.weight)).detach()
     bias = torch.cat((cast("Tensor", restorer.luma.bias), cast("Tensor", restorer.colours.bias)))

@@ -64,6 +64,7 @@ class Restorer(nn.Module):
         pairs: Residual pairs of convolutions.
         scale: 1 corrects, 2 enlarges.
         pictures: How many aligned pictures it sees; it corrects the last.
+        colours: Whether it corrects colour differences too, or luma alone.
         errors: Of each picture, how large its coding error is at some qualities, by rising
             quality: the scale on which the network is told the quality.
     """
@@ -77,6 +78,7 @@ class Restorer(nn.Module):
         pairs: int = 2,
         scale: int = 1,
         pictures: int = 1,
+        colours: bool = True,
         errors: Sequence[Knots],
     ) -> None:
         super().__init__()
@@ -95,9 +97,9 @@ class Restorer(nn.Module):
             nn.Conv2d(features, features, 3, padding=1) for _ in range(2 * pairs)
         )
         self.luma = nn.Conv2d(features, BLOCK**2, 3, padding=1)
-        self.colours = nn.Conv2d(features, 2 * BLOCK**2, 3, padding=1)
-        for last in (self.luma, self.colours):  # it starts as the identity, or cubic enlargement
-            nn.init.zeros_(last.weight)
+        self.colours = nn.Conv2d(features, 2 * BLOCK**2, 3, padding=1) if colours else None
+        for last in filter(None, (self.luma, self.colours)):
+            nn.init.zeros_(last.weight)  # it starts as the identity, or as cubic enlargement
             nn.init.zeros_(cast("Tensor", last.bias))
         to_ycbcr = torch.tensor(TO_YCBCR, dtype=torch.float64)
         self.register_buffer("to_ycbcr", to_ycbcr.float(), persistent=False)
@@ -113,6 +115,7 @@ class Restorer(nn.Module):
             "pairs": self.pairs,
             "scale": self.scale,
             "pictures": self.pictures,
+            "colours": self.colours is not None,
             "errors": [[list(knot) for knot in table] for table in self.errors],
         }
 
@@ -158,7 +161,9 @@ class Restorer(nn.Module):
             (B, 3, scale · H, scale · W), near [0, 1], neither clamped nor rounded.
         """
         correction = self.correction(pictures, told, gains) * gains[:, None, None, None]
-        return self.base(pictures) + mixed(correction, cast("Tensor", self.to_rgb))
+        if self.colours is not None:
+            correction = mixed(correction, cast("Tensor", self.to_rgb))
+        return self.base(pictures) + correction  # luma alone is added to R, G and B alike
 
     def base(self, pictures: Tensor) -> Tensor:
         """What is corrected: the last picture, at scale 2 enlarged by a cubic filter."""
@@ -166,7 +171,10 @@ class Restorer(nn.Module):
         return base if self.scale == 1 else self._enlarged(base)
 
     def correction(self, pictures: Tensor, told: Tensor, gains: Tensor) -> Tensor:
-        """YCbCr corrections (B, 3, scale · H, scale · W) in units of the expected error."""
+        """Corrections (B, 3, scale · H, scale · W) in units of the expected error.
+
+        Of luma and both colour differences; (B, 1, …), of luma alone, without `colours`.
+        """
         parts = []
         for one in torch.split(pictures, 3, dim=1):
             means, details = self._analysed(mixed(one - 0.5, cast("Tensor", self.to_ycbcr)))
@@ -175,7 +183,9 @@ class Restorer(nn.Module):
         x = F.leaky_relu(self.head(torch.cat((*parts, told), dim=1)), SLOPE)
         for first, second in by_pairs(self.body):
             x = x + second(F.leaky_relu(first(x), SLOPE))
-        last = torch.cat((self.luma(x), self.colours(x.detach())), dim=1)
+        last = self.luma(x)
+        if self.colours is not None:
+            last = torch.cat((last, self.colours(x.detach())), dim=1)
         return F.pixel_shuffle(last, BLOCK)
 
     def _analysed(self, ycbcr: Tensor) -> tuple[Tensor, Tensor]:

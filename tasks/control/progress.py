@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Step = Literal[
-    "scan", "sample", "convert", "restore", "evaluate", "train", "check", "clean", "retire"
+    "scan", "sample", "convert", "restore", "evaluate", "code", "train", "check", "clean", "retire"
 ]
 """What a run is doing, as the bar names it."""
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from rescaling_core import zoo
+from rescaling_core.zoo import restorers
 
 REFOLD = (sys.executable, "-m", "flows.cli")
 RECIPE = """
@@ -86,6 +87,36 @@ def test_a_killed_run_that_is_continued_repeats_the_undisturbed_one(workplace):
     card = zoo.load(workplace / "whole" / "tiny.safetensors").card
     assert card.training["iterations"] == 20
     assert (workplace / "whole" / "curve.png").stat().st_size > 0
+
+
+RESTORER = """
+kind = "restorer"
+id = "tiny-restorer"
+title = "Tiny"
+network = { features = 4, pairs = 1, colours = false, errors = [[[10, 9], [90, 1]]] }
+pictures = { codec = "jpeg-420", per_image = 2, measured = [20, 60] }
+cadence = { checkpoint = 4, validation = 10 }
+optimisation = { steps = 10, batch = 2, patch = 32, warmup = 2 }
+"""
+
+
+@pytest.mark.slow
+def test_a_restorer_is_trained_by_the_same_command(workplace):
+    (workplace / "restorer.toml").write_text(RESTORER)
+    common = ("--config", "restorer.toml", "--data", "images", "--out", "run")
+    done = refold(workplace, *common, "--pairs", "pairs", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["steps"] == 10
+    loaded = restorers.load(workplace / result["weights"])
+    assert loaded.coding.codec == "jpeg-420"
+    assert len(list((workplace / "pairs").glob("*.npy"))) == 2 * 2 + 2
+    again = refold(workplace, *common, "--steps", "20", "--resume", "--pairs", "pairs", "--json")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["steps"] == 20
+    refused = refold(workplace, *common, "--resume", "--workers", "2")
+    assert refused.returncode == 2
+    assert "a restorer is trained in one process" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ ERRORS: Final = [[10, 9.6], [40, 4.5], [90, 1.1]]
 RESTORERS: Final[dict[str, dict[str, Any]]] = {
     "corrects": {"features": 8, "pairs": 1},
     "corrects-deep": {"features": 8, "pairs": 2},
+    "corrects-luma": {"features": 8, "pairs": 1, "colours": False},
     "enlarges": {"features": 8, "pairs": 1, "scale": 2},
     "corrects-a-sum": {"features": 8, "pairs": 1, "pictures": 2},
 }

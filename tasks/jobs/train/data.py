@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from rescaling_core import limits
 from rescaling_core.errors import UsageError
 from rescaling_core.training.recipe import Recipe
+from rescaling_core.training.restorer_recipe import RestorerRecipe
 from tasks.collection.images import list_images, read_images
 
 if TYPE_CHECKING:
@@ -25,8 +26,11 @@ _VALIDATION_SIDE: Final = 256
 """Side, in pixels, of the crops that validation measures."""
 
 
-def load_recipe(config: str) -> Recipe:
-    """Read a recipe from a TOML file, or one that ships with Refold by its id.
+AnyRecipe = Recipe | RestorerRecipe
+
+
+def load_any_recipe(config: str) -> AnyRecipe:
+    """Read a recipe, of whichever kind, from a TOML file, or one that ships with Refold by its id.
 
     Raises:
         UsageError: There is no such file or id, it is not TOML, or not a recipe.
@@ -42,14 +46,29 @@ def load_recipe(config: str) -> Recipe:
     return parse_recipe(text, name=config)
 
 
-def parse_recipe(text: str, *, name: str) -> Recipe:
-    """Validate the text of a recipe.
+def load_recipe(config: str) -> Recipe:
+    """As `load_any_recipe`, for callers that need the recipe of a rescaler.
+
+    Raises:
+        UsageError: There is no such file or id, it is not TOML, or not the recipe of a rescaler.
+    """
+    recipe = load_any_recipe(config)
+    if isinstance(recipe, RestorerRecipe):
+        raise UsageError(f"{config}: the recipe of a restorer, not of a rescaler")
+    return recipe
+
+
+def parse_recipe(text: str, *, name: str) -> AnyRecipe:
+    """Validate the text of a recipe: of a restorer if its `kind` says so, else of a rescaler.
 
     Raises:
         UsageError: It is not TOML, or not a recipe; the message names the first field at fault.
     """
     try:
-        return _RECIPE.validate_python(limits.read_toml(text))
+        values = limits.read_toml(text)
+        if "kind" in values:
+            return _RESTORER_RECIPE.validate_python(values)
+        return _RECIPE.validate_python(values)
     except ValidationError as error:  # which is a ValueError too
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
@@ -99,3 +118,4 @@ def _middle(image: U8Array) -> U8Array:
 
 
 _RECIPE: Final = TypeAdapter(Recipe)
+_RESTORER_RECIPE: Final = TypeAdapter(RestorerRecipe)

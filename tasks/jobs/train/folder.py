@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import torch
 
 from rescaling_core import zoo
 from rescaling_core.errors import CheckpointError
-from rescaling_core.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +26,19 @@ CHECKPOINT: Final = "checkpoint.pt"
 METRICS: Final = "metrics.jsonl"
 
 
+class Resumable(Protocol):
+    """A trainer of either kind, as far as a folder has to do with it."""
+
+    done: int
+    """Steps done."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a later `load_state_dict` needs to continue as if never interrupted."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken."""
+
+
 class RunFolder:
     """Where a run keeps its state. Every file is replaced whole, so a kill loses no old one."""
 
@@ -39,14 +51,14 @@ class RunFolder:
         """Whether there is a checkpoint to continue from."""
         return (self.path / CHECKPOINT).exists()
 
-    def save(self, trainer: Trainer, seconds: float) -> None:
+    def save(self, trainer: Resumable, seconds: float) -> None:
         """Keep the state after the step that was done last."""
         state = {**trainer.state_dict(), "seconds": seconds}
         part = self.path / f"{CHECKPOINT}.part"
         torch.save(state, part)
         os.replace(part, self.path / CHECKPOINT)
 
-    def resume(self, trainer: Trainer) -> float:
+    def resume(self, trainer: Resumable) -> float:
         """Continue from the checkpoint, and forget metrics of steps after it.
 
         Returns:

@@ -5,25 +5,39 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rescaling_core import zoo
 from rescaling_core.errors import UsageError
+from rescaling_core.training.restorer_recipe import RestorerRecipe
 from rescaling_core.training.trainer import ALONE, Team, Trainer, new_rescaler
 from rescaling_core.training.validation import Quality, measure_set
+from rescaling_core.zoo import restorers
 from tasks.collection.images import list_images
 from tasks.control import progress
 from tasks.control.progress import Progress
-from tasks.jobs.train.data import load_recipe
-from tasks.jobs.train.folder import CHECKPOINT, RunFolder, plot_run, write_weights
+from tasks.jobs.train.data import load_any_recipe
+from tasks.jobs.train.folder import CHECKPOINT, Resumable, RunFolder, plot_run, write_weights
+from tasks.jobs.train.pause import NEVER, Pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rescaling_core.networks import Rescaler
     from rescaling_core.pixels.arrays import U8Array
-    from rescaling_core.training.recipe import Recipe
+    from rescaling_core.training.recipe import Cadence, Recipe
     from rescaling_core.training.trainer import StepReport
+    from tasks.jobs.train.data import AnyRecipe
+
+Measured = TypeVar("Measured")
+"""What validation gives: a dataclass with a field `psnr_y`."""
+
+
+class Steps(Resumable, Protocol):
+    """A trainer of either kind, as far as its steps are concerned."""
+
+    def step(self) -> StepReport:
+        """Do one step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +62,7 @@ def check_request(
     validation: str | None,
     start: str | None,
     resume: bool,
-) -> Recipe:
+) -> AnyRecipe:
     """Refuse a run that cannot work, before anything is started.
 
     Returns:
@@ -57,12 +71,12 @@ def check_request(
     Raises:
         UsageError: A wrong recipe, folder or start, or `out` holds a run and `resume` is off.
     """
-    recipe = load_recipe(config)
+    recipe = load_any_recipe(config)
     for url in (data, validation):
         if url is not None:
             list_images(url)
     if (start := start or recipe.start) is not None:
-        zoo.load(start)
+        (restorers if isinstance(recipe, RestorerRecipe) else zoo).load(start)
     if not resume and (Path(out) / CHECKPOINT).exists():
         raise UsageError(f"{out}: holds a run already; --resume continues it")
     return recipe
@@ -96,9 +110,10 @@ def run_training(
     *,
     resume: bool,
     writes: bool = True,
+    pause: Pause = NEVER,
     listener: Callable[[StepReport, Quality | None], None] = lambda _report, _quality: None,
 ) -> float:
-    """Train to the last step of the recipe.
+    """Train a rescaler to the last step of its recipe.
 
     Args:
         trainer: Freshly made.
@@ -106,6 +121,7 @@ def run_training(
         validation: (H, W, 3) RGB images, never trained on.
         resume: Continue what the folder holds, if anything.
         writes: Measure, record and save; off for all but one trainer of a team.
+        pause: Waited for before each step.
         listener: Called after every step, with the quality where it was measured.
 
     Returns:
@@ -115,23 +131,70 @@ def run_training(
         UsageError: The folder holds a run and `resume` is off.
         CheckpointError: What it holds cannot be continued.
     """
-    cadence = trainer.recipe.cadence
+    recipe = trainer.recipe
+    return run_steps(
+        trainer,
+        folder,
+        lambda: measure_set(trainer.averaged(), validation, recipe.scales[-1]),
+        recipe.optimisation.steps,
+        recipe.cadence,
+        resume=resume,
+        writes=writes,
+        pause=pause,
+        listener=listener,
+    )
+
+
+def run_steps(
+    trainer: Steps,
+    folder: RunFolder,
+    measure: Callable[[], Measured],
+    last: int,
+    cadence: Cadence,
+    *,
+    resume: bool,
+    writes: bool = True,
+    pause: Pause = NEVER,
+    listener: Callable[[StepReport, Measured | None], None] = lambda _report, _quality: None,
+) -> float:
+    """Train to the last step.
+
+    Args:
+        trainer: Freshly made.
+        folder: Where to keep state; holds no run unless `resume`.
+        measure: Gives the quality of the weights so far, as a dataclass.
+        last: The number of steps.
+        cadence: How often to measure and to save.
+        resume: Continue what the folder holds, if anything.
+        writes: Measure, record and save; off for all but one trainer of a team.
+        pause: Waited for before each step.
+        listener: Called after every step, with the quality where it was measured.
+
+    Returns:
+        Seconds of training, earlier parts included, pauses not.
+
+    Raises:
+        UsageError: The folder holds a run and `resume` is off.
+        CheckpointError: What it holds cannot be continued.
+    """
     before = 0.0
     if folder.started:
         if not resume:
             raise UsageError(f"{folder.path}: holds a run already; --resume continues it")
         before = folder.resume(trainer)
     started = time.monotonic()
-    last = trainer.recipe.optimisation.steps
     while trainer.done < last:
+        started += pause.wait()
         report = trainer.step()
         if not writes:
             continue
         quality = None
         if trainer.done % cadence.validation == 0 or trainer.done == last:
-            quality = measure_set(trainer.averaged(), validation, trainer.recipe.scales[-1])
+            quality = measure()
         seconds = before + time.monotonic() - started
-        validated = {} if quality is None else {"validation": asdict(quality)}
+        validated: dict[str, Any] = {}
+        if quality is not None:
+            validated["validation"] = asdict(quality)  # type: ignore[call-overload]
         folder.record(**asdict(report), seconds=round(seconds, 1), **validated)
         if trainer.done % cadence.checkpoint == 0 or trainer.done == last:
             folder.save(trainer, seconds)
@@ -149,6 +212,7 @@ def train_here(
     resume: bool,
     device: str,
     team: Team = ALONE,
+    pause: Pause = NEVER,
 ) -> TrainingResult | None:
     """Train to the end in this process; write weights, card and curve into `out`.
 
@@ -164,7 +228,7 @@ def train_here(
     on_gpu = device != "cpu"
     trainer = Trainer(recipe, rescaler, images, device=device, accelerated=on_gpu, team=team)
     first = team.rank == 0
-    seconds = run_training(trainer, folder, held_out, resume=resume, writes=first)
+    seconds = run_training(trainer, folder, held_out, resume=resume, writes=first, pause=pause)
     if not first:
         return None
     records = folder.records()

@@ -83,8 +83,17 @@ def test_colours_send_no_gradient_into_the_features() -> None:
     correction = restorer.correction(_noise(1, 3, 16, 16), told, gains)
     correction[:, 1:].sum().backward()
     assert restorer.head.weight.grad is None or not restorer.head.weight.grad.any()
+    assert restorer.colours is not None
     assert restorer.colours.weight.grad is not None
     assert restorer.colours.weight.grad.any()
+
+
+def test_luma_alone_leaves_colour_differences_as_they_are() -> None:
+    restorer = example("corrects-luma")
+    picture = _noise(1, 3, 16, 16)
+    change = restorer(picture, *restorer.conditions([[30]])) - picture
+    assert change.abs().max() > 0.01
+    torch.testing.assert_close(change, change[:, :1].expand(-1, 3, -1, -1), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 
 from rescaling_core.errors import UsageError
-from tasks.jobs.train.data import RECIPES_DIR, load_recipe, parse_recipe
+from tasks.jobs.train.data import RECIPES_DIR, load_any_recipe, load_recipe, parse_recipe
 
 MINIMAL = """
 id = "mine"
@@ -17,7 +17,7 @@ steps = 10
 
 @pytest.mark.parametrize("recipe_id", sorted(path.stem for path in RECIPES_DIR.glob("*.toml")))
 def test_every_bundled_recipe_is_valid_and_named_as_its_file(recipe_id):
-    recipe = load_recipe(recipe_id)
+    recipe = load_any_recipe(recipe_id)
     assert recipe.id == recipe_id
     assert recipe.data
 
@@ -59,3 +59,10 @@ def test_a_wrong_recipe_is_refused_in_one_line_that_names_file_and_field(old, ne
 def test_an_unknown_recipe_is_refused_with_those_there_are():
     with pytest.raises(UsageError, match="irn-x2-lite"):
         load_recipe("irn-x9")
+
+
+def test_the_recipe_of_a_restorer_is_not_taken_for_that_of_a_rescaler():
+    with pytest.raises(UsageError, match="restorer-avif-lite: the recipe of a restorer"):
+        load_recipe("restorer-avif-lite")
+    with pytest.raises(UsageError, match=r"mine\.toml: kind"):
+        parse_recipe('kind = "rescaler"' + MINIMAL, name="mine.toml")

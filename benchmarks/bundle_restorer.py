@@ -1,0 +1,94 @@
+"""Put the weights of a restorer's training run among those that ship, measured, with their card.
+
+    python -m benchmarks.bundle_restorer restorer-avif-lite RUN --tag 2026-11 --hardware "1 core"
+
+RUN is the folder that `refold train --out` wrote. A run that is not finished is bundled as it
+stands, from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.restorers import BENCH, figures, measure, pictures_of, table
+from rescaling_core.training.restorer_recipe import RestorerRecipe
+from rescaling_core.training.restorer_trainer import new_restorer
+from rescaling_core.zoo import restorers
+from rescaling_core.zoo.restorer_card import Coding
+from tasks.jobs.train.data import load_any_recipe
+from tasks.jobs.train.folder import CHECKPOINT, RunFolder
+
+
+def bundle(
+    recipe: RestorerRecipe, run: Path, *, tag: str, hardware: str, notes: str, bench: Path,
+    sets: list[str],
+) -> None:  # fmt: skip
+    """Write `<id>.<tag>.safetensors` and its card."""
+    state = torch.load(run / CHECKPOINT, weights_only=True)
+    network = new_restorer(recipe)
+    network.load_state_dict(state["average"])
+    network.eval().requires_grad_(requires_grad=False)
+    validated = [one["validation"] for one in RunFolder(run).records() if "validation" in one]
+    held_out = {key: value for key, value in validated[-1].items() if key != "psnr_y"}
+    pictures = recipe.pictures
+    card = restorers.describe(
+        network,
+        Coding.of(pictures.codec, pictures.effort, pictures.quality),
+        restorer_id=f"{recipe.id}.{tag}",
+        title=recipe.title,
+        training={
+            "recipe": recipe.id,
+            "data": recipe.data,
+            "command": f"refold train --config {recipe.id} --data FOLDER",
+            "seed": recipe.seed,
+            "hardware": hardware,
+            "cpu_minutes": round(state["seconds"] / 60, 1),
+            "iterations": state["done"],
+        },
+        notes=notes,
+    )
+    restorers.RESTORERS_DIR.mkdir(exist_ok=True)
+    path = restorers.RESTORERS_DIR / f"{card.id}.safetensors"
+    restorers.save(path, network, card, dtype=torch.float16)
+    metrics: dict[str, Any] = {"held-out windows": held_out}
+    for name in sets:
+        points = measure(pictures_of(bench / name), str(path), None, check=True)
+        print(f"## {name}\n\n{table(points)}\n", flush=True)
+        metrics[name] = figures(points)
+    written = restorers.save(path, network, replace(card, metrics=metrics), dtype=torch.float16)
+    print(f"{path}: {written.weights_bytes} bytes, {written.weights_sha256}")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("recipe")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--tag", required=True)
+    parser.add_argument("--hardware", required=True)
+    parser.add_argument("--notes", default="")
+    parser.add_argument("--bench", type=Path, default=BENCH)
+    parser.add_argument("--sets", nargs="+", default=["Kodak", "BSD100"])
+    arguments = parser.parse_args()
+    recipe = load_any_recipe(arguments.recipe)
+    if not isinstance(recipe, RestorerRecipe):
+        parser.error(f"{arguments.recipe}: not the recipe of a restorer")
+    torch.set_num_threads(1)
+    bundle(
+        recipe,
+        arguments.run,
+        tag=arguments.tag,
+        hardware=arguments.hardware,
+        notes=arguments.notes,
+        bench=arguments.bench,
+        sets=arguments.sets,
+    )
+
+
+if __name__ == "__main__":
+    main()

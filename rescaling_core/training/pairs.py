@@ -1,0 +1,143 @@
+"""Decoded pictures beside what they were made of: what restorers are trained and measured on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+from math import gcd
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+
+from rescaling_core import codecs
+from rescaling_core.errors import UsageError
+from rescaling_core.networks.filters import FilterRescaler
+from rescaling_core.networks.latent import LatentPolicy
+from rescaling_core.networks.restorer import BLOCK
+from rescaling_core.rescale.whole import downscale_pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from rescaling_core.pixels.arrays import U8Array
+    from rescaling_core.training.restorer_recipe import CodedPictures
+
+_LANCZOS: Final = FilterRescaler(kernel="lanczos", latent_policy=LatentPolicy("none"))
+_APART: Final = (7, 3)
+"""Steps by which qualities move on from image to image, at least, and from one part of the range
+to the next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A decoded picture and what it should have been."""
+
+    decoded: U8Array
+    """(H, W, 3)."""
+    original: U8Array
+    """(scale · H, scale · W, 3)."""
+    quality: int
+
+
+def code(original: U8Array, pictures: CodedPictures, quality: int, scale: int) -> U8Array:
+    """What a decoder gives of an image: coded as the recipe says, for `scale=2` at half size.
+
+    Args:
+        original: (H, W, 3), sides multiples of the scale.
+        pictures: The codec and its settings.
+        quality: Of the codec.
+        scale: 1, or 2 for an enlargement: the image is then reduced by a Lanczos filter first.
+
+    Returns:
+        (H / scale, W / scale, 3).
+    """
+    given = original if scale == 1 else downscale_pixels(_LANCZOS, original, scale)
+    return codecs.decode(codecs.encode(given, pictures.spec(quality)))
+
+
+def fitting(image: U8Array, scale: int) -> U8Array:
+    """The image, cropped right and bottom so that it and its decoded picture fold evenly."""
+    step = BLOCK * scale
+    height, width = (side - side % step for side in image.shape[:2])
+    return image[:height, :width]
+
+
+def qualities_of(index: int, pictures: CodedPictures) -> list[int]:
+    """At which qualities one training image is coded.
+
+    The range is divided into as many parts as an image has qualities. Each image has one of each
+    part, and images one after another have different ones: of 10 to 90 with four an image, every
+    fourth quality has its turn. What lies between is the network's to interpolate.
+
+    Args:
+        index: Of the image.
+        pictures: The range, and how many.
+    """
+    lowest, highest = pictures.quality
+    parts = pictures.per_image
+    starts = [lowest + part * (highest - lowest) // parts for part in range(parts + 1)]
+    chosen = []
+    for k in range(parts):
+        part = (k + index) % parts
+        width = max(1, starts[part + 1] - starts[part])
+        # Without a common divisor, or few qualities of a part would have their turn.
+        step = next(step for step in count(_APART[0]) if gcd(step, width) == 1)
+        place = (step * index + _APART[1] * k) % width
+        chosen.append(starts[part] + place)
+    return chosen
+
+
+class PairSampler:
+    """Square crops of pairs, neither flipped nor turned: a codec's errors have a direction."""
+
+    def __init__(self, pairs: Sequence[Pair], *, patch: int, scale: int) -> None:
+        """Keep the pairs that are large enough.
+
+        Args:
+            pairs: Their arrays may be memory-mapped: only what is drawn is read.
+            patch: Decoded pixels on a side.
+            scale: Of the restorer.
+
+        Raises:
+            UsageError: No picture is as large as a patch.
+        """
+        self._pairs = [pair for pair in pairs if min(pair.decoded.shape[:2]) >= patch]
+        if not self._pairs:
+            raise UsageError(f"no training image of at least {scale * patch} pixels on a side")
+        self._patch, self._scale = patch, scale
+
+    def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, list[int]]:
+        """Draw a batch, pairs with equal probability, places at multiples of two pixels.
+
+        Args:
+            count: Patches.
+            generator: On the CPU; where all choices come from.
+
+        Returns:
+            Decoded (count, 3, patch, patch) and original patches (count, 3, scale · patch,
+            scale · patch), float32 in [0, 1], and their qualities.
+        """
+        decoded, original, qualities = [], [], []
+        for _ in range(count):
+            chance = torch.rand(3, generator=generator, dtype=torch.float64).tolist()
+            pair = self._pairs[int(chance[0] * len(self._pairs))]
+            top, left = (
+                BLOCK * int(one * ((side - self._patch) // BLOCK + 1))
+                for one, side in zip(chance[1:], pair.decoded.shape[:2], strict=True)
+            )
+            decoded.append(_crop(pair.decoded, top, left, self._patch))
+            s = self._scale
+            original.append(_crop(pair.original, s * top, s * left, s * self._patch))
+            qualities.append(pair.quality)
+        return _batch(decoded), _batch(original), qualities
+
+
+def _crop(image: U8Array, top: int, left: int, side: int) -> U8Array:
+    return image[top : top + side, left : left + side]
+
+
+def _batch(patches: list[U8Array]) -> Tensor:
+    return torch.from_numpy(np.stack(patches)).permute(0, 3, 1, 2).float() / 255

@@ -1,0 +1,146 @@
+"""The training loop of restorers: one object whose state can be saved and continued exactly."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+
+from rescaling_core.networks.latent import seeded_generator
+from rescaling_core.networks.restorer import Restorer, mixed
+from rescaling_core.training.pairs import PairSampler
+from rescaling_core.training.schedule import Average, learning_rate
+from rescaling_core.training.trainer import STEPS_PER_SEED, StepReport
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from rescaling_core.training.pairs import Pair
+    from rescaling_core.training.restorer_recipe import RestorerRecipe
+
+
+def new_restorer(recipe: RestorerRecipe) -> Restorer:
+    """The network of a recipe, untrained, the same for the same seed.
+
+    Raises:
+        ValueError: The recipe's `network` is not one.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        return Restorer(**recipe.network)
+
+
+class RestorerTrainer:
+    """A restorer, its optimiser, its averaged weights, and how far they are."""
+
+    def __init__(
+        self,
+        recipe: RestorerRecipe,
+        restorer: Restorer,
+        pairs: Sequence[Pair],
+        *,
+        device: str = "cpu",
+    ) -> None:
+        """Get ready for the first step.
+
+        Args:
+            recipe: What to do.
+            restorer: Where to start; changed in place.
+            pairs: What to train on.
+            device: As torch names it.
+
+        Raises:
+            UsageError: No picture is as large as a patch.
+        """
+        plan = recipe.optimisation
+        self.recipe = recipe
+        self.done = 0
+        self.restorer = restorer.to(device)
+        for parameter in self.restorer.parameters():
+            parameter.requires_grad = True
+            if parameter.dim() == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        self.restorer.train()
+        self._device = torch.device(device)
+        self._patches = PairSampler(pairs, patch=plan.patch, scale=restorer.scale)
+        self._optimiser = torch.optim.AdamW(
+            self.restorer.parameters(),
+            lr=plan.learning_rate,
+            betas=plan.betas,
+            weight_decay=plan.weight_decay,
+        )
+        self._average = Average(self.restorer, decay=plan.ema)
+
+    def step(self) -> StepReport:
+        """Do one step."""
+        plan = self.recipe.optimisation
+        generator = seeded_generator(self.recipe.seed * STEPS_PER_SEED + self.done)
+        rate = learning_rate(self.done, plan)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        luma, colours = self._errors(*self._patches.draw(plan.batch, generator))
+        loss = luma + self.recipe.colour * colours
+        self._optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        parameters = list(self.restorer.parameters())
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, plan.clip))
+        if isfinite(norm):
+            self._optimiser.step()
+            self._average.update(self.restorer, self.done)
+        self.done += 1
+        return StepReport(
+            step=self.done,
+            loss=loss.item(),
+            terms={"luma": luma.item(), "colours": colours.item()},
+            gradient_norm=norm,
+            learning_rate=rate,
+            scale=float(self.restorer.scale),
+        )
+
+    def averaged(self) -> Restorer:
+        """A copy with the averaged weights, for evaluation, on the CPU."""
+        copy = Restorer(**self.restorer.config)
+        copy.load_state_dict(self._average.tensors)
+        return copy.eval().requires_grad_(requires_grad=False)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a later `load_state_dict` needs to continue as if never interrupted."""
+        return {
+            "done": self.done,
+            "weights": self.restorer.state_dict(),
+            "average": self._average.tensors,
+            "optimiser": self._optimiser.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken."""
+        self.done = int(state["done"])
+        self.restorer.load_state_dict(state["weights"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        for name, tensor in state["average"].items():
+            self._average.tensors[name].copy_(tensor)
+
+    def _errors(
+        self, decoded: Tensor, original: Tensor, qualities: Sequence[int]
+    ) -> tuple[Tensor, Tensor]:
+        """Squared errors of luma, and of the colours it corrects, in units of the expected error.
+
+        Weighted by each picture's own error instead, nearly flat pictures rule the gradient, and
+        luma gained a fifth as much in the same time.
+        """
+        told, gains = (part.to(self._device) for part in self._conditions(qualities))
+        decoded = decoded.to(self._device, memory_format=torch.channels_last)
+        original = original.to(self._device)
+        base = self.restorer.base(decoded)
+        missing = mixed(original - base, cast("Tensor", self.restorer.to_ycbcr))
+        missing = missing / gains[:, None, None, None]
+        correction = self.restorer.correction(decoded, told, gains)
+        left = correction - missing[:, : correction.shape[1]]
+        errors = left.square().mean(dim=(0, 2, 3))
+        return errors[0], errors[1:].sum()
+
+    def _conditions(self, qualities: Sequence[int]) -> tuple[Tensor, Tensor]:
+        return self.restorer.conditions([[quality] for quality in qualities])

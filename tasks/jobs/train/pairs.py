@@ -1,0 +1,75 @@
+"""Pictures coded for the training of restorers: coded once, then kept in a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rescaling_core.codecs.fingerprint import fingerprint, settings_of
+from rescaling_core.training.pairs import Pair, code, fitting, qualities_of
+from tasks.control import progress
+from tasks.control.progress import Progress
+from tasks.jobs.train.pause import NEVER, Pause
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rescaling_core.pixels.arrays import U8Array
+    from rescaling_core.training.restorer_recipe import CodedPictures
+
+
+class PairFolder:
+    """Decoded pictures as `.npy` files, named after all that they depend on.
+
+    Runs of any recipe can share a folder. A file is replaced whole, so that a kill leaves no half
+    of one, and read through a memory map.
+    """
+
+    def __init__(self, path: Path, pictures: CodedPictures, scale: int) -> None:
+        self._path, self._pictures, self._scale = path, pictures, scale
+        path.mkdir(parents=True, exist_ok=True)
+        spec = pictures.spec(pictures.quality[0])
+        facts = [str(spec), settings_of(spec), fingerprint(spec, pictures.quality), scale]
+        self._coding = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+
+    def pair(self, image: U8Array, quality: int) -> Pair:
+        """The pair of an image at one quality, from its file where there is one."""
+        original = fitting(image, self._scale)
+        content = hashlib.sha256(np.ascontiguousarray(original).data)
+        content.update(repr(original.shape).encode())
+        path = self._path / f"{content.hexdigest()[:24]}-{self._coding}-q{quality}.npy"
+        if not path.exists():
+            part = path.with_suffix(f".{os.getpid()}.part")
+            with part.open("wb") as file:
+                np.save(file, code(original, self._pictures, quality, self._scale))
+            os.replace(part, path)
+        decoded: U8Array = np.load(path, mmap_mode="r")
+        return Pair(decoded=decoded, original=original, quality=quality)
+
+
+def training_pairs(
+    folder: PairFolder,
+    images: Sequence[U8Array],
+    pictures: CodedPictures,
+    *,
+    pause: Pause = NEVER,
+) -> list[Pair]:
+    """All images, each at the qualities that are its turn."""
+    pairs = []
+    for index, image in enumerate(images):
+        pause.wait()
+        pairs += [folder.pair(image, quality) for quality in qualities_of(index, pictures)]
+        progress.report(Progress(step="code", done=index + 1, total=len(images)))
+    return pairs
+
+
+def measured_pairs(
+    folder: PairFolder, images: Sequence[U8Array], pictures: CodedPictures
+) -> list[Pair]:
+    """All images, each at every quality that is measured."""
+    return [folder.pair(image, quality) for image in images for quality in pictures.measured]

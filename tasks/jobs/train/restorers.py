@@ -1,0 +1,153 @@
+"""Training a restorer in this process: coded pictures, steps, and the best weights so far."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from rescaling_core.errors import UsageError
+from rescaling_core.training.restorer_trainer import RestorerTrainer, new_restorer
+from rescaling_core.training.restorer_validation import Gain, measure_restorer
+from rescaling_core.zoo import restorers
+from rescaling_core.zoo.restorer_card import Coding
+from tasks.jobs.train.folder import RunFolder, plot_run
+from tasks.jobs.train.pairs import PairFolder, measured_pairs, training_pairs
+from tasks.jobs.train.pause import NEVER, Pause
+from tasks.jobs.train.run import TrainingResult, run_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rescaling_core.networks.restorer import Restorer
+    from rescaling_core.pixels.arrays import U8Array
+    from rescaling_core.training.restorer_recipe import RestorerRecipe
+    from rescaling_core.training.trainer import StepReport
+
+
+def first_restorer(recipe: RestorerRecipe) -> Restorer:
+    """What a run starts from: a network that changes nothing, or the recipe's `start`.
+
+    Raises:
+        UsageError: There is no such network, no such start, or it is of another shape.
+    """
+    try:
+        network = new_restorer(recipe)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"recipe {recipe.id}: network: {error}") from error
+    if recipe.start is not None:
+        try:
+            network.load_state_dict(restorers.load(recipe.start).network.state_dict())
+        except RuntimeError as error:
+            raise UsageError(f"recipe {recipe.id}: {recipe.start} is of another shape") from error
+    return network
+
+
+def train_restorer_here(
+    recipe: RestorerRecipe,
+    images: Sequence[U8Array],
+    held_out: Sequence[U8Array],
+    out: Path,
+    *,
+    resume: bool,
+    device: str,
+    pairs: Path | None = None,
+    pause: Pause = NEVER,
+) -> TrainingResult:
+    """Train to the end; keep the best weights so far with their card in `out`.
+
+    Args:
+        recipe: What to do.
+        images: (H, W, 3) RGB each, to train on.
+        held_out: To measure on.
+        out: Folder of the run.
+        resume: Continue what it holds, if anything.
+        device: As torch names it.
+        pairs: Folder of coded pictures, which runs can share; by default one in `out`.
+        pause: Waited for before each step.
+
+    Raises:
+        UsageError: The folder holds a run and `resume` is off, or no step is left.
+        CheckpointError: What it holds cannot be continued.
+    """
+    folder = RunFolder(out)
+    network = first_restorer(recipe)
+    pictures = recipe.pictures
+    coded = PairFolder(pairs or out / "pairs", pictures, network.scale)
+    measured = measured_pairs(coded, held_out, pictures)
+    trainer = RestorerTrainer(
+        recipe, network, training_pairs(coded, images, pictures, pause=pause), device=device
+    )
+    path = out / f"{recipe.id}.safetensors"
+    facts = {"data": recipe.data or f"{len(images)} images", "hardware": device}
+
+    def keep(report: StepReport, gain: Gain | None) -> None:
+        """Write the weights if they are the best so far."""
+        if gain is None:
+            return
+        last = folder.records()[-1]
+        earlier = [r["validation"]["gain"] for r in folder.records()[:-1] if "validation" in r]
+        if gain.gain <= max(earlier, default=-1.0):
+            return
+        minutes = round(last["seconds"] / 60, 1)
+        training = {**facts, "minutes": minutes, "iterations": report.step}
+        write_restorer(path, recipe, trainer.averaged(), training, gain)
+
+    plan = recipe.optimisation
+    seconds = run_steps(
+        trainer,
+        folder,
+        lambda: measure_restorer(trainer.averaged(), measured),
+        plan.steps,
+        recipe.cadence,
+        resume=resume,
+        pause=pause,
+        listener=keep,
+    )
+    records = folder.records()
+    if not records:
+        raise UsageError(f"{out}: nothing was trained; the recipe has no step left")
+    plot_run(out / "curve.png", records)
+    best = max((r["validation"] for r in records if "validation" in r), key=lambda v: v["gain"])
+    return TrainingResult(
+        rescaler=recipe.id,
+        steps=trainer.done,
+        seconds=round(seconds, 1),
+        psnr_y=round(best["psnr_y"], 3),
+        weights=str(path),
+    )
+
+
+def write_restorer(
+    path: Path,
+    recipe: RestorerRecipe,
+    network: Restorer,
+    training: dict[str, object],
+    gain: Gain,
+) -> restorers.RestorerCard:
+    """Write the weights, as float16, and their card.
+
+    Args:
+        path: `….safetensors`.
+        recipe: What they were made by.
+        network: With the averaged weights.
+        training: Facts of the run for the card: data, hardware, minutes, ….
+        gain: What they gave on held-out pictures.
+    """
+    pictures = recipe.pictures
+    held_out = {
+        "pairs": gain.pairs,
+        "gain_psnr_y": round(gain.gain, 3),
+        "gain_psnr_y_at_quality": {q: round(one, 3) for q, one in gain.gains.items()},
+        "gain_colours": round(gain.colours, 3),
+    }
+    card = restorers.describe(
+        network,
+        Coding.of(pictures.codec, pictures.effort, pictures.quality),
+        restorer_id=path.stem,
+        title=recipe.title,
+        training={"recipe": recipe.id, "seed": recipe.seed, **training},
+        metrics={"held-out windows": held_out},
+    )
+    return restorers.save(path, network, card, dtype=torch.float16)
