@@ -161,7 +161,7 @@ class LocalStore(Store):
         while folders and self._remove_if_empty(folders):
             folders.pop()
 
-    def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> list[str]:
+    def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> tuple[str, ...]:
         """See `Store.remove_unfinished`; links are not followed."""
         removed: list[str] = []
         for folder, _, names, descriptor in os.fwalk(self.root, follow_symlinks=False):
@@ -172,7 +172,7 @@ class LocalStore(Store):
                         if not dry_run:
                             os.unlink(name, dir_fd=descriptor)
                         removed.append(f"{folder}/{name}")
-        return removed
+        return tuple(removed)
 
     def refuse_links(self, prefix: str) -> None:
         """See `Store.refuse_links`."""

@@ -182,7 +182,7 @@ class Store(ABC):
     def delete(self, key: str) -> None:
         """Remove one object; that it is gone already is no error."""
 
-    def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> list[str]:
+    def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> tuple[str, ...]:
         """Remove what killed writers left that is no object: half files, begun uploads.
 
         Args:
@@ -192,7 +192,7 @@ class Store(ABC):
         Returns:
             What was removed: paths of half files, keys of uploads.
         """
-        return []
+        return ()
 
     def refuse_links(self, prefix: str) -> None:  # noqa: B027 - most stores have no links
         """Make sure that nothing below a prefix leads elsewhere, before it is given to a library.

@@ -167,9 +167,9 @@ def test_large_objects_go_in_parts_and_begun_uploads_are_removed(s3_server, s3_u
     client.create_multipart_upload(Bucket=bucket, Key="elsewhere/not-ours.png")
     now = datetime.now(UTC)
     if s3_server.name != "moto":  # which tells one date of all uploads
-        assert store.remove_unfinished(now - timedelta(hours=1)) == []
+        assert store.remove_unfinished(now - timedelta(hours=1)) == ()
     (found,) = store.remove_unfinished(now + timedelta(hours=1), dry_run=True)
-    assert store.remove_unfinished(now + timedelta(hours=1)) == [found]
+    assert store.remove_unfinished(now + timedelta(hours=1)) == (found,)
     (left,) = client.list_multipart_uploads(Bucket=bucket)["Uploads"]
     assert left["Key"] == "elsewhere/not-ours.png"
 
@@ -187,7 +187,7 @@ def test_an_upload_in_parts_that_fails_leaves_nothing(moto, moto_url, monkeypatc
         with pytest.raises(StorageError, match="cannot write large"):
             open_store(moto_url).put("large.png", bytes(11 * 2**20))
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto.url)
-    assert open_store(moto_url).remove_unfinished(datetime.now(UTC) + timedelta(hours=1)) == []
+    assert open_store(moto_url).remove_unfinished(datetime.now(UTC) + timedelta(hours=1)) == ()
     assert list(open_store(moto_url).list()) == []
 
 

@@ -177,7 +177,7 @@ class S3Store(Store):
         else:
             self._call("write", key, "put_object", **self._body(key, data))
 
-    def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> list[str]:
+    def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> tuple[str, ...]:
         """See `Store.remove_unfinished`: uploads in parts that were begun and not completed."""
         removed: list[str] = []
         more = True
@@ -197,7 +197,7 @@ class S3Store(Store):
                 "KeyMarker": page.get("NextKeyMarker", ""),
                 "UploadIdMarker": page.get("NextUploadIdMarker", ""),
             }
-        return removed
+        return tuple(removed)
 
     def put_new(self, key: str, data: bytes) -> bool:
         """See `Store.put_new`: `If-None-Match: *`."""

@@ -458,6 +458,6 @@ def test_what_killed_writers_left_is_removed_once_it_is_old(tmp_path):
     (found,) = store.remove_unfinished(hour_ago, dry_run=True)
     assert Path(found).exists()
     assert half[0].exists()
-    assert store.remove_unfinished(hour_ago) == [found]
+    assert store.remove_unfinished(hour_ago) == (found,)
     assert [path.exists() for path in half] == [False, True]
     assert store.get("a/photo.png") == b"whole"
