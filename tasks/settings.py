@@ -61,6 +61,26 @@ class Settings(BaseSettings):
         "of the plans that the archive was made with, and 200 million at least.",
     )
 
+    store_connect_seconds: Share = Field(
+        default=10.0, description="Seconds to wait for a connection to S3; by default 10."
+    )
+    store_read_seconds: Share = Field(
+        default=60.0, description="Seconds to wait for an answer of S3; by default 60."
+    )
+    store_attempts: Count = Field(
+        default=6,
+        description="Tries of one request to S3 before the step is given up; by default 6.",
+    )
+    seconds_per_image: Share = Field(
+        default=900.0,
+        description="Seconds that an image may take whatever its size, by default 900. A worker "
+        "that takes longer is ended, and the image goes to quarantine.",
+    )
+    seconds_per_megapixel: Share = Field(
+        default=120.0,
+        description="Seconds that each megapixel adds to what an image may take; by default 120.",
+    )
+
     @field_validator("weights", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTa
 
 from rescaling_core.errors import RefoldError
 from tasks.cluster.slots import WorkerSlots
+from tasks.cluster.watchdog import allowed_seconds
 from tasks.settings import for_workers
 from tasks.storage import accounting as requests
 
@@ -53,6 +55,10 @@ class WorkerPool(Generic[Job, Result]):
         arguments: tuple[Any, ...],
         slots: WorkerSlots,
     ) -> None:
+        self._patience = allowed_seconds(0)
+        """Seconds after which a worker that died is taken to have been ended by its watchdog."""
+        self._why = "none was started"
+        """What the last worker died of."""
         remote: Any = ray.remote(worker).options(
             num_cpus=slots.cpus,
             num_gpus=slots.gpus,
@@ -86,7 +92,7 @@ class WorkerPool(Generic[Job, Result]):
         """
         fresh = iter(jobs)
         again: list[Job] = []
-        running: dict[Any, tuple[Any, Job, bool]] = {}
+        running: dict[Any, tuple[Any, Job, bool, float]] = {}
         exhausted = False
         try:
             while True:
@@ -98,15 +104,20 @@ class WorkerPool(Generic[Job, Result]):
                         exhausted = True
                         break
                     actor = self._idle.pop()
-                    running[getattr(actor, self._method).remote(job)] = (actor, job, tried)
+                    running[getattr(actor, self._method).remote(job)] = (
+                        actor,
+                        job,
+                        tried,
+                        time.monotonic(),
+                    )
                 if exhausted and not again and not running:
                     return
                 if not running and not self._arriving:
-                    raise WorkerStartError("no worker is left")
+                    raise WorkerStartError(f"no worker is left: {self._why}")
                 ended, _ = ray.wait([*running, *self._arriving], num_returns=1)
                 self._welcome(reference for reference in ended if reference in self._arriving)
                 for done in [reference for reference in ended if reference in running]:
-                    actor, job, tried = running.pop(done)
+                    actor, job, tried, since = running.pop(done)
                     try:
                         result: Result | Lost = ray.get(done)
                     except RayTaskError as error:
@@ -114,16 +125,23 @@ class WorkerPool(Generic[Job, Result]):
                         raise error.cause from error
                     except RayError as error:
                         self._mistrust(actor)
+                        self._why = _first_line(error)
                         if not tried:
                             again.append(job)
                             continue
-                        result = Lost(job, f"its worker died twice: {_first_line(error)}")
+                        result = Lost(job, self._blame(time.monotonic() - since))
                     else:
                         self._idle.append(actor)
                     yield result
         finally:
             # Given up by an error, their jobs go on; what they get next waits for that.
-            self._idle += [actor for actor, _, _ in running.values()]
+            self._idle += [actor for actor, *_ in running.values()]
+
+    def _blame(self, seconds: float) -> str:
+        """Why a job is given up whose worker died, and died again after so many seconds."""
+        if seconds >= self._patience:
+            return f"it took longer than it may: its worker was ended after {seconds:.0f} s, twice"
+        return f"its worker died twice: {self._why}"
 
     def close(self) -> None:
         """End the actors; what they had not finished is lost."""
@@ -158,7 +176,7 @@ class WorkerPool(Generic[Job, Result]):
             except ActorUnavailableError:  # it died, and Ray has yet to notice
                 self._call(actor)
             except RayActorError as error:
-                failure = str(error).strip().splitlines()[-1]
+                failure = self._why = str(error).strip().splitlines()[-1]
                 logging.getLogger(__name__).warning("a worker cannot start: %s", failure)
                 ray.kill(actor)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import ray
 from rescaling_core.errors import UsageError
 from tasks.cluster.pool import Lost, WorkerStartError, worker_pool
 from tasks.cluster.slots import WorkerSlots, photos_at_once, worker_slots
+from tasks.cluster.watchdog import WATCHDOG
 from tasks.storage import StorageError
 
 
@@ -31,6 +33,9 @@ class Squarer:
         if number == 7 and not (self._marks / "died").exists():
             (self._marks / "died").touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        if number == 66:  # native code that never ends, and holds Python's lock
+            with WATCHDOG.watching(1):
+                re.match(r"(a+)+$", "a" * 60 + "b")
         if number == 99:
             raise StorageError("store: slow down", retryable=True)
         if number == 98:
@@ -50,6 +55,19 @@ def test_every_job_comes_back_even_if_a_worker_dies_once(tmp_path: Path) -> None
     with worker_pool(Squarer, "work", (str(tmp_path),), SLOTS) as pool:
         assert sorted(pool.run(range(12))) == [n * n for n in range(12)]
         assert (tmp_path / "died").exists()
+
+
+@pytest.mark.usefixtures("ray_local")
+def test_a_job_that_hangs_is_lost_with_the_time_it_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REFOLD_SECONDS_PER_IMAGE", "0.9")
+    with worker_pool(Squarer, "work", (str(tmp_path),), SLOTS) as pool:
+        results = list(pool.run([1, 66, 2, 3]))
+        assert sorted(one for one in results if isinstance(one, int)) == [1, 4, 9]
+        (lost,) = [one for one in results if isinstance(one, Lost)]
+        assert lost.job == 66
+        assert "longer than it may" in lost.reason
 
 
 @pytest.mark.usefixtures("ray_local")

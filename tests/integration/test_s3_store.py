@@ -65,7 +65,7 @@ def test_wrong_credentials_are_one_clear_error(radosgw_url, monkeypatch):
 @pytest.mark.usefixtures("moto_url")
 def test_a_server_that_is_not_there_is_a_retryable_error(moto_url, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setattr("tasks.storage.s3.store.MAX_ATTEMPTS", 2)
+    monkeypatch.setenv("REFOLD_STORE_ATTEMPTS", "2")
     with pytest.raises(StorageError, match="cannot be reached") as caught:
         open_store(moto_url).require_root()
     assert caught.value.retryable
@@ -114,7 +114,7 @@ def test_a_create_whose_answer_was_lost_is_stored_once(moto, moto_url, monkeypat
 
 
 def test_errors_that_never_end_are_reported_as_worth_a_later_try(moto, moto_url, monkeypatch):
-    monkeypatch.setattr("tasks.storage.s3.store.MAX_ATTEMPTS", 2)
+    monkeypatch.setenv("REFOLD_STORE_ATTEMPTS", "2")
     with proxy(moto, faults=lambda *_: "503") as broken:
         monkeypatch.setenv("AWS_ENDPOINT_URL", broken.url)
         store = open_store(moto_url)
@@ -177,7 +177,7 @@ def test_large_objects_go_in_parts_and_begun_uploads_are_removed(s3_server, s3_u
 def test_an_upload_in_parts_that_fails_leaves_nothing(moto, moto_url, monkeypatch):
     monkeypatch.setattr(s3_multipart, "WHOLE_BYTES", 6 * 2**20)
     monkeypatch.setattr(s3_multipart, "PART_BYTES", 5 * 2**20)
-    monkeypatch.setattr("tasks.storage.s3.store.MAX_ATTEMPTS", 1)
+    monkeypatch.setenv("REFOLD_STORE_ATTEMPTS", "1")
 
     def faults(method: str, path: str):
         return "500" if method == "PUT" and "partNumber=2" in path else None

@@ -19,6 +19,7 @@ from rescaling_core.photo import Photo, decode_photo, stated_pixels
 from rescaling_core.plan import ArchivePlan, TargetPlan
 from tasks.catalog import CatalogRow
 from tasks.cluster.encoders import Encoders
+from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.collection.shards import Shard, SourceObject
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.jobs.archive.concurrency import Headroom, NetworkLane, at_once
@@ -145,7 +146,9 @@ class ShardConverter:
         if not self._job.include_renditions and names_restoration(data):
             reason = "it is a rendition that Refold made: --include-renditions takes it as a source"
             return [record.kept(name, reason) for name in plan.target_names]
-        with self._headroom.taken(self._pixels_to_be(data)):
+        pixels = self._pixels_to_be(data)
+        limit = allowed_seconds(pixels, at_once=self._job.photos_at_once)
+        with self._headroom.taken(pixels), WATCHDOG.watching(limit):
             try:
                 photo = decode_photo(data, max_pixels=plan.max_pixels, max_carried=plan.max_carried)
             except UnsupportedImageError as error:

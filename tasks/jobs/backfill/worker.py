@@ -12,6 +12,7 @@ from rescaling_core.errors import RestorationMismatchError
 from rescaling_core.photo import Photo, decode_photo
 from rescaling_core.plan import ArchivePlan, TargetPlan
 from tasks.catalog import CatalogRow
+from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.collection.shards import Shard, SourceObject
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.models.loading import Models, use_share_of_cpus
@@ -94,7 +95,9 @@ class Backfiller:
         rows: list[CatalogRow] = []
         failures: list[NotFilled] = []
         for gap in gaps:
-            filled = outcome_of(gap.row.source_key, partial(self._fill, gap, shard_id))
+            pixels = (gap.row.width or 0) * (gap.row.height or 0) * len(gap.targets)
+            with WATCHDOG.watching(allowed_seconds(pixels)):
+                filled = outcome_of(gap.row.source_key, partial(self._fill, gap, shard_id))
             if isinstance(filled, Failure):
                 failures.append(NotFilled(gap.row.source_key, gap.targets, str(filled)))
             else:

@@ -10,6 +10,7 @@ from rescaling_core.errors import RefoldError
 from rescaling_core.metadata import RestorationMetadata, read_metadata
 from rescaling_core.photo import RestoredFile
 from rescaling_core.plan import TRANSCODE
+from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.jobs.restore.names import extended, output_names
 from tasks.models.loading import Models, use_share_of_cpus
@@ -85,10 +86,12 @@ class Restorer:
         stored = self._renditions.read_named(
             request.lr_key, request.lr_sha256, request.metadata_json
         )
+        with WATCHDOG.watching(allowed_seconds(stored.recorded.width * stored.recorded.height)):
+            file = stored.file()
         return write_restored(
             self._destination,
             request.output_key,
-            stored.file(),
+            file,
             stored.recorded,
             overwrite=self._overwrite,
         )

@@ -15,6 +15,7 @@ from rescaling_core.quality.comparison import Comparison, compare
 from tasks.catalog import CatalogRow
 from tasks.catalog.history import History
 from tasks.catalog.journal import Proof
+from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.collection.shards import SourceObject
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.models.archived import missing_models
@@ -71,7 +72,9 @@ class Verifier:
         Raises:
             StorageError: A store failed, so that nothing is known.
         """
-        proven = outcome_of(claim.source.key, partial(self._verify, claim))
+        pixels = sum((row.width or 0) * (row.height or 0) for row in claim.rows)
+        with WATCHDOG.watching(allowed_seconds(pixels)):
+            proven = outcome_of(claim.source.key, partial(self._verify, claim))
         if isinstance(proven, Failure):
             return Unproven(claim.source.key, str(proven))
         return proven

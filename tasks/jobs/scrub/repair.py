@@ -12,6 +12,7 @@ from rescaling_core.errors import RefoldError
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import MOST_CARRIED, decode_photo
 from tasks.catalog import CatalogRow
+from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.collection.shards import SourceObject
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.models.archived import needs_weights, put_model
@@ -55,7 +56,8 @@ class Repairer:
         Raises:
             StorageError: A store failed, so that nothing is known of it.
         """
-        made = outcome_of(row.source_key, partial(self._repair, row))
+        with WATCHDOG.watching(allowed_seconds((row.width or 0) * (row.height or 0))):
+            made = outcome_of(row.source_key, partial(self._repair, row))
         if isinstance(made, Failure):
             return NotRepaired(row.source_key, row.target, row.lr_key or "", str(made))
         return Repaired(made, row.lr_key or "")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from tasks.catalog import CatalogRow
+from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.models.loading import use_share_of_cpus
 from tasks.renditions.inspection import Finding, Problem, finding, inspect_stored
@@ -54,7 +55,8 @@ class Inspector:
         return _tried(check.row, "metadata", partial(inspect_stored, self._archive, check.row))
 
     def _restored(self, row: CatalogRow) -> Finding | None:
-        return _tried(row, "restoration", partial(self._restore, row))
+        with WATCHDOG.watching(allowed_seconds((row.width or 0) * (row.height or 0))):
+            return _tried(row, "restoration", partial(self._restore, row))
 
     def _restore(self, row: CatalogRow) -> None:
         """Restore a rendition; restoring compares with the recorded fingerprint."""

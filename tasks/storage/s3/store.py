@@ -7,11 +7,12 @@ slash). Retries of a request are botocore's; nothing above repeats them.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -23,6 +24,7 @@ from s3fs import S3FileSystem
 from s3fs.core import S3_RETRYABLE_ERRORS
 
 from rescaling_core.errors import UsageError
+from tasks import settings
 from tasks.storage import accounting as requests
 from tasks.storage.errors import (
     NothingStoredError,
@@ -33,13 +35,11 @@ from tasks.storage.errors import (
 from tasks.storage.place import Place
 from tasks.storage.s3 import parts as s3_multipart
 from tasks.storage.s3.errors import is_conflict, is_precondition, translate
+from tasks.storage.secrets import masked
 from tasks.storage.store import ObjectInfo, Store
 
 MAX_KEY_BYTES: Final = 1024
 """S3's limit for bucket-relative keys, in UTF-8."""
-
-MAX_ATTEMPTS: Final = 6
-"""Of one request: 500, 503 SlowDown, timeouts and cut connections are tried again."""
 
 CONNECTIONS: Final = 32
 """At once, of one store in one process."""
@@ -49,6 +49,8 @@ CHUNK_BYTES: Final = 8 * 2**20
 
 CREATE_ATTEMPTS: Final = 5
 """AWS answers 409 to a conditional write that met another one in flight: ask again."""
+
+_LOG: Final = logging.getLogger(__name__)
 
 _TRANSPORT_ERRORS: Final = (BotoCoreError, OSError, EOFError, *S3_RETRYABLE_ERRORS)
 """What the layers below raise; anything else is a bug."""
@@ -157,7 +159,7 @@ class S3Store(Store):
             raise StorageError(f"{self.url}: {key} was replaced while it was read", retryable=True)
 
     async def _get(self, key: str, **options: str) -> bytes:
-        for left in range(MAX_ATTEMPTS - 1, -1, -1):
+        for left in range(settings.current().store_attempts - 1, -1, -1):
             answer = await self._fs._call_s3("get_object", Bucket=self.bucket, Key=key, **options)
             try:
                 async with answer["Body"] as body:
@@ -285,6 +287,24 @@ class S3Store(Store):
             raise translate(error, f"{verb} {shown or 'objects'}", self.url) from error
 
 
+def _say_that_we_wait(
+    most: int,
+    attempts: int,
+    response: tuple[Any, Any] | None,
+    caught_exception: Exception | None,
+    **_: object,
+) -> None:
+    """Log that a request failed and is tried again; called by botocore after every try."""
+    status = 0 if response is None else response[0].status_code
+    if attempts < most and (caught_exception is not None or status >= 500):
+        why = (
+            f"it answered {status}"
+            if caught_exception is None
+            else masked(_one_line(caught_exception))
+        )
+        _LOG.warning("waiting for the store, try %d of %d: %s", attempts + 1, most, why)
+
+
 def _region(session: Session) -> str:
     return (
         session.get_config_variable("region")
@@ -295,17 +315,19 @@ def _region(session: Session) -> str:
 
 def _connect(session: Session) -> S3FileSystem:
     """A file system of our own: no shared instance, no cached listings, one layer of retries."""
+    told = settings.current()
     counted = AioSession()
     counted.register("before-send.s3", requests.count)
+    counted.register("needs-retry.s3", partial(_say_that_we_wait, told.store_attempts))
     filesystem = S3FileSystem(
         session=counted,
         client_kwargs={"region_name": _region(session)},
         config_kwargs={
             # Adaptive: after a 503 SlowDown all requests of the client slow down, not that one.
-            "retries": {"mode": "adaptive", "max_attempts": MAX_ATTEMPTS},
+            "retries": {"mode": "adaptive", "total_max_attempts": told.store_attempts},
             "max_pool_connections": CONNECTIONS,
-            "connect_timeout": 10,
-            "read_timeout": 60,
+            "connect_timeout": told.store_connect_seconds,
+            "read_timeout": told.store_read_seconds,
             # Content-MD5 protects writes on every server; the newer checksums confuse older ones.
             "request_checksum_calculation": "when_required",
             "response_checksum_validation": "when_required",
@@ -315,3 +337,7 @@ def _connect(session: Session) -> S3FileSystem:
     )
     filesystem.retries = 1
     return filesystem
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
