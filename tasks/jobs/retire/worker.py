@@ -64,6 +64,8 @@ class Verifier:
         self._source = open_store(source_url)
         self._archive = open_store(archive_url)
         self._renditions = Renditions(self._archive)
+        self._sound: set[str | None] = set()
+        """Digests of networks that were read and found sound: once is enough for a run."""
         use_share_of_cpus()
 
     def verify(self, claim: Claim) -> Proven | Unproven:
@@ -81,8 +83,10 @@ class Verifier:
 
     def _verify(self, claim: Claim) -> Proven | Unproven:
         key = claim.source.key
-        if missing := missing_models(self._archive, claim.rows):
+        unseen = [row for row in claim.rows if row.weights_sha256 not in self._sound]
+        if missing := missing_models(self._archive, unseen):
             return Unproven(key, missing[0])
+        self._sound |= {row.weights_sha256 for row in unseen}
         for row in claim.rows:
             if found := inspect_stored(self._archive, row):
                 return Unproven(key, f"{found.lr_key}: {found.reason}")
