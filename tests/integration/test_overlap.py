@@ -25,7 +25,7 @@ from tasks.collection.shards import Shard
 from tasks.jobs.archive.steps import find_pending, shards_of
 from tasks.jobs.archive.worker import READS_AHEAD, ConversionJob, ShardConverter
 from tasks.plans.options import PlanOptions, build_plan
-from tasks.storage import open_store
+from tasks.storage import StorageError, open_store
 from tasks.storage.local import LocalStore
 from tasks.storage.s3.store import S3Store
 from tests.command import photograph, write_photographs
@@ -244,10 +244,10 @@ def test_a_store_that_fails_ends_the_shard_at_once(
         return honest(photo, source, *arguments, **options)
 
     def put_new(*_: object) -> bool:
-        raise OSError("disk full")
+        raise StorageError("disk full")
 
     monkeypatch.setattr(tasks.jobs.archive.worker, "convert", convert)
     monkeypatch.setattr(LocalStore, "put_new", put_new)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(StorageError, match="disk full"):
         converter.convert(shard)
     assert len(begun) < IMAGES
