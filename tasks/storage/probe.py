@@ -2,38 +2,96 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from threading import Barrier
+from typing import Final
 
-from tasks.storage.errors import StorageError
+from tasks.storage.errors import ObjectNotFoundError, StorageError
 from tasks.storage.store import Store
 
 RACERS = 6
 PROBE_FOLDER = ".refold-probe"
 
+KEPT: Final = f"{PROBE_FOLDER}/kept"
+"""Stays in a store that refuses to delete. Later runs prove the store on it instead of leaving one
+object more each time."""
+
 
 def prove_conditional_writes(store: Store) -> None:
     """Race `RACERS` writers for a fresh key, then try to overwrite the winner.
 
+    In a store that lets nobody delete, that is done once; later runs only try to overwrite.
+
     Raises:
         StorageError: Why the store cannot be written to safely.
     """
-    key = f"{PROBE_FOLDER}/{uuid.uuid4().hex}"
-    offers = [f"{key} racer {number}".encode() for number in range(RACERS)]
     try:
-        won = _race(store, key, offers)
-        stored = store.get(key)
-        overwrote = store.put_new(key, b"a later writer")
-        after = store.get(key)
-    finally:
-        store.delete(key)
+        kept = store.get(KEPT)
+    except ObjectNotFoundError:
+        key = f"{PROBE_FOLDER}/{uuid.uuid4().hex}"
+        try:
+            _prove_by_race(store, key)
+        except StorageError:
+            _remove(store, key)  # what went wrong is to be told, not what followed
+            raise
+        if (refusal := _remove(store, key)) is not None:
+            logging.getLogger(__name__).warning(
+                "%s; the archive is taken to be append-only, and the probe stays", refusal
+            )
+            store.put_new(KEPT, b"left by refold: this store does not let it delete")
+    else:
+        _refuse_overwriting(store, KEPT, kept)
+
+
+def remove_probes(store: Store, before: datetime, *, dry_run: bool = False) -> list[str]:
+    """Remove the probes that earlier runs could not, where that is allowed now.
+
+    Args:
+        store: The archive.
+        before: What was written later stays: a run may be at it.
+        dry_run: Only say which there are.
+
+    Returns:
+        Their keys.
+    """
+    removed = []
+    for info in list(store.list(f"{PROBE_FOLDER}/")):
+        if info.modified is None or info.modified >= before:
+            continue
+        if dry_run or _remove(store, info.key) is None:
+            removed.append(info.key)
+    return removed
+
+
+def _prove_by_race(store: Store, key: str) -> None:
+    offers = [f"{key} racer {number}".encode() for number in range(RACERS)]
+    won = _race(store, key, offers)
+    stored = store.get(key)
     if len(won) > 1:
         raise _refusal(store, f"{len(won)} of {RACERS} racing writers were told they had created")
-    if overwrote or after != stored:
-        raise _refusal(store, "a second conditional write replaced")
+    _refuse_overwriting(store, key, stored)
     if stored not in (won or offers):
         raise _refusal(store, "a writer that was refused changed")
+
+
+def _refuse_overwriting(store: Store, key: str, stored: bytes) -> None:
+    overwrote = store.put_new(key, b"a later writer")
+    if overwrote or store.get(key) != stored:
+        raise _refusal(store, "a second conditional write replaced")
+
+
+def _remove(store: Store, key: str) -> StorageError | None:
+    """Delete a probe; returns the error if the store refuses that for good."""
+    try:
+        store.delete(key)
+    except StorageError as error:
+        if error.retryable:
+            raise
+        return error
+    return None
 
 
 def _race(store: Store, key: str, offers: list[bytes]) -> list[bytes]:

@@ -14,9 +14,11 @@ from urllib.parse import urlsplit
 
 from tests.servers.endpoint import S3Endpoint
 
-Fault = Literal["500", "503", "cut body", "lost answer", "slow"]
+Fault = Literal["403", "500", "503", "cut body", "lost answer", "slow"]
 """An error instead of the answer, half a body, an answer dropped after the server acted on the
 request, an answer that comes a second late."""
+
+_ACCESS_DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
 Faults = Callable[[str, str], Fault | None]
 """From method and path to what shall go wrong with this request."""
@@ -45,6 +47,8 @@ def proxy(
             fault = faults(self.command, self.path)
             if fault == "500":
                 return self.answer(500, [], b"")
+            if fault == "403":
+                return self.answer(403, [("Content-Type", "application/xml")], _ACCESS_DENIED)
             if fault == "503":
                 return self.answer(503, [("Content-Type", "application/xml")], _SLOW_DOWN)
             headers = {k: v for k, v in self.headers.items() if k.lower() not in dropped}

@@ -24,6 +24,7 @@ from tasks.models.instructions import keep_instructions
 from tasks.renditions.networks import named_networks
 from tasks.renditions.objects import UNKNOWN, list_lr_objects
 from tasks.storage import ObjectNotFoundError, Store
+from tasks.storage.probe import remove_probes
 
 
 @task(name="find garbage", **RETRIED)
@@ -82,8 +83,11 @@ def remove_garbage(
 
 @task(name="remove unfinished", **RETRIED)
 def remove_unfinished(archive: Store, before: datetime, *, dry_run: bool = False) -> MaintainTally:
-    """See `Store.remove_unfinished`."""
-    removed = archive.remove_unfinished(before, dry_run=dry_run)
+    """Remove half files (see `Store.remove_unfinished`) and probes that earlier runs left."""
+    removed = [
+        *archive.remove_unfinished(before, dry_run=dry_run),
+        *remove_probes(archive, before, dry_run=dry_run),
+    ]
     log = run_log()
     for name in () if dry_run else removed:
         log.info("deleted %s: a killed writer left it unfinished", name)
