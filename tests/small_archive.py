@@ -87,7 +87,8 @@ class SmallArchive:
     ) -> None:
         """What `refold archive` does, in this process."""
         asked_for = PlanOptions(targets=targets, max_pixels=max_pixels, floor=tuple(floor))
-        plan, models = settle(build_plan(asked_for), self.archive)
+        wanted = build_plan(asked_for)
+        plan, models = settle(wanted, self.archive)
         job = ConversionJob(
             source_url=self.source_url,
             archive_url=self.archive_url,
@@ -96,12 +97,13 @@ class SmallArchive:
             models=models,
             follow_links=selection.follow_links,
             include_renditions=selection.include_renditions,
+            asked=wanted,
         )
         catalog = open_catalog(self.archive)
         torch.set_num_threads(1)  # more would only wait for each other on images this small
         converter = ShardConverter(job)
         source = open_store(self.source_url, follow_links=selection.follow_links)
-        pending = find_pending.fn(source, catalog, plan, selection)
+        pending = find_pending.fn(source, catalog, wanted, selection)
         for shard in shards_of(pending, plan, 1):
             catalog.commit_shard(shard.shard_id, converter.convert(shard).rows)
         asked = {"source": self.source_url, "plan": asdict(plan)}

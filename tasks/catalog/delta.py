@@ -11,7 +11,7 @@ import random
 import time
 from contextlib import contextmanager
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
@@ -23,6 +23,7 @@ from deltalake.exceptions import (
     TableNotFoundError,
 )
 
+from tasks.catalog.causes import reason_of
 from tasks.catalog.compaction import join_small_files
 from tasks.storage import StorageError
 
@@ -134,6 +135,10 @@ class CatalogTable:
         names = columns or self._schema.names
         return ", ".join(name if name in known else f"NULL AS {name}" for name in names)
 
+    def has_column(self, name: str) -> bool:
+        """Whether the table has a column, which one of an earlier release may lack."""
+        return name in _names(self.current())
+
     def files(self, column: str) -> Iterator[tuple[str | None, int]]:
         """The largest value of an indexed column in each file, and the file's number of rows."""
         actions = pa.table(self.current().get_add_actions(flatten=True))
@@ -216,14 +221,9 @@ class CatalogTable:
             self._table = None  # whatever state it is in, the next use opens it anew
             lasting = (TableNotFoundError, SchemaMismatchError, DeltaProtocolError)
             transient = not isinstance(error, lasting)
-            message = f"{self.uri}: cannot {what} the table: {_first_line(error)}"
+            message = f"{self.uri}: cannot {what} the table: {reason_of(error)}"
             raise StorageError(message, retryable=transient) from error
 
 
 def _names(table: DeltaTable) -> set[str]:
     return {field.name for field in table.schema().fields}
-
-
-def _first_line(error: Any) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

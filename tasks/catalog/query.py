@@ -11,6 +11,7 @@ from deltalake import QueryBuilder
 from deltalake.exceptions import DeltaError
 
 from rescaling_core.errors import UsageError
+from tasks.catalog.causes import reason_of
 from tasks.storage import StorageError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def query(table: DeltaTable, sql: str, schema: pa.Schema) -> Iterator[pa.RecordB
         for batch in reader:
             yield from pa.table(batch).cast(schema).to_batches()
     except (DeltaError, OSError, pa.ArrowException) as error:
-        message = f"{table.table_uri}: cannot read the table: {error}".splitlines()[0]
+        message = f"{table.table_uri}: cannot read the table: {reason_of(error)}"
         raise StorageError(message, retryable=True) from error
 
 

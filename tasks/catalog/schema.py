@@ -126,6 +126,9 @@ class CatalogRow:
     origin: Origin | None = None
     """What the rendition was made from, and its measures compare with; None where there is none,
     and in rows of before this column was."""
+    depends_on: str | None = None
+    """Of what is kept or in quarantine for a reason that may pass: the circumstances, such as
+    `max_pixels=200000000`. None where they do not matter, and in rows of before this column was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

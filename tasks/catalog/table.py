@@ -39,9 +39,14 @@ REPLACES: Final = (
     "new.source_etag <> old.source_etag"
     " OR new.source_sha256 <> old.source_sha256"
     " OR (old.state = 'quarantined' AND new.state <> 'quarantined')"
+    " OR (old.state <> 'archived' AND old.depends_on IS NOT NULL"
+    " AND (new.depends_on IS NULL OR new.depends_on <> old.depends_on))"
+    " OR (old.state = 'archived' AND old.seconds IS NULL"
+    " AND new.state = 'archived' AND new.seconds IS NOT NULL)"
 )
 """When a row gives way to a later one: its source has another change mark or other bytes, or came
-out of quarantine."""
+out of quarantine, or was kept under other circumstances; or it was made again from its LR file, which
+does not hold all that the run that made the file knows and is about to commit."""
 
 ROWS_AT_ONCE: Final = 65_536
 """Rows that a reader of the whole table has in memory: 250 MiB with their metadata."""
@@ -167,7 +172,12 @@ class Catalog:
         return self._renditions.commit(merge, shard_id)
 
     def pending(
-        self, batch: pa.RecordBatch, targets: Sequence[str], *, retry: Collection[State] = ()
+        self,
+        batch: pa.RecordBatch,
+        targets: Sequence[str],
+        *,
+        retry: Collection[State] = (),
+        circumstances: Collection[str] = (),
     ) -> pa.RecordBatch:
         """What of an inventory batch is certainly new, changed, or lacks one of the targets.
 
@@ -175,11 +185,13 @@ class Catalog:
             batch: Of `listing.SCHEMA`.
             targets: Names, each of which must be done.
             retry: States that do not count as done, such as quarantined.
+            circumstances: Those of the run. What was decided under others does not count as done;
+                empty if they do not matter.
 
         Returns:
             Of the same schema, sorted by key.
         """
-        return self.difference(batch, targets, retry=retry).pending
+        return self.difference(batch, targets, retry=retry, circumstances=circumstances).pending
 
     def difference(
         self,
@@ -187,6 +199,7 @@ class Catalog:
         targets: Sequence[str],
         *,
         retry: Collection[State] = (),
+        circumstances: Collection[str] = (),
         verify: bool = False,
     ) -> Difference:
         """Compare an inventory batch with what is done.
@@ -195,12 +208,16 @@ class Catalog:
             batch: Of `listing.SCHEMA`.
             targets: Names, each of which must be done.
             retry: States that do not count as done, such as quarantined.
+            circumstances: See `pending`.
             verify: Whether sources that look unchanged are doubtful as well.
         """
         if not batch.num_rows:
             return Difference(batch, ())
         low, high = sql.key_range(batch.column("key"))
         again = f"AND NOT {sql.any_of('state', sorted(retry))}" if retry else ""
+        if circumstances and self._renditions.has_column("depends_on"):
+            same = sql.any_of("depends_on", sorted(circumstances))
+            again += f" AND (depends_on IS NULL OR {same})"
         passing = sql.any_of("coalesce(error_class, '')", LOOKED_AT_AGAIN)
         wanted = set(targets)
         text = (
@@ -248,6 +265,14 @@ class Catalog:
 
         self._renditions.commit(merge, "refresh-marks")
 
+    def check_condition(self, where: str) -> None:
+        """Refuse a condition that rows cannot be asked for by.
+
+        Raises:
+            UsageError: It is not SQL, or names columns that there are not.
+        """
+        sql.check_condition(self._renditions.current(), where)
+
     def batches(
         self,
         where: str | None = None,
@@ -279,7 +304,7 @@ class Catalog:
         """
         conditions = ["TRUE"]
         if where is not None:
-            sql.check_condition(self._renditions.current(), where)
+            self.check_condition(where)
             conditions.append(f"({where}\n)")
         if keys and not any(sql.is_glob(key) for key in keys):
             keys, sources = (), keys

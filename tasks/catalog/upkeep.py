@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from deltalake.exceptions import DeltaError
 
+from tasks.catalog.causes import reason_of
 from tasks.storage import StorageError
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ def keep_up(
             )
         ]
     except (DeltaError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise StorageError(f"cannot vacuum the catalog: {reason}", retryable=True) from error
+        message = f"cannot vacuum the catalog: {reason_of(error)}"
+        raise StorageError(message, retryable=True) from error
     if removed is not None and not dry_run:
         for url in gone:
             removed(url)

@@ -54,14 +54,37 @@ class RowWriter:
             **described(rendition.metadata),
         )
 
-    def kept(self, target: str, reason: str, best: RestorationMetadata | None = None) -> CatalogRow:
-        """The source stays as it is; `best` is what was reached."""
-        return self._row(target, "kept", reason=reason, **({} if best is None else described(best)))
+    def kept(
+        self,
+        target: str,
+        reason: str,
+        best: RestorationMetadata | None = None,
+        *,
+        depends_on: str | None = None,
+    ) -> CatalogRow:
+        """The source stays as it is.
 
-    def quarantined(self, reason: str, error_class: str) -> list[CatalogRow]:
+        Args:
+            target: For which there is no rendition.
+            reason: Why.
+            best: What was reached, if anything was converted.
+            depends_on: The circumstances under which it is so; see `circumstances`.
+        """
+        reached = {} if best is None else described(best)
+        return self._row(target, "kept", reason=reason, depends_on=depends_on, **reached)
+
+    def quarantined(
+        self, reason: str, error_class: str, *, depends_on: str | None = None
+    ) -> list[CatalogRow]:
         """The source could not be converted to any target."""
         return [
-            self._row(target, "quarantined", reason=reason, error_class=error_class)
+            self._row(
+                target,
+                "quarantined",
+                reason=reason,
+                error_class=error_class,
+                depends_on=depends_on,
+            )
             for target in self.targets
         ]
 

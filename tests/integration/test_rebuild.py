@@ -56,6 +56,20 @@ def test_a_deleted_catalog_is_rebuilt_with_the_same_rows(tmp_path: Path) -> None
     assert made.catalog.version == version
 
 
+def test_beside_a_running_archive_the_rows_of_the_run_win(tmp_path: Path) -> None:
+    """It has written its LR objects and is about to commit when their rows are made from them."""
+    made = small_archive(str(tmp_path), tmp_path, 2)
+    of_the_run = made.rows()
+    shutil.rmtree(tmp_path / "archive" / "catalog")
+    assert _rebuild(made.archive).added == 2
+    made.catalog.commit_shard("late", of_the_run)
+    found = [replace(row, committed_at=None) for row in made.rows()]
+    assert found == [replace(row, committed_at=None) for row in of_the_run]
+    assert all(row.seconds is not None for row in found)
+    assert _rebuild(made.archive).present == 2
+    assert [row.shard_id for row in made.rows()] == [row.shard_id for row in of_the_run]
+
+
 def test_a_row_that_is_there_stays_whatever_else_lies_in_the_archive(tmp_path: Path) -> None:
     made = small_archive(str(tmp_path), tmp_path, 1)
     (old,) = made.rows()

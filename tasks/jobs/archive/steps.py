@@ -27,6 +27,7 @@ from tasks.control.run import Wave
 from tasks.jobs.archive.confirming import unchanged_of
 from tasks.jobs.archive.tally import ArchiveTally, Pending
 from tasks.jobs.archive.worker import ConversionJob, ShardResult, killer_rows
+from tasks.renditions import circumstances
 from tasks.storage import Store
 
 MAX_SHARD_IMAGES = 64
@@ -58,7 +59,7 @@ def find_pending(
     retry: tuple[State, ...] = ("quarantined",) if selection.retry_quarantined else ()
     listed = 0
     pending: list[pa.RecordBatch] = []
-    known = catalog.exists()
+    known, here = catalog.exists(), circumstances.of_run(plan)
     for batch in sources_of(source, selection, avoid=(catalog.store.place,)):
         listed += batch.num_rows
         progress.report(Progress(step="scan", done=listed, total=None))
@@ -66,7 +67,11 @@ def find_pending(
             pending.append(batch)
             continue
         found = catalog.difference(
-            batch, plan.target_names, retry=retry, verify=selection.verify_sources
+            batch,
+            plan.target_names,
+            retry=retry,
+            circumstances=here,
+            verify=selection.verify_sources,
         )
         unchanged = unchanged_of(source, found.doubtful)
         if refresh:

@@ -13,7 +13,7 @@ from typing import Final
 
 from rescaling_core import SOFTWARE
 from rescaling_core.convert import Kept, convert
-from rescaling_core.errors import UnsupportedImageError
+from rescaling_core.errors import ImageTooLargeError, UnsupportedImageError
 from rescaling_core.metadata import names_restoration
 from rescaling_core.photo import Photo, decode_photo, stated_pixels
 from rescaling_core.plan import ArchivePlan, TargetPlan
@@ -25,6 +25,7 @@ from tasks.control.outcomes import Failure, outcome_of
 from tasks.jobs.archive.concurrency import Headroom, NetworkLane, at_once
 from tasks.jobs.archive.telemetry import WorkerMetrics
 from tasks.models.loading import Models, use_share_of_cpus
+from tasks.renditions import circumstances
 from tasks.renditions.rows import RowWriter
 from tasks.renditions.writing import put_rendition
 from tasks.storage import (
@@ -55,6 +56,9 @@ class ConversionJob:
     run_id: str
     models: Models | None = None
     """Where the plan's networks are found; None for the archive's and what is installed."""
+    asked: ArchivePlan | None = None
+    """The plan before its networks were settled on: what is kept by it is tried again by another.
+    None if that is `plan`."""
     photos_at_once: int = 1
     """Photos of a worker under way together: while one is on the network, others are decoded,
     encoded, written."""
@@ -83,6 +87,10 @@ class ShardConverter:
         self._source = open_store(job.source_url, follow_links=job.follow_links)
         self._archive = open_store(job.archive_url)
         self._models = job.models or Models(self._archive)
+        self._depends_on = {
+            target.target.name: circumstances.conversion(target)
+            for target in (job.asked or job.plan).targets
+        }
         self._metrics = WorkerMetrics()
         self._lane = NetworkLane(self._metrics)
         self._headroom = Headroom(job.photos_at_once * PIXELS_OF_A_PHOTO)
@@ -118,7 +126,7 @@ class ShardConverter:
                 else outcome_of(source.key, partial(self._convert_source, record, found))
             )
             # One picture that does not come back as measured is no reason to lose its neighbours.
-            rows = _rows_of_failure(record, made) if isinstance(made, Failure) else made
+            rows = self._refused(made, record) if isinstance(made, Failure) else made
             self._metrics.finished(data, rows)
             return rows
 
@@ -126,6 +134,13 @@ class ShardConverter:
             ahead = _read_ahead(pool, self._source, shard.sources, self._metrics.waiting)
             rows = chain.from_iterable(at_once(rows_of, ahead, self._job.photos_at_once))
         return ShardResult(shard=shard, rows=tuple(rows), seconds=time.monotonic() - started)
+
+    def _refused(self, made: Failure, record: RowWriter) -> list[CatalogRow]:
+        too_large = made.error_class == ImageTooLargeError.__name__
+        depends_on = circumstances.limit(self._job.plan) if too_large else None
+        if depends_on is None:
+            return _rows_of_failure(record, made)
+        return record.quarantined(made.reason, made.error_class, depends_on=depends_on)
 
     def _pixels_to_be(self, data: bytes) -> int:
         """How many will be decoded: none of what is refused by its header."""
@@ -152,7 +167,10 @@ class ShardConverter:
             try:
                 photo = decode_photo(data, max_pixels=plan.max_pixels, max_carried=plan.max_carried)
             except UnsupportedImageError as error:
-                return [record.kept(name, str(error)) for name in plan.target_names]
+                here = circumstances.opening()
+                return [
+                    record.kept(name, str(error), depends_on=here) for name in plan.target_names
+                ]
             return [self._convert_target(photo, target, record) for target in plan.targets]
 
     def _convert_target(self, photo: Photo, plan: TargetPlan, record: RowWriter) -> CatalogRow:
@@ -167,7 +185,12 @@ class ShardConverter:
             encode=self._job.encoders,
         )
         if isinstance(outcome, Kept):
-            return record.kept(plan.target.name, outcome.reason, outcome.best)
+            return record.kept(
+                plan.target.name,
+                outcome.reason,
+                outcome.best,
+                depends_on=self._depends_on[plan.target.name],
+            )
         try:
             stored = put_rendition(self._archive, record.source_ref.key, outcome)
         except UnstorableKeyError as error:
