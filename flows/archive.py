@@ -17,6 +17,7 @@ from tasks.cluster.encoders import encoders_of
 from tasks.cluster.pool import worker_pool
 from tasks.cluster.session import ray_session
 from tasks.cluster.slots import encoder_cpus, photos_at_once, worker_slots
+from tasks.collection.emptied import refuse_emptied
 from tasks.collection.listing import EVERYTHING, Selection
 from tasks.control import opening
 from tasks.control.run import Run
@@ -79,6 +80,7 @@ def archive(
     selection: Selection = EVERYTHING,
     report: bool = False,
     settings: Settings | None = None,
+    allow_empty: bool = False,
 ) -> RunSummary | DryRun:
     """Convert what is new or changed since the last run.
 
@@ -92,8 +94,10 @@ def archive(
         selection: Which sources; by default all that are new or changed.
         report: Leave a page about what was converted in the archive; see `flows.report`.
         settings: Of the workers, in place of what the environment says.
+        allow_empty: Take it that nothing is listed, though the archive holds sources.
 
     Raises:
+        EmptiedSourceError: Nothing is listed, though the archive holds sources.
         UsageError: A wrong URL, plan or target. Nothing was started.
         StorageError: A store cannot be reached or does not honour conditional writes.
     """
@@ -105,6 +109,8 @@ def archive(
             source, archive, follow_links=selection.follow_links
         )
         found = archiving.find_pending(collection, catalog, plan, selection, refresh=False)
+        if not (found.listed or allow_empty):
+            refuse_emptied(collection, catalog, selection)
         return _dry_run(plan, found)
     asked = {"source": source, "selection": asdict(selection)}
     run = Run("archive", ArchiveTally(), asked)
@@ -113,9 +119,12 @@ def archive(
     )
     catalog = open_catalog(store)
     pending = archiving.find_pending(collection, catalog, plan, selection)
+    if not (pending.listed or allow_empty):
+        refuse_emptied(collection, catalog, selection)
     run.add(ArchiveTally(listed=pending.listed, unchanged=pending.unchanged), "listing")
     if pending.count:
         with using(settings):
+            asked_plan = plan
             plan, models = opening.settle_networks(plan, archive)
             job = ConversionJob(
                 source_url=source,
@@ -125,6 +134,7 @@ def archive(
                 models=models,
                 follow_links=selection.follow_links,
                 include_renditions=selection.include_renditions,
+                asked=asked_plan,
             )
             _convert(run, job, pending, catalog)
     asked["plan"] = asdict(plan)  # with the weights it was settled on

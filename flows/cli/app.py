@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 import typer
 
-from flows.cli.console import EXIT_FAILED, EXIT_USAGE, Verbosity, err
+from flows.cli import endings, places
+from flows.cli.console import Mode, err, one_line, print_json
+from flows.cli.exits import Exit, exit_of, is_expected
 from rescaling_core import __version__
-from rescaling_core.errors import RefoldError, UsageError
 from tasks.storage.secrets import refuse_credentials
 
 # Read when Prefect and Ray are first imported, which the commands do as late as they can.
 _QUIET: Final = {
-    "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     "PREFECT_LOGGING_LEVEL": "ERROR",
     "RAY_DEDUP_LOGS": "0",
@@ -41,11 +42,13 @@ def _version(
         raise typer.Exit
 
 
+@cache
 def _register() -> None:
     from flows.cli import (
         archive,
         backfill,
         catalog,
+        doctor,
         evaluate,
         maintain,
         models,
@@ -69,6 +72,7 @@ def _register() -> None:
     app.command("report")(report.report)
     app.command("ls")(catalog.ls)
     app.command("show")(catalog.show)
+    app.command("doctor")(doctor.doctor)
     app.command("evaluate")(evaluate.evaluate)
     app.command("train")(train.train)
     app.add_typer(models.models_app, name="models")
@@ -83,24 +87,55 @@ def quiet_libraries(*, verbose: bool = False) -> None:
 
 
 def main() -> None:
-    """Run the command; exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with quarantine."""
-    quiet_libraries(verbose="--verbose" in sys.argv)
-    _register()
+    """Run the command. Its exit code is one of `Exit`."""
+    endings.watch()
     try:
-        for argument in sys.argv[1:]:  # before anything can record them
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = Exit.INTERRUPTED
+    # Whatever it raised in the libraries, a signal is what ended the command.
+    sys.exit(endings.exit_code() or code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command in this process and return its exit code.
+
+    Args:
+        arguments: Without the name of the program.
+    """
+    # Read from the text as well, for errors that are found before the options are.
+    Mode.verbose, Mode.json = "--verbose" in arguments, "--json" in arguments
+    Mode.printed = False
+    quiet_libraries(verbose=Mode.verbose)
+    try:
+        for argument in arguments:  # before anything can record them
             refuse_credentials(argument)
-        app()
-    except UsageError as error:
-        _fail(error, EXIT_USAGE)
-    except (RefoldError, OSError) as error:
-        _fail(error, EXIT_FAILED)
+        Mode.places = places.prepare()
+        _register()
+        # Not standalone: what is wrong with the arguments is then told as all other errors are.
+        code = app(args=list(arguments), standalone_mode=False)
+    except typer.Abort:
+        return Exit.INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the outermost line: a bug becomes one line too
-        _fail(error, EXIT_FAILED, f"internal error: {type(error).__name__}: ")
+        if endings.exit_code() is not None:  # it has been said
+            return Exit.FAILED
+        if isinstance(error, typer.TyperException):
+            message = error.format_message()  # empty where the help was printed
+            return _fail(Exit.USAGE, error, message) if message else Exit.USAGE
+        if is_expected(error):
+            return _fail(exit_of(error), error, str(error))
+        return _fail(Exit.FAILED, error, f"internal error: {type(error).__name__}: {error}")
+    return code if isinstance(code, int) else Exit.DONE
 
 
-def _fail(error: Exception, code: int, prefix: str = "") -> None:
-    if Verbosity.on:
+def _fail(code: Exit, error: Exception, message: str) -> Exit:
+    """Say what ended the command: in one line, and as the JSON value where one was asked for."""
+    if Mode.verbose:
         err.print_exception()
-    else:
-        err.print(f"refold: {prefix}{error}", style="red")
-    sys.exit(code)
+    err.print(f"refold: {one_line(message)}", style="red")
+    if Mode.json and not Mode.printed:
+        kind = type(error).__name__ if is_expected(error) else "InternalError"
+        if isinstance(error, typer.TyperException):
+            kind = "UsageError"
+        print_json({"error": {"kind": kind, "message": message, "exit_code": int(code)}})
+    return code

@@ -9,8 +9,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from flows.cli.console import EXIT_QUARANTINE, Json, Verbose, err, out, print_json, progress_bar
+from flows.cli.console import Json, Verbose, err, out, print_json, print_table
+from flows.cli.exits import Exit
 from flows.cli.report import report_refused
+from flows.cli.running import run_flow
 from rescaling_core.errors import UsageError
 from tasks.pages.words import size_text
 
@@ -72,15 +74,18 @@ def archive(
     report: Annotated[
         bool, typer.Option("--report", help="Leave a page about the run in the archive.")
     ] = False,
+    allow_empty: Annotated[
+        bool,
+        typer.Option("--allow-empty", help="Accept that SOURCE lists nothing any more."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Convert what is new or changed in SOURCE into renditions in ARCHIVE."""
-    from tasks.collection.access import refuse_nested, require_collection
     from tasks.collection.listing import Selection
-    from tasks.plans.options import PlanOptions, build_plan  # imports torch
-    from tasks.storage import open_store
+    from tasks.jobs.archive.check import Request, check
+    from tasks.plans.options import PlanOptions  # imports torch
 
     settings = (target, rescaler, codec, quality, refine)
     if (plan or preset) and any(one is not None for one in settings):
@@ -109,22 +114,20 @@ def archive(
         include_renditions=include_renditions,
         verify_sources=verify_sources,
     )
-    # The flow checks these as well; here they answer before Prefect and Ray are up.
-    build_plan(options)
-    collection, store = open_store(source), open_store(archive)
-    refuse_nested(collection, store)
-    require_collection(collection, store)
+    check(Request(source=source, archive=archive, options=options, selection=selection))
     from flows.archive import archive as flow
 
-    with progress_bar("archive"):
-        result = flow(
-            source=source,
-            archive=archive,
-            options=options,
-            dry_run=dry_run,
-            selection=selection,
-            report=report,
-        )
+    result = run_flow(
+        "archive",
+        flow,
+        source=source,
+        archive=archive,
+        options=options,
+        dry_run=dry_run,
+        selection=selection,
+        report=report,
+        allow_empty=allow_empty,
+    )
     record = asdict(result)
     if json:
         print_json(record)
@@ -136,7 +139,7 @@ def archive(
         report_refused(page["refused"])
     if record.get("quarantined"):
         err.print(f"{record['quarantined']} in quarantine: see `refold ls {archive}`")
-        raise typer.Exit(EXIT_QUARANTINE)
+        raise typer.Exit(Exit.QUARANTINE)
 
 
 def plan_text(path: Path) -> str:
@@ -170,9 +173,9 @@ def _print_summary(record: dict[str, Any]) -> None:
         size_text(record["stored_bytes"]),
         f"{record['seconds']:.1f}",
     )
-    out.print(table)
+    print_table(table)
     for target, report in record["strategies"].items():
-        out.print(strategies_table(target, report))
+        print_table(strategies_table(target, report))
     if record["report"] is not None:
         out.print(record["report"]["location"])
 

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import EXIT_FAILED, Json, Verbose, err, out, print_json, progress_bar
+from flows.cli.console import Json, Verbose, err, out, print_json
+from flows.cli.exits import Exit
+from flows.cli.running import run_flow
 
 
 def backfill(
@@ -20,20 +22,14 @@ def backfill(
     verbose: Verbose = False,
 ) -> None:
     """Make targets that what is archived lacks, from sources or from restored images."""
-    from tasks.catalog import open_catalog
-    from tasks.plans.options import PlanOptions, build_plan
-    from tasks.storage import open_store
+    from tasks.jobs.backfill.check import Request, check
+    from tasks.plans.options import PlanOptions
 
     options = PlanOptions(targets=tuple(target))
-    # The flow checks these as well; here they answer before Prefect and Ray are up.
-    build_plan(options)
-    open_catalog(open_store(archive), create=False)
-    if source is not None:
-        open_store(source).require_root()
+    check(Request(archive=archive, options=options, source=source))
     from flows.backfill import backfill as flow
 
-    with progress_bar("backfill"):
-        result = flow(archive=archive, options=options, source=source)
+    result = run_flow("backfill", flow, archive=archive, options=options, source=source)
     if json:
         print_json(asdict(result))
     else:
@@ -45,4 +41,4 @@ def backfill(
     for failure in result.failures:
         err.print(f"{failure.source_key}: {failure.reason}", style="red")
     if result.failures:
-        raise typer.Exit(EXIT_FAILED)
+        raise typer.Exit(Exit.FAILED)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json as json_module
 from collections.abc import Iterable
 from dataclasses import asdict
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.table import Table
 
-from flows.cli.console import Json, Verbose, out, print_json
+from flows.cli.console import Json, Verbose, out, print_json, print_table
 from rescaling_core.errors import UsageError
 from tasks.pages.words import size_text
 
@@ -39,6 +40,12 @@ LISTED: Final = (
 )
 """What `ls --json` prints of every row. Names are kept from release to release."""
 
+_KEY_ONLY: Final = ("source_key",)
+
+_LEAST_OF_A_KEY: Final = 24
+_LEAST_OF_A_REASON: Final = 16
+"""Columns of a terminal below which a table is no help."""
+
 
 def ls(
     archive: Annotated[str, typer.Argument(help="URL or path of the archive.")],
@@ -50,17 +57,21 @@ def ls(
     """List what became of every source, for each target."""
     from tasks.catalog import LIGHT
 
-    rows = _catalog(archive).rows(where, keys=keys or (), columns=LIGHT)
-    records = map(_record, rows)
+    catalog = _catalog(archive)
+    rows = catalog.rows(where, keys=keys or (), columns=LIGHT)
+    records = list(map(_record, rows)) if keys or json else map(_record, rows)
+    if keys:
+        _require_known(catalog, archive, keys, {record["source_key"] for record in records})
     if json:
-        print_json(list(records))
+        print_json(records)
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("source", "target", "state"):
-        table.add_column(name, overflow="fold")
-    for name in ("source", "LR", "PSNR-Y"):
+    table.add_column("source", overflow="fold", min_width=_LEAST_OF_A_KEY)
+    for name in ("target", "state"):
+        table.add_column(name, no_wrap=True)
+    for name in ("size", "LR", "PSNR-Y"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("reason", overflow="fold")
+    table.add_column("reason", overflow="fold", min_width=_LEAST_OF_A_REASON)
     for record in records:
         table.add_row(
             record["source_key"],
@@ -71,7 +82,26 @@ def ls(
             "" if record["psnr_y"] is None else f"{record['psnr_y']:.2f}",
             record["reason"] or "",
         )
-    out.print(table)
+    print_table(table)
+
+
+def _require_known(catalog: Catalog, archive: str, keys: list[str], found: set[str]) -> None:
+    """Refuse keys and globs that no source has.
+
+    Args:
+        catalog: Of the archive.
+        archive: As it was asked for.
+        keys: As they were asked for.
+        found: Those of the sources that are listed.
+
+    Raises:
+        UsageError: No source of the archive has such a key, whatever `--where` leaves of it.
+    """
+    for key in keys:
+        if any(key == one or fnmatchcase(one, key) for one in found):
+            continue
+        if not any(batch.num_rows for batch in catalog.batches(keys=[key], columns=_KEY_ONLY)):
+            raise UsageError(f"{key}: not in the catalog of {archive}")
 
 
 def show(

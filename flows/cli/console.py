@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
@@ -13,16 +14,15 @@ from unicodedata import category
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
 from flows.cli import reaper
+from flows.cli.places import Places
 from tasks.control import progress
 from tasks.pages.words import size_text
 
-EXIT_FAILED: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_QUARANTINE: Final = 3
-
+_WIDER_THAN_ANY: Final = 10_000
 _WIDTH_OF_A_FILE: Final = 160
 """Columns of a table that nobody's terminal limits."""
 
@@ -55,21 +55,20 @@ out = _PlainConsole(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
 err = _PlainConsole(stderr=True)
 
 
-class Verbosity:
-    """Whether the user asked for tracebacks and the libraries' own logs."""
+class Mode:
+    """How the user asked the command to speak."""
 
-    on: bool = False
+    verbose: bool = False
+    """Show tracebacks and the libraries' own logs."""
+    json: bool = False
+    """Print one JSON value on standard output, on failure too."""
+    places: Places | None = None
+    """Where it may write."""
+    printed: bool = False
+    """Whether that value has been printed."""
 
 
-def _set_verbose(value: bool) -> bool:
-    Verbosity.on = Verbosity.on or value
-    return value
-
-
-Verbose = Annotated[
-    bool,
-    typer.Option("--verbose", help="Show tracebacks and logs.", callback=_set_verbose),
-]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Show tracebacks and logs.")]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON value on standard output and nothing else.")
 ]
@@ -77,6 +76,7 @@ Json = Annotated[
 
 def print_json(value: Any) -> None:
     """Print one JSON value on standard output; what is infinite is a text, as JSON has no such."""
+    Mode.printed = True
     typer.echo(json.dumps(_finite(value), ensure_ascii=False, indent=2, allow_nan=False))
 
 
@@ -90,6 +90,45 @@ def _finite(value: Any) -> Any:
     return value
 
 
+def one_line(text: str) -> str:
+    """A message of a library, which may have several lines, as one."""
+    return " ".join(text.split())
+
+
+def print_table(table: Table) -> None:
+    """Print a table, or each of its rows as a block of lines where the terminal is too narrow.
+
+    Columns that do not fold would push the others out of sight.
+    """
+    roomy = out.options.update(max_width=_WIDER_THAN_ANY)
+    if out.measure(table, options=roomy).minimum <= out.width:
+        out.print(table)
+        return
+    if table.title:
+        out.print(table.title)
+    names = [str(column.header) for column in table.columns]
+    for cells in zip(*(column.cells for column in table.columns), strict=True):
+        first, *others = zip(names, cells, strict=True)
+        out.print(str(first[1]))
+        for name, cell in others:
+            if str(cell):
+                out.print(f"  {name}: {cell}")
+
+
+class _NotOfPrefect(logging.Filter):
+    """Prefect tells of every error a second time, with a traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not record.name.startswith("prefect")
+
+
+def _quiet_prefect() -> None:
+    """Leave it to this command to say what went wrong; Prefect's server keeps the rest."""
+    logging.raiseExceptions = False  # else a log that does not reach the server is told of
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_NotOfPrefect())
+
+
 @contextmanager
 def progress_bar(title: str) -> Iterator[None]:
     """Draw a bar on standard error from the progress events of the flow that is run inside.
@@ -99,6 +138,8 @@ def progress_bar(title: str) -> Iterator[None]:
     otherwise stand before the JSON.
     """
     reaper.start()
+    if not Mode.verbose:
+        _quiet_prefect()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.markdown import Markdown
 
-from flows.cli.console import Json, Verbose, err, out, print_json, progress_bar
+from flows.cli.console import Json, Verbose, err, out, print_json
+from flows.cli.running import run_flow
 
 
 def evaluate(
@@ -48,11 +49,10 @@ def evaluate(
     resolve(sets_dir, options)  # the flow does so too; here it answers before Prefect is up
     from flows import evaluate as flows
 
-    with progress_bar("evaluate"):
-        if rd:
-            points = flows.rate_distortion(sets_url=sets_dir, options=options, out=folder)
-        else:
-            rows = flows.evaluate(sets_url=sets_dir, options=options, out=folder)
+    if rd:
+        points = run_flow("evaluate", flows.rate_distortion, sets_dir, options, folder)
+    else:
+        rows = run_flow("evaluate", flows.evaluate, sets_dir, options, folder)
     if json:
         print_json({"rows": [asdict(row) for row in (points if rd else rows)]})
         return

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import Json, Verbose, out, print_json, progress_bar
+from flows.cli.console import Json, Verbose, out, print_json
+from flows.cli.running import run_flow
 from tasks.pages.words import size_text
 
 
@@ -19,16 +20,12 @@ def maintain(
     verbose: Verbose = False,
 ) -> None:
     """Remove LR objects that no row names, and compact the catalog of ARCHIVE."""
-    from tasks.catalog import open_catalog
-    from tasks.control.ages import parse_grace
-    from tasks.storage import open_store
+    from tasks.jobs.maintain.check import Request, check
 
-    parse_grace(grace)  # the flow does so too; here it answers before Prefect is up
-    open_catalog(open_store(archive), create=False)
+    check(Request(archive=archive, grace=grace))
     from flows.maintain import maintain as flow
 
-    with progress_bar("maintain"):
-        result = flow(archive=archive, grace=grace, dry_run=dry_run)
+    result = run_flow("maintain", flow, archive=archive, grace=grace, dry_run=dry_run)
     if json:
         print_json(asdict(result) | {"dry_run": dry_run})
         return

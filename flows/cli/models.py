@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from flows.cli.console import Json, Verbose, out, print_json
+from flows.cli.console import Json, Verbose, out, print_json, print_table
 
 if TYPE_CHECKING:
     from rescaling_core.zoo import ModelCard
@@ -44,7 +44,7 @@ def list_models(json: Json = False, verbose: Verbose = False) -> None:
             _set5(card),
             card.licence,
         )
-    out.print(table)
+    print_table(table)
 
 
 @models_app.command("show")
@@ -66,7 +66,7 @@ def show(
     for name, value in record.items():
         plain = isinstance(value, str | int | float)
         table.add_row(name, str(value) if plain else json_module.dumps(value, ensure_ascii=False))
-    out.print(table)
+    print_table(table)
 
 
 @models_app.command("import")

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from flows.cli.archive import plan_text
-from flows.cli.console import Json, Verbose, out, print_json, progress_bar
+from flows.cli.console import Json, Verbose, out, print_json, print_table, progress_bar
 from rescaling_core.errors import UsageError
 from tasks.pages.words import size_text
 
@@ -107,4 +107,4 @@ def _print(result: dict[str, Any]) -> None:
             f"{row['per_month'][first_price]:.4g}",
             ", ".join(f"{who} {count}" for who, count in row["chosen"].items()),
         )
-    out.print(table)
+    print_table(table)

@@ -25,14 +25,12 @@ GRACE: Final = 10.0
 
 
 @cache
-def start() -> subprocess.Popen[bytes] | None:
-    """Have this process watched, if it will start a server of its own; once is enough.
+def start() -> subprocess.Popen[bytes]:
+    """Have this process watched, whose Ray and Prefect server are to end with it; once is enough.
 
     Returns:
         The watcher. Its standard input is to stay open as long as this process lives.
     """
-    if "PREFECT_API_URL" in os.environ:
-        return None
     os.environ[MARK] = uuid.uuid4().hex
     return subprocess.Popen(  # noqa: S603 - nothing of it is anyone's input
         [sys.executable, __file__, os.environ[MARK], str(os.getpid())],

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import EXIT_FAILED, Json, Verbose, err, out, print_json, progress_bar
+from flows.cli.console import Json, Verbose, err, out, print_json
+from flows.cli.exits import Exit
+from flows.cli.running import run_flow
 
 
 def rebuild(
@@ -16,13 +18,12 @@ def rebuild(
     verbose: Verbose = False,
 ) -> None:
     """Make a lost catalog again from the LR objects of ARCHIVE."""
-    from tasks.storage import open_store
+    from tasks.jobs.rebuild.check import Request, check
 
-    open_store(archive).require_root()
+    check(Request(archive=archive))
     from flows.rebuild import rebuild as flow
 
-    with progress_bar("rebuild"):
-        result = flow(archive=archive)
+    result = run_flow("rebuild", flow, archive=archive)
     if json:
         print_json(asdict(result))
     else:
@@ -35,4 +36,4 @@ def rebuild(
     for finding in result.unreadable:
         err.print(f"{finding.lr_key}: {finding.reason}", style="red")
     if result.unreadable:
-        raise typer.Exit(EXIT_FAILED)
+        raise typer.Exit(Exit.FAILED)

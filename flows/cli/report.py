@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from flows.cli.console import EXIT_FAILED, Json, Verbose, err, out, print_json, progress_bar
-from rescaling_core.errors import UsageError
+from flows.cli.console import Json, Verbose, err, out, print_json
+from flows.cli.exits import Exit
+from flows.cli.running import run_flow
 
 
 def report(
@@ -20,27 +20,26 @@ def report(
     ] = None,
     worst: Annotated[int, typer.Option(help="How many of the worst restorations to show.")] = 6,
     output: Annotated[
-        Path | None, typer.Option(help="Write this file instead of into the archive.")
+        str | None, typer.Option(help="Write this file instead of into the archive.")
     ] = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Write a page that tells what a run did, with its worst restorations, into ARCHIVE."""
-    from tasks.catalog import open_catalog
-    from tasks.jobs.report.choice import check_shown, choose_run
-    from tasks.storage import open_store
+    from tasks.jobs.report.check import Request, check
+    from tasks.storage.addresses import expand_home
 
-    # The flow checks these as well; here they answer before Prefect is up.
-    check_shown(worst)
-    choose_run(open_catalog(open_store(archive), create=False).runs(), run)
-    if output is not None and not output.absolute().parent.is_dir():
-        raise UsageError(f"--output {output}: there is no folder {output.parent}")
+    check(Request(archive=archive, run_id=run, worst=worst, output=output))
     from flows.report import report as flow
 
-    with progress_bar("report"):
-        result = flow(
-            archive=archive, run_id=run, worst=worst, output=None if output is None else str(output)
-        )
+    result = run_flow(
+        "report",
+        flow,
+        archive=archive,
+        run_id=run,
+        worst=worst,
+        output=None if output is None else expand_home(output),
+    )
     if json:
         print_json(asdict(result))
     else:
@@ -58,4 +57,4 @@ def report_refused(refused: Sequence[Mapping[str, Any]]) -> None:
         reason = f"{one['source_key']} at {one['target']}: restoration refused: {one['reason']}"
         err.print(reason, style="red")
     if refused:
-        raise typer.Exit(EXIT_FAILED)
+        raise typer.Exit(Exit.FAILED)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.console import EXIT_FAILED, Json, Verbose, err, out, print_json, progress_bar
+from flows.cli.console import Json, Verbose, err, out, print_json
+from flows.cli.exits import Exit
+from flows.cli.running import run_flow
 from rescaling_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,10 +46,13 @@ def restore(
     verbose: Verbose = False,
 ) -> None:
     """Restore HR images from an archive, or from a single LR file away from any archive."""
-    if Path(archive).is_file():
+    from tasks.storage.addresses import local_path
+
+    file = local_path(archive)
+    if file is not None and file.is_file():
         if keys or where or everything or target or earlier:
             raise UsageError(f"{archive} is one LR file: give only it and the destination")
-        record = _restore_file(archive, dest, overwrite, models)
+        record = _restore_file(str(file), dest, overwrite, models)
     elif models is not None:
         raise UsageError("--models is for one LR file: an archive holds its networks itself")
     else:
@@ -66,7 +70,7 @@ def restore(
     for failure in record["failures"]:
         err.print(f"{failure['source_key']}: {failure['reason']}", style="red")
     if record["failed"]:
-        raise typer.Exit(EXIT_FAILED)
+        raise typer.Exit(Exit.FAILED)
 
 
 def _restore_file(path: str, dest: str, overwrite: bool, models: str | None) -> dict[str, Any]:
@@ -89,18 +93,22 @@ def _restore_archive(
 ) -> dict[str, Any]:
     if not (keys or where or everything):
         raise UsageError("name keys, a condition with --where, or --all")
+    from tasks.jobs.restore.check import Request, check
+
+    check(Request(archive=archive, dest=dest, keys=tuple(keys or ()), where=where, target=target))
     from flows.restore import restore as flow
 
-    with progress_bar("restore"):
-        result = flow(
-            archive=archive,
-            dest=dest,
-            keys=tuple(keys or ()),
-            where=where,
-            target=target,
-            overwrite=overwrite,
-            earlier=earlier,
-        )
+    result = run_flow(
+        "restore",
+        flow,
+        archive=archive,
+        dest=dest,
+        keys=tuple(keys or ()),
+        where=where,
+        target=target,
+        overwrite=overwrite,
+        earlier=earlier,
+    )
     return _record(result.outputs, result.failures, dest)
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.console import EXIT_FAILED, Json, Verbose, err, out, print_json, progress_bar
+from flows.cli.console import Json, Verbose, err, out, print_json
+from flows.cli.exits import Exit
+from flows.cli.running import run_flow
 from tasks.pages.words import size_text
 
 if TYPE_CHECKING:
@@ -40,34 +42,31 @@ def retire(
     verbose: Verbose = False,
 ) -> None:
     """Delete sources of SOURCE that ARCHIVE can restore, in two runs: mark, then delete."""
-    from rescaling_core.plan import Floor
-    from tasks.catalog import open_catalog
-    from tasks.collection.access import refuse_nested, require_collection
     from tasks.collection.listing import Selection
-    from tasks.control.ages import parse_age, parse_grace
-    from tasks.storage import open_store
+    from tasks.jobs.retire.check import Request, check
 
-    # The flow checks these as well; here they answer before Prefect and Ray are up.
-    parse_age(older_than)
-    parse_grace(grace)
-    Floor.parse(tuple(floor or ()))
-    store = open_store(archive)
-    open_catalog(store, create=False)
-    collection = open_store(source)
-    refuse_nested(collection, store)
-    require_collection(collection, store)
+    request = Request(
+        source=source,
+        archive=archive,
+        older_than=older_than,
+        grace=grace,
+        floor=tuple(floor or ()),
+        selection=Selection(include=tuple(include or ()), exclude=tuple(exclude or ())),
+    )
+    check(request)
     from flows.retire import retire as flow
 
-    with progress_bar("retire"):
-        result = flow(
-            source=source,
-            archive=archive,
-            older_than=older_than,
-            grace=grace,
-            floor=tuple(floor or ()),
-            selection=Selection(include=tuple(include or ()), exclude=tuple(exclude or ())),
-            dry_run=not yes,
-        )
+    result = run_flow(
+        "retire",
+        flow,
+        source=source,
+        archive=archive,
+        older_than=older_than,
+        grace=grace,
+        floor=request.floor,
+        selection=request.selection,
+        dry_run=not yes,
+    )
     if json:
         print_json(asdict(result) | {"dry_run": not yes})
     else:
@@ -75,7 +74,7 @@ def retire(
     for item in result.unproven:
         err.print(f"not proven: {item.source_key}: {item.reason}", style="red")
     if result.unproven:
-        raise typer.Exit(EXIT_FAILED)
+        raise typer.Exit(Exit.FAILED)
 
 
 def _text(result: RetireSummary, *, dry_run: bool) -> str:

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import EXIT_FAILED, Json, Verbose, err, out, print_json, progress_bar
+from flows.cli.console import Json, Verbose, err, out, print_json
+from flows.cli.exits import Exit
+from flows.cli.running import run_flow
 
 
 def scrub(
@@ -25,19 +27,14 @@ def scrub(
     verbose: Verbose = False,
 ) -> None:
     """Read the LR objects of ARCHIVE again and hold them against its catalog."""
-    from tasks.catalog import open_catalog
-    from tasks.jobs.scrub.steps import Scope
-    from tasks.storage import open_store
+    from tasks.jobs.scrub.check import Request, check
 
-    # The flow checks these as well; here they answer before Prefect and Ray are up.
-    Scope(sample=sample, parts=parts)
-    open_catalog(open_store(archive), create=False)
-    if repair is not None:
-        open_store(repair).require_root()
+    check(Request(archive=archive, sample=sample, parts=parts, repair_from=repair))
     from flows.scrub import scrub as flow
 
-    with progress_bar("scrub"):
-        result = flow(archive=archive, sample=sample, parts=parts, repair_from=repair)
+    result = run_flow(
+        "scrub", flow, archive=archive, sample=sample, parts=parts, repair_from=repair
+    )
     if json:
         print_json(asdict(result) | {"damaged": result.damaged})
     else:
@@ -50,4 +47,4 @@ def scrub(
     for failure in result.not_repaired:
         err.print(f"not repaired: {failure.lr_key}: {failure.reason}", style="red")
     if result.damaged:
-        raise typer.Exit(EXIT_FAILED)
+        raise typer.Exit(Exit.FAILED)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import Json, Verbose, out, print_json, progress_bar
+from flows.cli.console import Json, Verbose, out, print_json
+from flows.cli.running import run_flow
 from rescaling_core.errors import UsageError
 
 
@@ -50,19 +51,20 @@ def train(
     check_request(config, data, folder, validation=validation, start=start, resume=resume)
     from flows.train import train as flow
 
-    with progress_bar("train"):
-        result = flow(
-            config=config,
-            data=data,
-            out=folder,
-            validation=validation,
-            start=start,
-            steps=steps,
-            workers=workers,
-            resume=resume,
-            pause_file=pause_file,
-            pairs=pairs,
-        )
+    result = run_flow(
+        "train",
+        flow,
+        config=config,
+        data=data,
+        out=folder,
+        validation=validation,
+        start=start,
+        steps=steps,
+        workers=workers,
+        resume=resume,
+        pause_file=pause_file,
+        pairs=pairs,
+    )
     if json:
         print_json(asdict(result))
         return

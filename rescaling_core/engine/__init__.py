@@ -6,6 +6,7 @@ figures. An engine is made once for a network and kept with it.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from rescaling_core.networks.base import BijectiveRescaler
 
 __all__ = ["Engine", "engine_for"]
+
+# OpenVINO's telemetry sends a count as soon as `openvino` is imported, whatever DO_NOT_TRACK says,
+# and leaves an id in the home folder. Where it cannot be imported, OpenVINO uses a stub instead.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 _ENGINES: WeakKeyDictionary[BijectiveRescaler, tuple[object, Engine]] = WeakKeyDictionary()
 

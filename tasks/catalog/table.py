@@ -45,8 +45,8 @@ REPLACES: Final = (
     " AND new.state = 'archived' AND new.seconds IS NOT NULL)"
 )
 """When a row gives way to a later one: its source has another change mark or other bytes, or came
-out of quarantine, or was kept under other circumstances; or it was made again from its LR file, which
-does not hold all that the run that made the file knows and is about to commit."""
+out of quarantine, or was kept under other circumstances; or it was made again from its LR file,
+which does not hold all that the run that made the file knows and is about to commit."""
 
 ROWS_AT_ONCE: Final = 65_536
 """Rows that a reader of the whole table has in memory: 250 MiB with their metadata."""

@@ -143,9 +143,14 @@ class WorkerPool(Generic[Job, Result]):
             return f"it took longer than it may: its worker was ended after {seconds:.0f} s, twice"
         return f"its worker died twice: {self._why}"
 
-    def close(self) -> None:
-        """End the actors; what they had not finished is lost."""
-        _take_counts(self._there)
+    def close(self, *, in_haste: bool = False) -> None:
+        """End the actors; what they had not finished is lost.
+
+        Args:
+            in_haste: Do not wait to hear what they sent.
+        """
+        if not in_haste:
+            _take_counts(self._there)
         for actor in (*self._there, *self._arriving.values()):
             ray.kill(actor)
 
@@ -201,7 +206,10 @@ def worker_pool(
     )
     try:
         yield pool
-    finally:
+    except BaseException as error:
+        pool.close(in_haste=not isinstance(error, Exception))  # a signal: there is no time
+        raise
+    else:
         pool.close()
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,6 +27,18 @@ def ray_session() -> Iterator[None]:
         yield
         return
     local = "RAY_ADDRESS" not in os.environ
+    try:
+        with _keeping_handlers():
+            _start(local=local)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _start(*, local: bool) -> None:
+    if local:
+        # One for this session, in memory. Ray would leave one in the home folder for ever.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     ray.init(
         # Not None: that would join whatever cluster someone left running on this machine.
         address="local" if local else os.environ["RAY_ADDRESS"],
@@ -32,7 +47,20 @@ def ray_session() -> Iterator[None]:
         log_to_driver=False,
         logging_level=logging.ERROR,
     )
+
+
+@contextmanager
+def _keeping_handlers() -> Iterator[None]:
+    """Leave SIGTERM to whoever handled it before.
+
+    Ray's own handler would end its processes at once, under the feet of the driver, which then
+    aborts with a native stack.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread can set handlers, Ray's neither
+        return
+    before = signal.getsignal(signal.SIGTERM)
     try:
         yield
     finally:
-        ray.shutdown()
+        signal.signal(signal.SIGTERM, before)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
+from tasks.control.logs import run_log
 from tasks.storage import accounting as requests
 
 MAX_ROWS: Final = 500
@@ -38,6 +40,29 @@ def publish(
         text: Markdown to put below the counts.
         sent: S3 requests of the run; by default those that were counted and not taken yet.
     """
+    with only_reporting():
+        _publish(job, run_id, counts, troubles, page, text, sent)
+
+
+@contextmanager
+def only_reporting() -> Iterator[None]:
+    """Make what fails inside a warning: what the run did is done, whoever could be told of it."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is no reason to fail
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        run_log().warning("the summary of the run could not be left in Prefect: %s", reason)
+
+
+def _publish(
+    job: str,
+    run_id: str,
+    counts: Mapping[str, object],
+    troubles: Sequence[Mapping[str, object]],
+    page: str | None,
+    text: str,
+    sent: Mapping[str, int] | None,
+) -> None:
     table = markdown_of({**counts, **billed(requests.drain() if sent is None else sent)})
     create_markdown_artifact(
         key=f"{job}-{run_id.lower()}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rescaling_core.errors import UsageError
+from tasks.storage.addresses import parse_address
 from tasks.storage.errors import (
     NothingStoredError,
     ObjectChangedError,
@@ -43,19 +44,18 @@ def open_store(url: str, *, follow_links: bool = False) -> Store:
 
     Args:
         url: A path, `file://path`, `s3://bucket/prefix`, or another fsspec URL. Taken as it is:
-            percent signs, spaces and question marks are not decoded.
+            percent signs, spaces and question marks are not decoded. Only `~` is expanded.
         follow_links: Of a local folder, whether links below it are followed. An archive's never
             are; of a collection's sources those are not that lie outside it.
 
     Raises:
-        UsageError: Not a URL of a known kind, no credentials for it, or credentials within it.
+        UsageError: Not a URL of a known kind, a slip such as `s3:/bucket`, no credentials for it,
+            or credentials within it.
     """
     refuse_credentials(url)
-    if not url:
-        raise UsageError("a store needs a path or a URL, not an empty text")
-    protocol, separator, rest = url.partition("://")
-    if not separator:
-        return LocalStore(url, Path(url), follow_links)
+    protocol, rest = parse_address(url)
+    if protocol is None:
+        return LocalStore(url, Path(rest), follow_links)
     if protocol in ("file", "local"):
         if not rest.startswith("/"):
             raise UsageError(f"{url}: a file URL has three slashes, such as file:///data/photos")

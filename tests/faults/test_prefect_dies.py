@@ -1,0 +1,65 @@
+"""Prefect's server dies, or does not come up: the work is done all the same, or it is said why."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flows.cli.exits import Exit
+from tests.command import Refold
+from tests.faults.undisturbed import Undisturbed
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+
+
+def _server_of(process: subprocess.Popen[str]) -> psutil.Process:
+    while True:
+        assert process.poll() is None, process.communicate()
+        for child in psutil.Process(process.pid).children(recursive=True):
+            if "uvicorn" in " ".join(child.cmdline()):
+                return child
+        time.sleep(0.05)
+
+
+def test_a_server_that_is_killed_again_and_again_fails_no_run(
+    tmp_path: Path, refold: Refold, fourteen: Undisturbed
+) -> None:
+    """It made a run fail whose every row was committed, as an internal error."""
+    archive = tmp_path / "archive"
+    alone = Refold({"PREFECT_HOME": str(tmp_path / "prefect")})
+    process = alone.start(*fourteen.arguments(archive))
+    while not (archive / "renditions").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    while process.poll() is None:  # more often than it is started again
+        for child in psutil.Process(process.pid).children(recursive=True):
+            if "uvicorn" in " ".join(child.cmdline()):
+                child.kill()
+        time.sleep(0.2)
+    _, err = process.communicate()
+    assert process.returncode == Exit.QUARANTINE, err
+    assert "internal error" not in err
+    assert "Traceback" not in err
+    fourteen.check(refold, archive)
+
+
+def test_a_server_that_does_not_start_is_said_in_one_line(
+    tmp_path: Path, fourteen: Undisturbed
+) -> None:
+    (tmp_path / "prefect").write_text("a file where its folder should be")
+    impatient = Refold(
+        {
+            "PREFECT_HOME": str(tmp_path / "prefect"),
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "30",
+        }
+    )
+    ran = impatient(*fourteen.arguments(tmp_path / "archive"), "--json")
+    assert ran.code == Exit.FAILED
+    (line,) = [line for line in ran.err.splitlines() if line.startswith("refold:")]
+    assert "Prefect" in line
+    assert "internal error" not in ran.err
+    assert ran.json["error"]["exit_code"] == Exit.FAILED

@@ -1,0 +1,80 @@
+"""A run that is told to end, as schedulers, closed terminals and people at the keyboard do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.command import Refold
+from tests.faults.conftest import ALL_FAULTS
+from tests.faults.undisturbed import Undisturbed
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+
+ENDED_BY_THEM = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
+
+UNWANTED = ("Traceback", "internal error", "Crash detected", "SIGABRT", "***", "Error")
+
+
+def _written(folder: Path) -> bool:
+    return any(path.is_file() for path in folder.rglob("*"))
+
+
+def _wait_until(process: subprocess.Popen[str], path: Path) -> list[psutil.Process]:
+    """Wait for a file below a path; returns what the command has started by then."""
+    while not _written(path):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+@pytest.mark.parametrize("number", ENDED_BY_THEM, ids=lambda number: number.name)
+def test_a_run_told_to_end_says_so_in_one_sentence_and_leaves_nothing_running(
+    tmp_path: Path, refold: Refold, fourteen: Undisturbed, number: signal.Signals
+) -> None:
+    """With a Prefect server and a Ray of its own, in the middle of its conversions."""
+    archive = tmp_path / "archive"
+    alone = Refold({"PREFECT_HOME": str(tmp_path / "prefect")})
+    process = alone.start(*fourteen.arguments(archive), "--json")
+    children = _wait_until(process, archive / "renditions")
+    assert len(children) >= 3, "neither Ray nor Prefect was started"
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # a terminal sends it to all in its foreground
+    else:
+        os.kill(process.pid, number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == ENDED_BY_THEM[number], err
+    said = [line for line in err.splitlines() if line.strip() and "━" not in line]
+    assert len(said) == 1, err
+    assert said[0].startswith(f"refold: ended by {number.name}")
+    assert not any(word in err for word in UNWANTED), err
+    assert out == ""
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive
+    again = refold(*fourteen.arguments(archive))
+    assert again.code == 3, again.err
+    fourteen.check(refold, archive)
+
+
+@pytest.mark.skipif(not ALL_FAULTS, reason="a long one: `make faults` runs it")
+@pytest.mark.parametrize("moment", [0.3, 1.0, 2.0, 4.0, 8.0])
+def test_a_run_told_to_end_at_any_moment_ends_so(
+    tmp_path: Path, refold: Refold, fourteen: Undisturbed, moment: float
+) -> None:
+    """While it imports, starts Prefect, starts Ray, converts."""
+    archive = tmp_path / "archive"
+    alone = Refold({"PREFECT_HOME": str(tmp_path / "prefect")})
+    process = alone.start(*fourteen.arguments(archive))
+    time.sleep(moment)
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in (143, -signal.SIGTERM), err  # the latter: before its first line
+    assert not any(word in err for word in UNWANTED), err
+    assert refold(*fourteen.arguments(archive)).code == 3
+    fourteen.check(refold, archive)
