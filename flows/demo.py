@@ -39,7 +39,7 @@ PHOTOGRAPHS: Final = (
 
 
 def main() -> None:
-    """Run the demo in `demo-output`, which is made anew."""
+    """Run the demo in `demo-output`, which is emptied first."""
     quiet_libraries()
     started = time.monotonic()
     shutil.rmtree(OUTPUT, ignore_errors=True)

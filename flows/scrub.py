@@ -30,7 +30,7 @@ class ScrubSummary:
     run_id: str | None
     """None where the catalog itself is damaged: nothing else is looked at then, nor written."""
     checked: int
-    """Renditions read and held against the catalog."""
+    """Renditions read and compared with the catalog."""
     restored: int
     """Of these, chosen to be restored as well."""
     findings: tuple[Finding, ...]
@@ -52,7 +52,7 @@ def scrub(
     repair_from: str | None = None,
     settings: Settings | None = None,
 ) -> ScrubSummary:
-    """Read LR objects again and hold them against the catalog; restore a sample of them.
+    """Read LR objects again and compare them with the catalog; restore a sample of them.
 
     Args:
         archive: URL or path of the archive.

@@ -77,7 +77,7 @@ def read_json(text: str | bytes, *, most_values: int = MAX_VALUES) -> Any:
         most_values: Values, lists and tables that it may hold.
 
     Raises:
-        ValueError: It is no JSON, holds NaN or an infinity, or exceeds a limit.
+        ValueError: It is not JSON, holds NaN or an infinity, or exceeds a limit.
     """
     if len(text) > MAX_JSON:
         raise ValueError(f"a document of {len(text)} characters: at most {MAX_JSON}")
@@ -102,7 +102,7 @@ def read_toml(text: str) -> dict[str, Any]:
     """Parse TOML from elsewhere.
 
     Raises:
-        ValueError: It is no TOML, holds NaN or an infinity, or exceeds a limit.
+        ValueError: It is not TOML, holds NaN or an infinity, or exceeds a limit.
     """
     if len(text) > MAX_TOML:
         raise ValueError(f"a file of {len(text)} characters: at most {MAX_TOML}")

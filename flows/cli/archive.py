@@ -31,7 +31,7 @@ def archive(
     ] = None,
     quality: Annotated[int | None, typer.Option(help="On the codec's own scale.")] = None,
     refine: Annotated[
-        int | None, typer.Option(help="Steps by which LR images are refined; 4 is a good many.")
+        int | None, typer.Option(help="Steps by which LR images are refined; 4 is a good value.")
     ] = None,
     floor: Annotated[
         list[str] | None,

@@ -21,7 +21,7 @@ def backfill(
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Make targets that what is archived lacks, from sources or from restored images."""
+    """Create missing targets for archived sources, from sources or from restored images."""
     from tasks.jobs.backfill.check import Request, check
     from tasks.plans.options import PlanOptions
 

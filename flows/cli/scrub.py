@@ -26,7 +26,7 @@ def scrub(
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Read the LR objects of ARCHIVE again and hold them against its catalog."""
+    """Read the LR objects of ARCHIVE again and compare them with its catalog."""
     from tasks.jobs.scrub.check import Request, check
 
     check(Request(archive=archive, sample=sample, parts=parts, repair_from=repair))

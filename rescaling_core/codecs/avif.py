@@ -29,7 +29,7 @@ is about a sixth of one up for 0.4 % fewer bytes than that is worth, 11 a fifth 
 
 
 def _options(settings: Settings, extras: FileExtras) -> dict[str, Any]:
-    # Pillow writes EXIF anew here, so only the orientation goes in, which it turns into the
+    # Pillow rewrites EXIF here, so only the orientation goes in, which it turns into the
     # container's own rotation. One thread, as the tiles, and so the bytes, follow from their
     # number.
     orientation = exif.orientation(extras.exif)

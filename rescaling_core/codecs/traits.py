@@ -23,7 +23,7 @@ class FileExtras:
 
     icc: bytes | None = None
     exif: bytes | None = None
-    """TIFF structure. Of a codec that writes EXIF anew, only the orientation is embedded."""
+    """TIFF structure. Where the codec rewrites EXIF, only the orientation is embedded."""
     xmp: bytes | None = None
 
 
@@ -100,7 +100,7 @@ class Codec:
     max_xmp: int = ANY_SIZE
     """Bytes of XMP that a file can hold."""
     max_exif: int = ANY_SIZE
-    """Bytes of EXIF that a file holds unchanged; 0 if the codec writes it anew."""
+    """Bytes of EXIF that a file holds unchanged; 0 if the codec rewrites it."""
     holds_icc: bool = True
     """Whether a colour profile and an orientation can be embedded. If not, one that says sRGB is
     left out, as viewers assume it, and any other is refused."""

@@ -1,6 +1,6 @@
 """The orientation tag of an EXIF block, read and set without touching any other byte.
 
-Pillow writes an EXIF block anew, which moves what makers' notes point at; a block is carried as
+Pillow rewrites an EXIF block, which moves what makers' notes point at; a block is carried as
 it is, and where the tag must change it is changed in place.
 """
 

@@ -31,7 +31,7 @@ class Rival:
     nbytes: int
     """Of its rendition; of the source, which stays, if there would be none."""
     at_least: bool = False
-    """As of a cost."""
+    """True if the search stopped early, so that this is a lower bound."""
 
 
 @dataclass(slots=True)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from math import ceil, inf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from rescaling_core import limits
 from rescaling_core.errors import MetadataError
 from rescaling_core.plan.strategy import FULL_SIZE, TRANSCODE
 
 if TYPE_CHECKING:
-    from rescaling_core.metadata.record import RestorationMetadata
+    from rescaling_core.metadata.carried import Carried
 
 _RANGES: Final[dict[str, tuple[int, int]]] = {
     "source_size": (0, 2**50),
@@ -56,7 +56,38 @@ _SPARE: Final = 2**22
 """LR pixels that tiles may cover beyond `MAX_CONTEXT` times the image: a small one is soon done."""
 
 
-def check_record(record: RestorationMetadata) -> None:
+class Record(Protocol):
+    """What is read here of a `RestorationMetadata`, whose module calls this one."""
+
+    @property
+    def source_key(self) -> str: ...  # noqa: D102
+    @property
+    def target(self) -> str: ...  # noqa: D102
+    @property
+    def rescaler(self) -> str: ...  # noqa: D102
+    @property
+    def scale(self) -> float: ...  # noqa: D102
+    @property
+    def width(self) -> int: ...  # noqa: D102
+    @property
+    def height(self) -> int: ...  # noqa: D102
+    @property
+    def lr_width(self) -> int: ...  # noqa: D102
+    @property
+    def lr_height(self) -> int: ...  # noqa: D102
+    @property
+    def tile(self) -> int: ...  # noqa: D102
+    @property
+    def overlap(self) -> int: ...  # noqa: D102
+    @property
+    def lr_pixels_sha256(self) -> str | None: ...  # noqa: D102
+    @property
+    def extras(self) -> Carried: ...  # noqa: D102
+    @property
+    def is_preview(self) -> bool: ...  # noqa: D102
+
+
+def check_record(record: Record) -> None:
     """Hold a record against the limits of docs/formats.md.
 
     Raises:
@@ -88,7 +119,7 @@ def check_record(record: RestorationMetadata) -> None:
         raise _error("dpi is not finite")
 
 
-def check_pixels(record: RestorationMetadata, max_pixels: int) -> None:
+def check_pixels(record: Record, max_pixels: int) -> None:
     """Refuse a restoration of more pixels than allowed.
 
     Raises:
@@ -102,7 +133,7 @@ def check_pixels(record: RestorationMetadata, max_pixels: int) -> None:
         )
 
 
-def _check_tiles(record: RestorationMetadata) -> None:
+def _check_tiles(record: Record) -> None:
     """Refuse tiles so large that no memory holds one, and so small that they never end."""
     tile = record.tile
     if tile and not limits.MIN_TILE <= tile <= limits.MAX_TILE:

@@ -66,5 +66,7 @@ def _alpha_plane(png: bytes, pixels: U8Array, metadata: RestorationMetadata) -> 
     except PhotoError as error:
         raise MetadataError(f"{metadata.source_key}: alpha: {error}") from error
     if plane.shape != pixels.shape[:2] or plane.dtype != np.uint8:
-        raise MetadataError(f"{metadata.source_key}: alpha is no 8-bit plane of the image's size")
+        raise MetadataError(
+            f"{metadata.source_key}: alpha is not an 8-bit plane of the image's size"
+        )
     return plane

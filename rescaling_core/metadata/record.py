@@ -248,7 +248,7 @@ def _read(document: dict[str, Any]) -> RestorationMetadata:
             raise MetadataError(f"restoration metadata: sizes {sizes} are not of that scale")
     policy, extras = document.get("latent_policy"), document.get("extras", {})
     if not isinstance(policy, dict) or not isinstance(extras, dict):
-        raise MetadataError("restoration metadata: latent_policy or extras is no object")
+        raise MetadataError("restoration metadata: latent_policy or extras is not an object")
     try:
         values["latent_policy"] = LatentPolicy(policy["kind"], float(policy.get("std", 1.0)))
     except (KeyError, TypeError, ValueError) as error:

@@ -12,13 +12,13 @@ PROPERTY: Final = "restoration"
 
 
 def parse_packet(packet: bytes) -> str | None:
-    """Find the record's JSON in any XMP packet, however other tools have written it anew.
+    """Find the record's JSON in any XMP packet, however other tools have rewritten it.
 
     Returns:
         None if the packet holds no record.
 
     Raises:
-        MetadataError: The packet is no XML.
+        MetadataError: The packet is not XML.
     """
     found: list[str] = []
     inside = False

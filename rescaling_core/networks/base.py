@@ -204,7 +204,7 @@ class ResamplingRescaler(Rescaler):
 class BijectiveRescaler(Rescaler):
     """A rescaler made of one bijection x ↔ (LR, z) between HR pixels and 3·s² LR channels.
 
-    HR sides that are no multiple of `multiple` are padded on the right and at the bottom by
+    HR sides that are not a multiple of `multiple` are padded on the right and at the bottom by
     repeating the edge ("replicate"); restoration crops back.
     """
 

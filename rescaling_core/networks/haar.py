@@ -78,7 +78,7 @@ class ConvDownsampling(nn.Module):
 
     It starts as the identity, except that the first band is the s×s box mean.
 
-    Source: IRN `ConvDownsampling`, used at x3. There, sides that are no multiple of s crash.
+    Source: IRN `ConvDownsampling`, used at x3. There, sides that are not a multiple of s crash.
     """
 
     def __init__(self, channels: int, scale: int) -> None:

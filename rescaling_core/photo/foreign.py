@@ -58,7 +58,7 @@ _GAIN_MAP: Final = re.compile(
 )
 """Adobe's, Apple's, ISO's, Google's and JPEG XL's marks."""
 _METADATA_WITH_PICTURES: Final = re.compile(rb"jumb|jumd|c2pa", re.DOTALL)
-"""Thumbnails inside C2PA manifests are no further pictures."""
+"""Thumbnails inside C2PA manifests do not count as further pictures."""
 _LEAD: Final = 12
 """Bytes before a part that may tell what it is: the header of its box or chunk."""
 

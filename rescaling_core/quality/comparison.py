@@ -19,7 +19,7 @@ _CARRIED: Final = ("mode", "format", "icc", "exif", "xmp", "dpi", "traits")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A restored photo held against its source."""
+    """A restored photo compared with its source."""
 
     psnr_y: float
     """PSNR on luma in dB, over the whole image; infinite where every sample equals the source's."""

@@ -49,7 +49,7 @@ COMPACT_TO: Final = 4 * 2**20
 only."""
 
 REFRESHES: Final = 8
-"""Times an open table is brought up to date before it is opened anew: each time makes deltalake
+"""Times an open table is brought up to date before it is opened again: each time makes deltalake
 1.6 slower at everything it does with it."""
 
 
@@ -113,7 +113,7 @@ class CatalogTable:
         return True
 
     def current(self) -> DeltaTable:
-        """The table as of now.
+        """The newest version of the table.
 
         Raises:
             StorageError: There is no table, or it cannot be read.
@@ -218,7 +218,7 @@ class CatalogTable:
         except StorageError:
             raise
         except (DeltaError, OSError) as error:
-            self._table = None  # whatever state it is in, the next use opens it anew
+            self._table = None  # whatever state it is in, the next use opens it again
             lasting = (TableNotFoundError, SchemaMismatchError, DeltaProtocolError)
             transient = not isinstance(error, lasting)
             message = f"{self.uri}: cannot {what} the table: {reason_of(error)}"

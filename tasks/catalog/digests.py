@@ -79,7 +79,7 @@ def append_digests(archive: Store, run_id: str) -> int:
 
 
 def merge_digests(archive: Store, run_id: str) -> None:
-    """Put all notes into one, leaving out files that are no more."""
+    """Put all notes into one, leaving out files that no longer exist."""
     try:
         known = read_digests(archive)
     except ValueError:

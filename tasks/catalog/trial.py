@@ -38,7 +38,7 @@ def try_tables(store: Store) -> None:
     except (UsageError, StorageError):
         raise
     except BaseException as error:
-        # A panic of a native library is no Exception.
+        # A panic of a native library is not an Exception.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         reason = " ".join(str(error).split())[:200]

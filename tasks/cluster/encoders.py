@@ -1,4 +1,4 @@
-"""Encoding on CPUs of the cluster that are no worker's.
+"""Encoding on CPUs of the cluster that belong to no worker.
 
 An encoder such as AVIF's takes longer than a GPU's network does. `REFOLD_ENCODERS` sets CPUs aside
 for it, on whatever node they are, and Ray spreads what is to be encoded over them.

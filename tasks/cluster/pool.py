@@ -22,7 +22,7 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 PATIENCE_WITH_COUNTS = 5.0
-"""Seconds that a worker, when it is to end, may take to say what it sent."""
+"""Seconds to wait for the request counts of a worker that is stopping."""
 
 
 class WorkerStartError(RefoldError):
@@ -68,7 +68,7 @@ class WorkerPool(Generic[Job, Result]):
         )
         self._method = method
         self._arriving: dict[Any, Any] = {}
-        """Workers that are starting, anew perhaps, by what they answer when they are there."""
+        """Workers that are starting, for the first time or again, by what they answer when they are ready."""
         self._there: list[Any] = []
         self._idle: list[Any] = []
         """Of those that are there. One list, since a run may be begun within another."""

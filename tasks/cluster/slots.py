@@ -54,7 +54,7 @@ def worker_slots(
         encoders: CPUs that are not for workers.
 
     Raises:
-        UsageError: A variable is no such number, or no CPU is left for a worker.
+        UsageError: A variable is not such a number, or no CPU is left for a worker.
     """
     settings = current()
     cpus_per_worker = cpus_per_worker or settings.cpus_per_worker

@@ -169,7 +169,7 @@ def _csv(path: str, manifest: Manifest) -> Iterator[pa.RecordBatch]:
 
 
 def _sources(batch: pa.RecordBatch, prefix: str) -> pa.RecordBatch:
-    """Objects below the prefix that are no markers of folders, with keys relative to it."""
+    """Objects below the prefix that are not markers of folders, with keys relative to it."""
     key, size = batch.column("key"), pc.fill_null(batch.column("size"), 0)
     marker = pc.and_(pc.ends_with(key, "/"), pc.equal(size, 0))
     wanted = pc.and_(pc.starts_with(key, prefix), pc.invert(marker))

@@ -34,7 +34,7 @@ def parse_grace(text: str) -> timedelta:
     """As `parse_age`, but not so short that it touches what a run is about to commit.
 
     Raises:
-        UsageError: It is no age, or below an hour.
+        UsageError: It is not an age, or it is below an hour.
     """
     grace = parse_age(text)
     if grace < MIN_GRACE:

@@ -44,12 +44,12 @@ def fetch_weights(url: str, *, sha256: str) -> Path:
 
     Raises:
         UsageError: The digest is not one, or there is no such object.
-        CheckpointError: The file has another digest or is no weights file. Nothing is kept.
+        CheckpointError: The file has another digest or is not a weights file. Nothing is kept.
         StorageError: The store cannot be reached.
     """
     digest = sha256.lower()
     if not SHA256.fullmatch(digest):
-        raise UsageError(f"{sha256!r} is no SHA-256: 64 hexadecimal digits are expected")
+        raise UsageError(f"{sha256!r} is not a SHA-256: 64 hexadecimal digits are expected")
     path = weights_folder() / f"{digest}.safetensors"
     if path.exists():
         zoo.load(path, sha256=digest)
@@ -76,7 +76,7 @@ def keep_weights(path: Path) -> Path:
 
     Raises:
         UsageError: The file cannot be read.
-        CheckpointError: It is no weights file of Refold.
+        CheckpointError: It is not a weights file of Refold.
     """
     loaded = zoo.load(path)
     return _keep(path.read_bytes(), loaded.card.to_json().encode(), loaded.weights_sha256)

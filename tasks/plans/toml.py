@@ -51,7 +51,7 @@ def read_plan(text: str, *, name: str, floor: Floor | None = None) -> ArchivePla
         floor: Instead of the file's, for all targets that can be restored.
 
     Raises:
-        UsageError: It is no TOML, or a field is unknown, missing or impossible; with its path and
+        UsageError: It is not TOML, or a field is unknown, missing or impossible; with its path and
             what is allowed there.
     """
     try:

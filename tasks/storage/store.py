@@ -101,7 +101,7 @@ class Store(ABC):
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose key starts with `prefix`, sorted by key, in bounded memory.
 
-        Keys sort by code point, which is the order of their UTF-8 bytes. Folders are no objects.
+        Keys sort by code point, which is the order of their UTF-8 bytes. Folders are not objects.
 
         Raises:
             StorageError: The listing cannot be completed; it never just ends early.
@@ -180,10 +180,10 @@ class Store(ABC):
 
     @abstractmethod
     def delete(self, key: str) -> None:
-        """Remove one object; that it is gone already is no error."""
+        """Remove one object; an object that is gone already is not an error."""
 
     def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> tuple[str, ...]:
-        """Remove what killed writers left that is no object: half files, begun uploads.
+        """Remove what killed writers left that is not an object: half files, begun uploads.
 
         Args:
             before: What was begun later stays: somebody may be writing it.

@@ -96,7 +96,7 @@ def _check_frame(marker: int, payload: bytes) -> None:
 def _check_profile(data: bytes, parts: Sequence[Part]) -> None:
     """Refuse a colour profile whose segments do not fit together: viewers disagree about it.
 
-    A second copy of a segment is no trouble; it is carried.
+    A second copy of a segment does no harm; it is carried.
 
     Raises:
         UnsupportedImageError: They do not fit.

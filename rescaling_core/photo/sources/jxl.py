@@ -50,7 +50,7 @@ def decode(data: bytes, limits: Limits) -> Photo:
     shape = (header.height, header.width, len(header.mode))
     pixels, alpha = split_alpha(np.frombuffer(samples, np.uint8).reshape(shape), header.mode)
     if alpha is None and jxl.read_header(data).extra_channels:
-        raise UnsupportedImageError("JXL with a channel that is no alpha: it would be lost")
+        raise UnsupportedImageError("JXL with a channel that is not alpha: it would be lost")
     if jxl.box(data, b"brob") is not None:
         raise UnsupportedImageError("JXL with compressed metadata, which cannot be read here")
     _refuse_bytes_behind(decoder, jxl.codestream(data))

@@ -32,7 +32,7 @@ _WHY_NOT: Final = {
     "I": "32-bit samples",
     "RGBa": "premultiplied alpha",
     "La": "premultiplied alpha",
-    "RGBX": "a fourth channel that is no alpha",
+    "RGBX": "a fourth channel that is not alpha",
 }
 _METRE: Final = 0.0254
 """Metres in an inch."""

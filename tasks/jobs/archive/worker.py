@@ -125,7 +125,7 @@ class ShardConverter:
                 if isinstance(found, Failure)
                 else outcome_of(source.key, partial(self._convert_source, record, found))
             )
-            # One picture that does not come back as measured is no reason to lose its neighbours.
+            # One picture that does not come back as measured must not cost its neighbours their rows.
             rows = self._refused(made, record) if isinstance(made, Failure) else made
             self._metrics.finished(data, rows)
             return rows

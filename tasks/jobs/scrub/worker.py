@@ -21,7 +21,7 @@ READERS = 8
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A row of the catalog to hold against what is stored."""
+    """A row of the catalog to compare with what is stored."""
 
     row: CatalogRow
     """Archived."""

@@ -54,7 +54,7 @@ _TRANSIENT: Final = (
 
 
 READING: Final = ("read ", "look up ")
-"""How the actions begin that concern one object alone. Their refusal, as of an object in cold
+"""How the actions begin that concern one object alone. Their refusal, such as of an object in cold
 storage or one encrypted with a key of its own, says nothing about the others."""
 
 
