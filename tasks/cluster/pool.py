@@ -68,7 +68,8 @@ class WorkerPool(Generic[Job, Result]):
         )
         self._method = method
         self._arriving: dict[Any, Any] = {}
-        """Workers that are starting, for the first time or again, by what they answer when they are ready."""
+        """Workers that are starting, for the first time or again, by what they answer when
+        they are ready."""
         self._there: list[Any] = []
         self._idle: list[Any] = []
         """Of those that are there. One list, since a run may be begun within another."""

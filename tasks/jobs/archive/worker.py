@@ -125,7 +125,7 @@ class ShardConverter:
                 if isinstance(found, Failure)
                 else outcome_of(source.key, partial(self._convert_source, record, found))
             )
-            # One picture that does not come back as measured must not cost its neighbours their rows.
+            # One picture that does not come back as measured must not cost its neighbours theirs.
             rows = self._refused(made, record) if isinstance(made, Failure) else made
             self._metrics.finished(data, rows)
             return rows

@@ -1,4 +1,4 @@
-"""What a retire run does to sources, and its account of it: the journal is written before anything is deleted."""
+"""What a retire run does to sources; the journal is written before anything is deleted."""
 
 from __future__ import annotations
 
