@@ -5,16 +5,40 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import shutil
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
 
 import ray
+from ray._private import ray_constants
+
+from rescaling_core.errors import RefoldError
 
 LOCAL_SETTINGS = {"worker_niceness": 0}
 """Ray's own is 15: beside anything else that is busy, a run would hardly advance. Workers are as
 nice as the command itself, so `nice` is the owner's to say."""
+
+STARTS: Final = 3
+"""Tries of starting a local Ray, which waits 30 seconds for its own parts by itself."""
+
+LOOPBACK: Final = "127.0.0.1"
+
+_LONGEST_FOLDER: Final = 40
+"""Characters of the session's folder: the names of the sockets in it have a limit of 107."""
+
+_LOG: Final = logging.getLogger(__name__)
+
+_TOKEN: Final = secrets.token_hex(32)
+"""What the processes of local clusters know each other by. Ray reads it once in a process."""
+
+
+class ClusterStartError(RefoldError):
+    """A Ray of our own did not start, however patient we were."""
 
 
 @contextmanager
@@ -22,31 +46,57 @@ def ray_session() -> Iterator[None]:
     """Use the running Ray, the one `RAY_ADDRESS` names, or a local one for the time being.
 
     Only what was started here is shut down.
+
+    Raises:
+        ClusterStartError: A local one does not start.
     """
     if ray.is_initialized():
         yield
         return
-    local = "RAY_ADDRESS" not in os.environ
-    try:
+    if address := os.environ.get("RAY_ADDRESS"):
         with _keeping_handlers():
-            _start(local=local)
-        yield
-    finally:
-        ray.shutdown()
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+        return
+    with _private_folder() as folder, _local_variables():
+        with _keeping_handlers():
+            _start(folder)
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
-def _start(*, local: bool) -> None:
-    if local:
-        # One for this session, in memory. Ray would leave one in the home folder for ever.
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    ray.init(
-        # Not None: that would join whatever cluster someone left running on this machine.
-        address="local" if local else os.environ["RAY_ADDRESS"],
-        include_dashboard=False if local else None,
-        _system_config=LOCAL_SETTINGS if local else None,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+def _start(folder: Path) -> None:
+    """Start a Ray that nobody outside this machine, and nobody else on it, can reach."""
+    for number in range(1, STARTS + 1):
+        try:
+            with _of_one_machine():
+                ray.init(
+                    # Not None: that would join whatever cluster someone left running here.
+                    address="local",
+                    include_dashboard=False,
+                    _system_config=LOCAL_SETTINGS,
+                    _node_ip_address=LOOPBACK,
+                    _temp_dir=str(folder),
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
+        except Exception as error:
+            ray.shutdown()
+            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            if number == STARTS:
+                raise ClusterStartError(
+                    f"Ray did not start on this machine in {STARTS} tries: {reason}. The load is "
+                    f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs; try again when it is less "
+                    "busy, or name a cluster that runs in RAY_ADDRESS"
+                ) from error
+            _LOG.warning("Ray did not start, try %d of %d: %s", number + 1, STARTS, reason)
+        else:
+            return
 
 
 @contextmanager
@@ -64,3 +114,53 @@ def _keeping_handlers() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _of_one_machine() -> Iterator[None]:
+    """Let Ray believe that there are no other machines.
+
+    It takes the loopback address for the one that others see, unless it is told so. Its variable
+    for this is read when Ray is imported, which others may have done before us.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    """A folder for logs and sockets that nobody else can enter, gone afterwards."""
+    usual = tempfile.gettempdir()
+    parent = usual if len(usual) + len("/refold-12345678") <= _LONGEST_FOLDER else "/tmp"  # noqa: S108
+    folder = Path(tempfile.mkdtemp(prefix="refold-", dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _local_variables() -> Iterator[None]:
+    """The variables of a local cluster, where the owner has not set them.
+
+    Without the token here Ray writes one into the home folder, for everybody to read, and keeps it.
+    """
+    usual = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": _TOKEN}
+    stated = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+    ours = {} if any(name in os.environ for name in stated) else usual
+    ours = ours | (
+        {}
+        if "RAY_gcs_server_port_wait_time_s" in os.environ
+        else {"RAY_gcs_server_port_wait_time_s": "90"}
+    )
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            with suppress(KeyError):
+                del os.environ[name]
