@@ -28,7 +28,7 @@ STARTS: Final = 3
 
 LOOPBACK: Final = "127.0.0.1"
 
-_LONGEST_FOLDER: Final = 40
+_LONGEST_FOLDER: Final = 44
 """Characters of the session's folder: the names of the sockets in it have a limit of 107."""
 
 _LOG: Final = logging.getLogger(__name__)
@@ -133,12 +133,15 @@ def _of_one_machine() -> Iterator[None]:
 
 @contextmanager
 def _private_folder() -> Iterator[Path]:
-    """A folder for logs and sockets that nobody else can enter, gone afterwards."""
+    """A folder for logs and sockets that nobody else can enter, gone afterwards.
+
+    Ray opens its own folder to everybody, so it gets one inside the private one.
+    """
     usual = tempfile.gettempdir()
-    parent = usual if len(usual) + len("/refold-12345678") <= _LONGEST_FOLDER else "/tmp"  # noqa: S108
+    parent = usual if len(usual) + len("/refold-12345678/ray") <= _LONGEST_FOLDER else "/tmp"  # noqa: S108
     folder = Path(tempfile.mkdtemp(prefix="refold-", dir=parent))
     try:
-        yield folder
+        yield folder / "ray"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -149,7 +152,7 @@ def _local_variables() -> Iterator[None]:
 
     Without the token here Ray writes one into the home folder, for everybody to read, and keeps it.
     """
-    usual = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": _TOKEN}
+    usual = {"RAY_AUTH_TOKEN": _TOKEN}
     stated = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
     ours = {} if any(name in os.environ for name in stated) else usual
     ours = ours | (
