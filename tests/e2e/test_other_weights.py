@@ -97,7 +97,5 @@ def test_a_release_without_the_weights_restores_from_storage_alone(
     if shipped == "none":
         scrubbed = other("scrub", made.archive, "--sample", "1", "--json")
         assert scrubbed.code == 0, scrubbed.err
-        filled = other(
-            "backfill", made.archive, "--target", "x1.5", "--rescaler", "lanczos", "--json"
-        )
+        filled = other("backfill", made.archive, "--target", "long-edge=16", "--json")
         assert filled.code == 0, filled.err
