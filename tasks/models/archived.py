@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from rescaling_core.errors import CheckpointError, RefoldError, UsageError, WeightsNotFoundError
 from rescaling_core.model_ids import is_sound
+from rescaling_core.networks.restorer_onnx import restoring_graph
 from rescaling_core.plan import ArchivePlan
 from rescaling_core.zoo import NO_WEIGHTS_SHA256, restorers
 from rescaling_core.zoo.restorers import LoadedRestorer
@@ -90,8 +91,8 @@ def _put_restorer(archive: Store, reference: str, loaded: LoadedRestorer) -> Non
     put_model(archive, WeightsFile(path.read_bytes(), loaded.card.to_json(), name=reference))
 
 
-def _described(file: WeightsFile) -> tuple[dict[str, Any], bytes | None]:
-    """The card of weights, and their restoring graph; of restorers no graph is written yet."""
+def _described(file: WeightsFile) -> tuple[dict[str, Any], bytes]:
+    """The card of weights, and their restoring graph."""
     try:
         loaded = file.load()
     except CheckpointError:
@@ -101,7 +102,7 @@ def _described(file: WeightsFile) -> tuple[dict[str, Any], bytes | None]:
             restorer = None
         if restorer is None:
             raise
-        return json.loads(restorer.card.to_json()), None
+        return json.loads(restorer.card.to_json()), restoring_graph(restorer.network)
     return json.loads(loaded.card.to_json()), loaded.rescaler.restoring_graph()
 
 
@@ -119,15 +120,11 @@ def put_model(archive: Store, file: WeightsFile) -> None:
         return
     base = f"{FOLDER}{file.sha256}"
     card, graph = _described(file)
-    card["onnx"] = None
-    if graph is not None:
-        card["onnx"] = {"sha256": hashlib.sha256(graph).hexdigest(), "bytes": len(graph)}
+    card["onnx"] = {"sha256": hashlib.sha256(graph).hexdigest(), "bytes": len(graph)}
     text = json.dumps(card, indent=2, ensure_ascii=False).encode()
     # The same release writes the same bytes; what another wrote, or a damaged one, is replaced
     # card and graph together.
     for suffix, data in ((".onnx", graph), (".json", text), (".safetensors", file.data)):
-        if data is None:
-            continue
         if not archive.put_new(base + suffix, data) and archive.get(base + suffix) != data:
             archive.put(base + suffix, data)
     if (problem := problem_of(archive, file.sha256)) is not None:
@@ -152,12 +149,12 @@ def problem_of(archive: Store, sha256: str | None) -> str | None:
         return f"{base}.safetensors is damaged: its digest is not its name"
     try:
         card = json.loads(card_json)
-        described, graph_sha256 = card["weights_sha256"], card["onnx"] and card["onnx"]["sha256"]
+        described, graph_sha256 = card["weights_sha256"], card["onnx"]["sha256"]
     except (ValueError, TypeError, KeyError, RecursionError):
         return f"{base}.json is damaged: it is not a model card that names its graph"
     if described != sha256:
         return f"{base}.json is the card of other weights"
-    return None if graph_sha256 is None else _graph_problem(archive, f"{base}.onnx", graph_sha256)
+    return _graph_problem(archive, f"{base}.onnx", graph_sha256)
 
 
 def _graph_problem(archive: Store, key: str, sha256: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Restore the pictures of this archive without Refold. Version 2.
+"""Restore the pictures of this archive without Refold. Version 3.
 
     pip install pillow numpy onnxruntime
     python restore.py renditions --out restored        (all of them, or name LR files)
@@ -27,7 +27,7 @@ UUID = bytes.fromhex("3b5d0c5e6f1e4f0a9c5a7265666f6c64")
 FIELDS = {1: "source_key", 4: "source_sha256", 5: "width", 6: "height", 9: "lr_pixels_sha256"}
 FIELDS |= {10: "psnr_y", 16: "mode", 18: "target", 19: "scale", 22: "rescaler"}
 FIELDS |= {23: "weights_sha256", 26: "latent_seed", 27: "tile", 28: "overlap", 32: "lr_channels"}
-FIELDS |= {36: "restorer"}
+FIELDS |= {8: "quality", 36: "restorer"}
 NO_WEIGHTS = hashlib.sha256(b"").hexdigest()
 Image.MAX_IMAGE_PIXELS = 500_000_000
 SESSIONS = {}
@@ -178,17 +178,15 @@ def restored(record, data, models):
     lr, info = decode(data, record.get("lr_channels") or (1 if grey else 3))
     if not hashlib.sha256(lr.tobytes()).hexdigest().startswith(record["lr_pixels_sha256"]):
         print("  note: this decoder gives slightly other LR pixels than were measured")
-    if record.get("restorer"):
-        raise CannotRestoreError(
-            f"{record['restorer']} improves it further: restore it with Refold"
-        )
     size = record["height"], record["width"]
-    if record["rescaler"] == "none":
+    if record["rescaler"] == "none":  # the picture at full size, perhaps to be improved
         hr = lr
     elif record["weights_sha256"] == NO_WEIGHTS:
         hr = levels(resampled(lr, size, record["scale"], record["rescaler"]), lr.shape[2])
     else:
         hr = by_network(lr, size, record, models)
+    if record.get("restorer"):
+        hr = by_restorer(lr, record, models)
     if grey and hr.shape[2] == 3:
         hr = ((hr.sum(axis=2, dtype=np.uint16, keepdims=True) + 1) // 3).astype(np.uint8)
     if record.get("residual"):
@@ -246,6 +244,33 @@ def by_network(lr, size, record, models):
                 part = part[:, y : y + high, x : x + wide]
             hr[out_rows[0] : out_rows[1], out_columns[0] : out_columns[1]] = levels(part, channels)
     return hr
+
+
+def by_restorer(decoded, record, models):
+    """Improve a decoded picture, tile by tile with a halo around each."""
+    network, note = session(record["weights_sha256"], models)
+    if note["kind"] != "restorer" or note["scale"] != 1 or note["pictures"] != 1:
+        raise CannotRestoreError(f"{record['restorer']} is not run as this restore.py does")
+    qualities, errors = zip(*note["errors"][0], strict=True)
+    level = np.interp(record["quality"], qualities, np.log(errors))
+    high, low = np.log(errors[0]), np.log(errors[-1])
+    place = (2 * level - high - low) / (high - low)
+    told = {"told": np.array([[place, place * place]], np.float32)}
+    told["gain"] = np.array([np.exp(level) / 255], np.float32)
+    h, w, channels = decoded.shape
+    fold, halo, step = note["fold"], note["halo"], 512
+    given = np.repeat(decoded, 3, axis=2) if channels == 1 else decoded
+    given = np.pad(given, ((0, -h % fold), (0, -w % fold), (0, 0)), mode="edge")
+    given = (given.astype(np.float32) / 255).transpose(2, 0, 1)[None]
+    restored = np.empty((h, w, channels), np.uint8)
+    for top in range(0, h, step):
+        for left in range(0, w, step):
+            y, x = max(0, top - halo), max(0, left - halo)
+            part = given[..., y : top + step + halo, x : left + step + halo]
+            (image,) = network.run(None, told | {"pictures": np.ascontiguousarray(part)})[0]
+            image = image[:, top - y :, left - x :][:, : min(step, h - top), : min(step, w - left)]
+            restored[top : top + step, left : left + step] = levels(image, channels)
+    return restored
 
 
 def session(sha256, models):
@@ -357,8 +382,10 @@ def normal(state, count):
 # --- files ----------------------------------------------------------------------------------------
 
 
-def agrees(hr, recorded):
+def agrees(hr, record):
     """Whether means of 4 x 4 blocks are those that were measured, to one level."""
+    if record.get("restorer") and hr.shape[2] == 3:  # of one plane, the mean of the channels
+        hr = ((hr.sum(axis=2, dtype=np.uint16, keepdims=True) + 1) // 3).astype(np.uint8)
     spans = [
         [(i * side // 4, max(i * side // 4 + 1, (i + 1) * side // 4)) for i in range(4)]
         for side in hr.shape[:2]
@@ -368,7 +395,7 @@ def agrees(hr, recorded):
         for a, b in spans[0]
         for c, d in spans[1]
     ]
-    wanted = np.frombuffer(base64.b64decode(recorded), np.uint8).reshape(16, -1)
+    wanted = np.frombuffer(base64.b64decode(record["fingerprint"]), np.uint8).reshape(16, -1)
     return bool((abs(np.stack(means) - wanted) <= 1).all())
 
 
@@ -419,7 +446,7 @@ def restore(path, out, models):
         target.write_bytes(jpeg)
         return str(target)
     hr, info = restored(record, data, models)
-    if "fingerprint" in record and not agrees(hr, record["fingerprint"]):
+    if "fingerprint" in record and not agrees(hr, record):
         raise CannotRestoreError("the restored image is not the one that was measured")
     target = target.with_name(f"{target.name}.png")
     write_png(target, hr, info, record)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import onnxruntime
 import pytest
 import torch
 
 from rescaling_core.networks.resampling import resize
 from rescaling_core.networks.restorer import Restorer
+from rescaling_core.networks.restorer_onnx import restoring_graph
 from tests.unit.restorers import ERRORS, RESTORERS, example
 
 SIDE = 64
@@ -55,6 +57,22 @@ def test_a_pixel_changes_its_surroundings_as_far_as_the_halo_and_no_farther(name
     assert first >= scale * (SIDE // 2 - halo)
     assert last < scale * (SIDE // 2 + restorer.fold + halo)
     assert first <= scale * (SIDE // 2 - halo + restorer.fold)
+
+
+@pytest.mark.parametrize("name", RESTORERS)
+def test_the_onnx_graph_gives_what_the_network_gives_at_every_size(name: str) -> None:
+    restorer = example(name)
+    session = onnxruntime.InferenceSession(
+        restoring_graph(restorer), providers=["CPUExecutionProvider"]
+    )
+    told, gains = restorer.conditions([[30] * restorer.pictures])
+    for height, width in ((2, 2), (16, 24), (38, 46)):
+        picture = _noise(1, 3 * restorer.pictures, height, width)
+        feeds = {"pictures": picture.numpy(), "told": told.numpy(), "gain": gains.numpy()}
+        restored = torch.from_numpy(session.run(None, feeds)[0])
+        with torch.inference_mode():
+            expected = restorer(picture, told, gains)
+        torch.testing.assert_close(restored, expected, atol=1e-5, rtol=0)
 
 
 def test_the_quality_matters_and_is_cut_to_the_table() -> None:

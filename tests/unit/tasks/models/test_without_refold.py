@@ -60,6 +60,7 @@ class Case:
     """A grey source gets an LR image in colour."""
     mode: str = "RGB"
     tiling: Tiling = DEFAULT_TILING
+    restorer: str | None = None
 
     @property
     def name(self) -> str:
@@ -86,6 +87,8 @@ CASES: Final = [
     Case("sain-x2-avif-lite", codec="avif", quality=80), Case("dlv-irn-x4-lite", "x4", mode="L"),
     Case("aidn-lite", "x1.7"), Case("aidn-lite", "x3", mode="L", tiling=SMALL_TILES),
     Case("aidn-plus-lite", "x2.9", codec="jpeg", quality=90, tiling=SMALL_TILES),
+    Case("none", codec="avif-420", quality=34, restorer="restorer-avif-lite"),
+    Case("none", codec="avif-420", quality=60, mode="RGBA", restorer="restorer-avif-lite"),
 ]  # fmt: skip
 """Every network that ships, and every way that an LR file is made."""
 
@@ -156,6 +159,7 @@ def _make(case: Case, reference: str, archive: Path, number: int) -> Path:
         residual=residual,
         refinement=case.refinement,
         lr_mode="colour" if case.colour else "source",
+        restorer=case.restorer,
     )
     floor = Floor(psnr_y=1.0) if case.residual else Floor()
     target = TargetPlan(target=Target.parse(case.target), candidates=(candidate,), floor=floor)
