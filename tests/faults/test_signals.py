@@ -13,7 +13,7 @@ import pytest
 
 from tests.command import Refold
 from tests.faults.conftest import ALL_FAULTS
-from tests.faults.undisturbed import Undisturbed
+from tests.faults.undisturbed import Undisturbed, sabotaged
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
@@ -22,13 +22,9 @@ ENDED_BY_THEM = {signal.SIGTERM: 143, signal.SIGINT: 130, signal.SIGHUP: 129}
 UNWANTED = ("Traceback", "internal error", "Crash detected", "SIGABRT", "***", "Error")
 
 
-def _written(folder: Path) -> bool:
-    return any(path.is_file() for path in folder.rglob("*"))
-
-
-def _wait_until(process: subprocess.Popen[str], path: Path) -> list[psutil.Process]:
-    """Wait for a file below a path; returns what the command has started by then."""
-    while not _written(path):
+def _wait_until(process: subprocess.Popen[str], mark: Path) -> list[psutil.Process]:
+    """Wait for a file; returns what the command has started by then."""
+    while not mark.exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     return psutil.Process(process.pid).children(recursive=True)
@@ -41,8 +37,10 @@ def test_a_run_told_to_end_says_so_in_one_sentence_and_leaves_nothing_running(
     """With a Prefect server and a Ray of its own, in the middle of its conversions."""
     archive = tmp_path / "archive"
     alone = Refold({"PREFECT_HOME": str(tmp_path / "prefect")})
-    process = alone.start(*fourteen.arguments(archive), "--json")
-    children = _wait_until(process, archive / "renditions")
+    # A worker that has written two LR objects waits, so that the run cannot be faster than we are.
+    waits = sabotaged(alone, "wait:after:put:2", tmp_path)
+    process = waits.start(*fourteen.arguments(archive), "--json")
+    children = _wait_until(process, tmp_path / "struck")
     assert len(children) >= 3, "neither Ray nor Prefect was started"
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # a terminal sends it to all in its foreground
@@ -58,7 +56,7 @@ def test_a_run_told_to_end_says_so_in_one_sentence_and_leaves_nothing_running(
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
     again = refold(*fourteen.arguments(archive))
-    assert again.code == 3, again.err
+    assert again.code in (0, 3), again.err  # 0 where the broken one was committed before
     fourteen.check(refold, archive)
 
 
@@ -76,5 +74,5 @@ def test_a_run_told_to_end_at_any_moment_ends_so(
     _, err = process.communicate(timeout=60)
     assert process.returncode in (143, -signal.SIGTERM), err  # the latter: before its first line
     assert not any(word in err for word in UNWANTED), err
-    assert refold(*fourteen.arguments(archive)).code == 3
+    assert refold(*fourteen.arguments(archive)).code in (0, 3)
     fourteen.check(refold, archive)

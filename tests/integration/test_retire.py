@@ -35,8 +35,9 @@ from tasks.jobs.retire.worker import Proven, Unproven, Verifier
 from tasks.jobs.scrub.repair import NotRepaired, Repairer
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.renditions import restoring
-from tasks.storage import ObjectInfo, StorageError, open_store
+from tasks.storage import StorageError, open_store
 from tasks.storage.local import LocalStore
+from tasks.storage.store import Surveyed
 from tests.command import Refold, photograph
 from tests.small_archive import HerePool, SmallArchive, copied, small_archive
 
@@ -383,15 +384,15 @@ def test_a_listing_that_fails_midway_ends_the_run_before_anything_is_done(
 
     _retire(made)
     keys = _keys(made)
-    real = LocalStore.list
+    real = LocalStore.survey
 
-    def breaks_off(store: LocalStore, prefix: str = "") -> Iterator[ObjectInfo]:
-        for number, info in enumerate(real(store, prefix)):
+    def breaks_off(store: LocalStore, *asked: Any, **named: Any) -> Iterator[Surveyed]:
+        for number, found in enumerate(real(store, *asked, **named)):
             if store.url == made.source_url and number == 2:
                 raise StorageError("page 3 cannot be had")
-            yield info
+            yield found
 
-    monkeypatch.setattr(LocalStore, "list", breaks_off)
+    monkeypatch.setattr(LocalStore, "survey", breaks_off)
     with pytest.raises(StorageError, match="page 3"):
         retire(made.source_url, made.archive_url, older_than="0d", grace="1h", dry_run=False)
     monkeypatch.undo()

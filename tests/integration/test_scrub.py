@@ -160,7 +160,7 @@ def _repair(made: SmallArchive) -> ScrubTally:
 def test_damaged_renditions_are_made_again_from_unchanged_sources(made: SmallArchive) -> None:
     before = made.rows()
     for row in before:
-        _flip(made, row.lr_key or "", 4001)
+        _flip(made, row.lr_key or "", 801)
     done = _repair(made)
     assert (done.repaired, done.not_repaired) == (4, ())
     after = made.rows()
@@ -174,7 +174,7 @@ def test_damaged_renditions_are_made_again_from_unchanged_sources(made: SmallArc
 
 def test_nothing_is_repaired_from_a_source_that_changed_or_is_gone(made: SmallArchive) -> None:
     for row in made.rows():
-        _flip(made, row.lr_key or "", 4001)
+        _flip(made, row.lr_key or "", 801)
     changed, gone = sorted({row.source_key for row in made.rows()})
     made.source.put(changed, made.source.get(changed) + b"more")
     made.source.delete(gone)
@@ -220,7 +220,7 @@ def test_turns_are_counted_by_the_runs_there_were(made: SmallArchive) -> None:
 
 def test_an_archive_on_s3_is_scrubbed_wave_by_wave(tmp_path: Path, moto_url: str) -> None:
     made = small_archive(moto_url, tmp_path, 2)
-    _flip(made, made.rows()[1].lr_key or "", 4001)
+    _flip(made, made.rows()[1].lr_key or "", 801)
     pool = HerePool(Inspector(made.archive_url).inspect)
     run = Run("scrub", ScrubTally(), {})
     checks = scrubbing.checks_of(made.catalog, Scope(sample=1), 0)
@@ -233,7 +233,7 @@ def test_an_archive_on_s3_is_scrubbed_wave_by_wave(tmp_path: Path, moto_url: str
 @pytest.mark.slow
 def test_the_command_finds_and_repairs(made: SmallArchive, refold: Refold) -> None:
     damaged = made.rows()[0].lr_key or ""
-    _flip(made, damaged, 4001)
+    _flip(made, damaged, 801)
     found = refold("scrub", made.archive_url, "--sample", "1", "--json")
     assert found.code == 1, found.err
     assert (found.json["checked"], found.json["restored"], found.json["damaged"]) == (4, 4, 1)
@@ -243,7 +243,7 @@ def test_the_command_finds_and_repairs(made: SmallArchive, refold: Refold) -> No
     assert (mended.json["repaired"], mended.json["damaged"]) == (1, 0)
     assert _inspect(made, restore=True) == []
     file = _catalog_files(made)[0]
-    _flip(made, file, 4001)
+    _flip(made, file, 801)
     found = refold("scrub", made.archive_url, "--json")
     assert found.code == 1, found.err
     assert [(item["lr_key"], item["problem"]) for item in found.json["findings"]] == [

@@ -92,7 +92,9 @@ def check_hcd(recorded: Recorded) -> None:
         return normal / normal.norm() * recorded[f"{stage}_init_uniform"] * options.radius
 
     found = hcd(rescaler, x, scale, generator=torch.Generator(), options=options, start=start)
-    recorded.compare("hr_collab", found.hr, 1e-6)
+    # Each step is divided by the norm of a gradient: on processors that add in another order the
+    # steps part a little more each time. 8e-6 was seen, where others stay below 1e-6.
+    recorded.compare("hr_collab", found.hr, 2e-5)
     recorded.compare("lr_collab", found.lr, 1e-6)
     recorded.compare_rounded("lr_collab_quant", quantise(found.lr), found.lr)
     with torch.no_grad():

@@ -134,6 +134,6 @@ def test_a_measure_that_is_not_a_number_was_not_measured() -> None:
         replace(row("a.png"), psnr_y=math.nan, ssim_y=0.5),
         replace(row("b.png"), psnr_y=math.inf, ssim_y=math.nan),
     ]
-    table = to_arrow(rows, RENDITIONS, committed_at=datetime.now(UTC))
+    table = to_arrow(rows, RENDITIONS, committed_at=[datetime.now(UTC)] * 2)
     found = to_rows(table)
     assert [(one.psnr_y, one.ssim_y) for one in found] == [(None, 0.5), (math.inf, None)]

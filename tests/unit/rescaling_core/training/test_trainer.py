@@ -10,6 +10,7 @@ import torch
 from rescaling_core import networks, zoo
 from rescaling_core.errors import UsageError
 from rescaling_core.networks import LatentPolicy
+from rescaling_core.networks.restorer import Restorer
 from rescaling_core.training.acceleration import accelerate
 from rescaling_core.training.recipe import Objective, Optimisation
 from rescaling_core.training.trainer import Team, Trainer, new_rescaler
@@ -89,6 +90,10 @@ def test_equal_seeds_give_equal_networks_and_leave_torch_s_own_generator_alone()
 @pytest.mark.parametrize("path", sorted(RECIPES_DIR.glob("*.toml")), ids=lambda path: path.stem)
 def test_the_network_of_every_bundled_recipe_can_be_built(path):
     values = tomllib.loads(path.read_text())
+    if values.get("kind") == "restorer":
+        with torch.device("meta"):
+            Restorer(**values["network"])
+        return
     policy = LatentPolicy(**values["latent"])
     with torch.device("meta"):
         rescaler = networks.build(values["family"], values["network"], policy)
