@@ -8,7 +8,7 @@ from tasks.storage import StorageError, open_store
 
 with tempfile.TemporaryDirectory() as folder:
     Path(folder, "photo.png").write_bytes(b"data")
-    store = pickle.loads(pickle.dumps(open_store(f"readonly://{folder}")))
+    store = pickle.loads(pickle.dumps(open_store(f"readonly://disk{folder}")))
     assert [info.key for info in store.list()] == ["photo.png"]
     assert store.get("photo.png") == b"data"
     for write in (lambda: store.put("x", b""), lambda: store.put_new("x", b"")):

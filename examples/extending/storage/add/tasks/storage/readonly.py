@@ -1,4 +1,4 @@
-"""A folder that is only read: `readonly:///mnt/snapshot`. Every write is refused."""
+"""A folder that is only read: `readonly://disk/mnt/snapshot`. Every write is refused."""
 
 from __future__ import annotations
 
