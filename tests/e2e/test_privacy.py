@@ -69,7 +69,8 @@ def test_nothing_is_sent_and_nothing_is_left_at_home(tmp_path: Path, job: str) -
     for arguments in runs[job]:
         ran = refold(*arguments, under=_watched(log), timeout=550)
         assert ran.code == 0, ran.err
-        assert set(log.read_text().splitlines()) <= RAYS_QUESTION
+        allowed = RAYS_QUESTION if job == "archive and restore" else set()
+        assert set(log.read_text().splitlines()) <= allowed
     if job == "import":
         code = "import rescaling_core.engine, openvino, ray, prefect, torch, flows.archive"
         environment = {**os.environ, "HOME": str(home), "MPLCONFIGDIR": str(tmp_path)}
@@ -79,7 +80,7 @@ def test_nothing_is_sent_and_nothing_is_left_at_home(tmp_path: Path, job: str) -
             env=environment,
             check=True,
         )
-        assert set(log.read_text().splitlines()) <= RAYS_QUESTION
+        assert log.read_text() == ""
     cache = home / ".cache" / "refold"
     left = [path for path in home.rglob("*") if path.is_file() and cache not in path.parents]
     assert left == []
