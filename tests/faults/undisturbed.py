@@ -56,7 +56,7 @@ def undisturbed_run(refold: Refold, folder: Path, count: int) -> Undisturbed:
     (folder / "photos" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
     started = time.monotonic()
     ran = refold("archive", str(folder / "photos"), str(folder / "archive"), *TARGETS)
-    assert ran.code == 3, ran.err
+    assert ran.code == 3, (ran.code, ran.err)
     seconds = time.monotonic() - started
     return Undisturbed(folder / "photos", read_rows(refold, folder / "archive"), seconds)
 
