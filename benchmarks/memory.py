@@ -17,10 +17,9 @@ import re
 import subprocess
 import sys
 import time
-from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import skimage.data
@@ -34,11 +33,22 @@ from rescaling_core.photo import decode_photo, encode_photo
 from rescaling_core.plan import Candidate, Floor, Target, TargetPlan
 from rescaling_core.restore import restore
 
+if TYPE_CHECKING:
+    from rescaling_core.zoo import LoadedRescaler
+
 SAMPLES = ("astronaut", "chelsea", "coffee", "rocket")
 TILE = 256
 """Pixels."""
 
-load = lru_cache(zoo.load)
+_LOADED: dict[str, LoadedRescaler] = {}
+"""By name and by digest."""
+
+
+def load(rescaler: str, weights_sha256: str | None = None) -> LoadedRescaler:
+    """Load a rescaler once. What a record names by digest is the one that was loaded before."""
+    found = _LOADED.get(weights_sha256 or rescaler) or zoo.load(rescaler)
+    _LOADED[rescaler] = _LOADED[found.weights_sha256] = found
+    return found
 
 
 def write_source(path: Path, width: int, height: int, format: str) -> None:

@@ -10,12 +10,12 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import ray
-from ray._private import ray_constants
+from ray._private import ray_constants, services
 
 from rescaling_core.errors import RefoldError
 
@@ -74,7 +74,7 @@ def _start(folder: Path) -> None:
     """Start a Ray that nobody outside this machine, and nobody else on it, can reach."""
     for number in range(1, STARTS + 1):
         try:
-            with _of_one_machine():
+            with _of_one_machine(), _without_dashboard():
                 ray.init(
                     # Not None: that would join whatever cluster someone left running here.
                     address="local",
@@ -132,6 +132,22 @@ def _of_one_machine() -> Iterator[None]:
 
 
 @contextmanager
+def _without_dashboard() -> Iterator[None]:
+    """Leave out the process behind Ray's dashboard.
+
+    With `include_dashboard=False` Ray starts it all the same, for its usage statistics alone.
+    Though these are off, it asks the machine's metadata address which cloud this is, and it takes
+    seconds of CPU time. That it did not start is something that Ray allows for.
+    """
+    before = services.start_api_server
+    services.start_api_server = lambda *_, **__: (None, None)
+    try:
+        yield
+    finally:
+        services.start_api_server = before
+
+
+@contextmanager
 def _private_folder() -> Iterator[Path]:
     """A folder for logs and sockets that nobody else can enter, gone afterwards.
 
@@ -151,19 +167,19 @@ def _local_variables() -> Iterator[None]:
     """The variables of a local cluster, where the owner has not set them.
 
     Without the token here Ray writes one into the home folder, for everybody to read, and keeps it.
+    Ray itself sets the mode when it starts, and would leave it to all that is started afterwards.
     """
-    usual = {"RAY_AUTH_TOKEN": _TOKEN}
-    stated = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
-    ours = {} if any(name in os.environ for name in stated) else usual
-    ours = ours | (
-        {}
-        if "RAY_gcs_server_port_wait_time_s" in os.environ
-        else {"RAY_gcs_server_port_wait_time_s": "90"}
-    )
-    os.environ.update(ours)
+    ours = {"RAY_gcs_server_port_wait_time_s": "90"}
+    if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
+        ours["RAY_AUTH_TOKEN"] = _TOKEN
+    before = {name: os.environ.get(name) for name in (*ours, "RAY_AUTH_MODE")}
+    for name, value in ours.items():
+        os.environ.setdefault(name, value)
     try:
         yield
     finally:
-        for name in ours:
-            with suppress(KeyError):
-                del os.environ[name]
+        for name, earlier in before.items():
+            if earlier is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = earlier
