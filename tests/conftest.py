@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests import every_rescaler as kinds
 from tests.command import Refold
 from tests.servers import azurite
 from tests.servers import chromium as browser
@@ -55,6 +56,12 @@ def no_bug_is_an_outcome(request: pytest.FixtureRequest) -> Iterator[None]:
     logger.removeHandler(listener)
     if caught and request.node.get_closest_marker("unexpected") is None:
         pytest.fail("\n".join(caught))
+
+
+@pytest.fixture(scope="session")
+def every_rescaler(tmp_path_factory: pytest.TempPathFactory) -> kinds.EveryRescaler:
+    """A small archive with a rendition of every kind. Tests only read it."""
+    return kinds.make(tmp_path_factory.mktemp("every-rescaler"))
 
 
 @pytest.fixture(scope="session")

@@ -98,21 +98,37 @@ def restore_with(restored: U8Array, lr_data: bytes, record: ResidualRecord, name
     Raises:
         CodecError: The residual is missing or damaged.
     """
+    return add(restored, decoded(lr_data, record, restored.shape, name))
+
+
+def decoded(lr_data: bytes, record: ResidualRecord, shape: tuple[int, ...], name: str) -> U8Array:
+    """The residual stored in an LR file, as a picture.
+
+    Args:
+        lr_data: The LR file.
+        record: What its metadata say of the residual.
+        shape: (H, W, C) of what it is added to.
+        name: What it is about, for the error.
+
+    Returns:
+        (H, W, C), or (H, W, 1) of luma.
+
+    Raises:
+        CodecError: The residual is missing or damaged.
+    """
     coded = attachment.read(lr_data, "rsdl")
     digest = "" if coded is None else hashlib.sha256(coded).hexdigest()
     known = len(record.sha256) >= DIGEST_DIGITS
     if coded is None or not known or not digest.startswith(record.sha256):
         state = "missing" if coded is None else "not the one that was measured"
         raise CodecError(f"{name}: its residual is {state}")
-    channels = 1 if record.luma else int(restored.shape[2])
-    residual = codecs.decode(
-        coded,
-        channels=channels,
-        max_pixels=restored.shape[0] * restored.shape[1],
-    )
-    if residual.shape != (*restored.shape[:2], channels):
+    height, width, channels = shape
+    if record.luma:
+        channels = 1
+    residual = codecs.decode(coded, channels=channels, max_pixels=height * width)
+    if residual.shape != (height, width, channels):
         raise CodecError(f"{name}: its residual is of another size than the image")
-    return add(restored, residual)
+    return residual
 
 
 def _strip_by_strip(

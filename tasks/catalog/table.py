@@ -13,7 +13,8 @@ from rescaling_core.errors import UsageError
 from tasks.catalog import query as sql
 from tasks.catalog.delta import CatalogTable
 from tasks.catalog.difference import DONE, Difference, Doubtful, difference_of
-from tasks.catalog.schema import RENDITIONS, RUNS, CatalogRow, RunRecord, to_arrow, to_rows
+from tasks.catalog.paging import Page, Position, Search
+from tasks.catalog.schema import LIGHT, RENDITIONS, RUNS, CatalogRow, RunRecord, to_arrow, to_rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -328,12 +329,13 @@ class Catalog:
             for batch in sql.query(self._renditions.current(), text, schema):
                 yield sql.matching(batch, keys) if keys else batch
 
-    def _ranges(self) -> Iterator[str]:
-        """SQL conditions that part the source keys, in the order of keys."""
+    def _ranges(self, lowest: str = "") -> Iterator[str]:
+        """SQL conditions that part the source keys from the lowest on, in the order of keys."""
         above = "TRUE"
-        for last in map(sql.literal, sql.cuts(self._renditions.files("source_key"), ROWS_AT_ONCE)):
-            yield f"{above} AND source_key <= {last}"
-            above = f"source_key > {last}"
+        for last in sql.cuts(self._renditions.files("source_key"), ROWS_AT_ONCE):
+            if last >= lowest:
+                yield f"{above} AND source_key <= {sql.literal(last)}"
+            above = f"source_key > {sql.literal(last)}"
         yield above
 
     def rows(
@@ -358,6 +360,39 @@ class Catalog:
             columns=columns,
         ):
             yield from to_rows(batch)
+
+    def page(self, search: Search, after: Position | None, count: int) -> Page:
+        """Some rows behind a position, by source key and target.
+
+        Ranges of source keys before the position are not read, and those behind are read until
+        the page is full.
+
+        Args:
+            search: Which rows.
+            after: The last row that was seen; None to begin.
+            count: Rows of the page, at most.
+
+        Raises:
+            StorageError: The table cannot be read.
+        """
+        conditions = search.conditions() or ["TRUE"]
+        if after is not None:
+            conditions.append(after.condition())
+        schema = pa.schema([RENDITIONS.field(name) for name in LIGHT])
+        lowest = max(after.source_key if after else "", search.prefix or "")
+        found: list[CatalogRow] = []
+        for part in self._ranges(lowest):
+            text = (
+                f"SELECT {self._renditions.select_list(LIGHT)} FROM {sql.TABLE}"  # noqa: S608
+                f" WHERE {' AND '.join([*conditions, part])} ORDER BY source_key, target"
+                f" LIMIT {count + 1 - len(found)}"
+            )
+            for batch in sql.query(self._renditions.current(), text, schema):
+                found += to_rows(batch)
+            if len(found) > count:
+                last = found[count - 1]
+                return Page(found[:count], Position(last.source_key, last.target))
+        return Page(found, None)
 
     def written_by(self, run_id: str, *, between: tuple[str, str]) -> list[CatalogRow]:
         """The rows a run has committed so far, of sources from the first key to the last.

@@ -17,8 +17,7 @@ from rescaling_core.engine.base import PlainEngine
 from rescaling_core.networks.base import BijectiveRescaler, Rescaler
 from rescaling_core.pixels.tiles import Tiling, cut, for_all_tiles
 from rescaling_core.quality import metrics
-from rescaling_core.rescale import downscale_pixels, restore_pixels
-from rescaling_core.rescale import whole as rescaling
+from rescaling_core.rescale import downscale_pixels, restore_pixels, restoring, whole
 from tests.unit.rescaling_core.networks.examples import example
 
 BENCH = Path(os.environ.get("REFOLD_BENCH", Path(__file__).parents[5] / "shared" / "bench"))
@@ -85,7 +84,8 @@ def test_what_does_not_fit_is_cut_smaller(monkeypatch: pytest.MonkeyPatch) -> No
     lr = downscale_pixels(network, pixels, 2, tiling=tiling)
     hr = restore_pixels(network, lr, (200, 333), 2, tiling=tiling, seed=1)
     cramped = _Cramped(network, limit=70 * 70)
-    monkeypatch.setattr(rescaling, "engine_for", lambda _: cramped)
+    for module in (whole, restoring):
+        monkeypatch.setattr(module, "engine_for", lambda _: cramped)
     cramped_lr = downscale_pixels(network, pixels, 2, tiling=tiling)
     cramped_hr = restore_pixels(network, lr, (200, 333), 2, tiling=tiling, seed=1)
     assert cramped.failures > 1

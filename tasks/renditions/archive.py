@@ -1,0 +1,189 @@
+"""An archive that is open and warm: its renditions are found, read and restored in this process.
+
+    from tasks.renditions.archive import Archive
+
+    photo = Archive("s3://bucket/archive").restore("2019/pier.jpg")
+
+Neither Ray nor Prefect is started. The first restoration loads the network; later ones take the
+time of their own pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Final, TypeVar
+
+from cachetools import TTLCache
+
+from rescaling_core.errors import RefoldError, RestorationMismatchError
+from rescaling_core.opened import OpenedLr, open_lr
+from rescaling_core.photo import Photo
+from rescaling_core.pixels.area import Area
+from rescaling_core.regions import view
+from rescaling_core.restore import restore_whole
+from tasks.catalog import Catalog, CatalogRow, open_catalog
+from tasks.catalog.history import History, can_be_restored
+from tasks.catalog.paging import Page, Position, Search
+from tasks.models.lookup import Models
+from tasks.renditions.cache import ByteCache
+from tasks.renditions.restoring import Renditions
+from tasks.storage import Store, open_store
+
+Made = TypeVar("Made")
+
+DEFAULT_CACHE: Final = 512 * 2**20
+"""Bytes of decoded LR images, residuals and restored tiles that are kept."""
+
+_ROWS_KEPT: Final = 10_000
+_ROW_SECONDS: Final = 10.0
+"""For so long a row that was looked up is taken as it was."""
+
+
+class NotInArchiveError(RefoldError, LookupError):
+    """The archive has no rendition that answers the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """The part of a cache that is about one LR file."""
+
+    cache: ByteCache
+    digest: str
+
+    def __call__(self, name: str, make: Callable[[], Made], /) -> Made:
+        return self.cache.get((self.digest, name), make)
+
+
+class Archive:
+    """One archive; safe to use from several threads."""
+
+    def __init__(self, url: str, *, cache: ByteCache | None = None) -> None:
+        """Open an archive.
+
+        Args:
+            url: URL or path.
+            cache: Where decoded and restored pixels are kept; by default one of its own, of
+                512 MiB. Several archives may share one.
+
+        Raises:
+            UsageError: A wrong URL, or no archive there.
+            StorageError: The store cannot be reached.
+        """
+        self._store = open_store(url)
+        self._catalog = open_catalog(self._store, create=False)
+        self._renditions = Renditions(self._store)
+        self._models = Models(self._store)
+        self.cache = cache or ByteCache(DEFAULT_CACHE)
+        self._rows: TTLCache[tuple[str, str | None], CatalogRow] = TTLCache(
+            _ROWS_KEPT, _ROW_SECONDS
+        )
+        self._lock = Lock()
+
+    @property
+    def catalog(self) -> Catalog:
+        """What is known of its sources."""
+        return self._catalog
+
+    @property
+    def store(self) -> Store:
+        """Where it lies."""
+        return self._store
+
+    def page(self, search: Search, after: Position | None = None, count: int = 100) -> Page:
+        """Some rows of the catalog; see `Catalog.page`."""
+        return self._catalog.page(search, after, count)
+
+    def row(self, key: str, target: str | None = None) -> CatalogRow:
+        """The row of a source, with its restoration metadata.
+
+        Args:
+            key: Of the source.
+            target: Which of its renditions; by default the one that it is best restored from.
+
+        Raises:
+            NotInArchiveError: There is none.
+            StorageError: The catalog cannot be read.
+        """
+        with self._lock:
+            known = self._rows.get((key, target))
+        if known is not None:
+            return known
+        rows = list(self._catalog.rows(sources=[key], target=target))
+        if target is None:
+            best = History.of(rows).best if rows else None
+            rows = [] if best is None else [best]
+        if not rows:
+            what = "rendition" if target is None else f"rendition at {target}"
+            raise NotInArchiveError(f"{key}: the archive has no {what} of it")
+        with self._lock:
+            self._rows[key, target] = rows[0]
+        return rows[0]
+
+    def restore(self, key: str, target: str | None = None) -> Photo:
+        """Restore a source, checked against what was measured.
+
+        Args:
+            key: Of the source.
+            target: From which of its renditions; by default from the best.
+
+        Raises:
+            NotInArchiveError: There is no rendition to restore it from.
+            RefoldError: The rendition is missing or damaged, or the store fails.
+        """
+        return restore_whole(self.opened(self.row(key, target)), self._models)
+
+    def view(
+        self, row: CatalogRow, region: Area | None = None, size: tuple[int, int] | None = None
+    ) -> Photo:
+        """A region of a source at some size; see `rescaling_core.regions.view`.
+
+        Raises:
+            NotInArchiveError: The row has no rendition that can be restored.
+            UsageError: The region does not lie within the photo, or the size is not one.
+            RefoldError: The rendition is missing or damaged, or the store fails.
+        """
+        opened = self.opened(row)
+        remember = _Remembered(self.cache, row.lr_sha256 or "")
+        return view(opened, self._models, region, size, remember=remember)
+
+    def opened(self, row: CatalogRow) -> OpenedLr:
+        """The LR file of a row, decoded and checked.
+
+        Raises:
+            NotInArchiveError: The row has no rendition that can be restored.
+            RefoldError: The rendition is missing or damaged, or the store fails.
+        """
+        if not can_be_restored(row):
+            state = "a preview" if row.state == "archived" else row.state
+            raise NotInArchiveError(
+                f"{row.source_key} at {row.target}: {state}, so that nothing can be restored"
+            )
+        return self.cache.get((row.lr_sha256, "open"), lambda: self._open(row))
+
+    def lr_file(self, row: CatalogRow) -> bytes:
+        """The stored LR file of a row, byte for byte.
+
+        Raises:
+            NotInArchiveError: The row has none.
+            RestorationMismatchError: Its bytes are not those that were archived.
+            ObjectNotFoundError: It is gone.
+            StorageError: The store failed.
+        """
+        if row.state != "archived" or row.lr_key is None:
+            raise NotInArchiveError(f"{row.source_key} at {row.target}: no LR file is stored")
+        return self.cache.get((row.lr_sha256, "file"), lambda: self._read(row))
+
+    def _read(self, row: CatalogRow) -> bytes:
+        data = self._store.get(row.lr_key or "")
+        if hashlib.sha256(data).hexdigest() != row.lr_sha256:
+            raise RestorationMismatchError(
+                f"{row.lr_key}: its bytes are not those that were archived"
+            )
+        return data
+
+    def _open(self, row: CatalogRow) -> OpenedLr:
+        stored = self._renditions.read(row)
+        return open_lr(stored.data, recorded=stored.recorded, max_pixels=stored.max_pixels)

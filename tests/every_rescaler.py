@@ -1,0 +1,98 @@
+"""A small archive with a rendition of every kind, each cut into several tiles.
+
+Made in this process by the same code as the golden archive, whose pictures and tiny networks it
+takes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image
+from skimage import data as photographs
+
+from rescaling_core import SOFTWARE
+from rescaling_core.codecs import CodecSpec
+from rescaling_core.convert import Rendition, convert
+from rescaling_core.photo import decode_photo
+from rescaling_core.pixels.tiles import Tiling
+from rescaling_core.plan import ArchivePlan, Candidate, Target, TargetPlan
+from tasks.catalog import open_catalog
+from tasks.collection.shards import SourceObject
+from tasks.control.record import Counts, JobRun, record_job
+from tasks.models.archived import settle
+from tasks.renditions.layout import rendition_key
+from tasks.renditions.rows import RowWriter
+from tasks.storage import open_store
+from tests.golden.make import CASES as GOLDEN
+from tests.golden.make import SOURCES, plan_of, write_networks
+from tests.unit import photo_samples as samples
+
+TILING: Final = Tiling(tile=24, overlap=6)
+
+_WIDE: Final = "wide.png"
+
+_ONE_EACH: Final = [
+    case
+    for case in GOLDEN
+    if case.rescaler != "tiny-irn-x2"
+    or case.residual in ("webp", "avif")
+    or case.colour
+    or (case.codec == "png" and case.source in ("logo.png", "photo.png") and not case.refinement)
+    or (case.codec == "jpeg" and case.source.startswith("phone"))
+]
+
+
+@dataclass(frozen=True)
+class EveryRescaler:
+    """Where it lies, and where its sources do."""
+
+    url: str
+    sources_url: str
+
+
+def photograph() -> bytes:
+    """A picture wider than one pass of a restorer."""
+    pixels = np.ascontiguousarray(np.tile(photographs.coffee()[100:124, :300], (1, 2, 1)))
+    return samples.written(Image.fromarray(pixels[:, :530]), "PNG")
+
+
+def make(folder: Path) -> EveryRescaler:
+    """Write sources and archive into a folder."""
+    made = EveryRescaler(str(folder / "archive"), str(folder / "sources"))
+    archive, sources = open_store(made.url), open_store(made.sources_url)
+    catalog = open_catalog(archive)
+    (folder / "networks").mkdir()
+    paths = write_networks(folder / "networks")
+    rows = []
+    cases = [
+        (f"{number:02} {case.rescaler}/{case.source}", SOURCES[case.source], case.target,
+         plan_of(case, paths.get(case.rescaler, case.rescaler)))
+        for number, case in enumerate(_ONE_EACH)
+    ]  # fmt: skip
+    restored = Candidate("none", CodecSpec.parse("avif-420", 40), restorer="restorer-avif-lite")
+    target = TargetPlan(target=Target.parse("x1"), candidates=(restored,))
+    cases.append((f"restored/{_WIDE}", photograph(), "x1", ArchivePlan(targets=(target,))))
+    for key, data, name, wanted in cases:
+        sources.put(key, data)
+        plan, models = settle(wanted, archive)
+        # Larger than it is: every rendition of so small a picture is.
+        source = SourceObject(key=key, size=10**6, etag=sources.info(key).etag)
+        record = RowWriter("run-1", "shard-1", source, (name,), data)
+        outcome = convert(
+            decode_photo(data), record.source_ref, plan.targets[0], models,
+            software=SOFTWARE, tiling=TILING, data=data,
+        )  # fmt: skip
+        assert isinstance(outcome, Rendition), (key, outcome)
+        digest = hashlib.sha256(outcome.lr_data).hexdigest()
+        lr_key = rendition_key(name, key, digest, outcome.extension)
+        archive.put(lr_key, outcome.lr_data)
+        rows.append(replace(record.archived(outcome, lr_key, digest), seconds=0.0))
+    catalog.commit_shard("shard-1", rows)
+    run = JobRun(job="archive", run_id="run-1", parameters={"source": made.sources_url})
+    record_job.fn(catalog, run, Counts(listed=len(rows), archived=len(rows)))
+    return made
