@@ -10,7 +10,7 @@ JOBS ?= 2
 CONSTRAINTS := infra/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test quick lint format faults clean
+.PHONY: help venv demo test quick lint format faults build sbom clean
 
 help:  ## show this help
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,5 +46,14 @@ format: $(STAMP)  ## let ruff put the code into shape
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+build: $(STAMP)  ## make the wheel and the sdist in dist/, the same bytes every time
+	PYTHON=$(BIN)/python infra/build.sh dist
+
+sbom: $(STAMP)  ## list all that is installed (CycloneDX) in dist/, and the licences in docs/
+	@mkdir -p dist
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file dist/refold.cdx.json $(VENV)
+	$(BIN)/python infra/licences.py > docs/licences.md
+
 clean:  ## remove the virtual environment and what the demo left
-	rm -rf $(VENV) demo-output .cache
+	rm -rf $(VENV) demo-output dist .cache
