@@ -35,7 +35,7 @@ def archive(
     ] = None,
     floor: Annotated[
         list[str] | None,
-        typer.Option(help="psnr_y=34, ssim_y=0.95, ssimulacra2=70, max_abs_error=8."),
+        typer.Option(help="Such as psnr_y=34, ssim_y=0.95, ssimulacra2=70 or max_abs_error=8."),
     ] = None,
     plan: Annotated[
         Path | None, typer.Option(help="A plan file; see docs/plans.md.", dir_okay=False)

@@ -18,7 +18,7 @@ from tasks.pages.words import size_text
 if TYPE_CHECKING:
     from tasks.catalog import Catalog, CatalogRow
 
-LISTED: Final = (
+LISTED: Final = (  # the measures follow them
     "source_key",
     "target",
     "state",
@@ -30,15 +30,13 @@ LISTED: Final = (
     "scale",
     "codec",
     "quality",
-    "psnr_y",
-    "ssim_y",
-    "ssimulacra2",
     "refinement",
     "width",
     "height",
     "seconds",
 )
-"""What `ls --json` prints of every row. Names are kept from release to release."""
+"""What `ls --json` prints of every row, beside all measures. Names are kept from release to
+release."""
 
 _KEY_ONLY: Final = ("source_key",)
 
@@ -138,7 +136,9 @@ def _catalog(archive: str) -> Catalog:
 
 
 def _record(row: CatalogRow) -> dict[str, Any]:
-    values = {name: getattr(row, name, None) for name in LISTED}
+    from rescaling_core.quality.scores import MEASURES
+
+    values = {name: getattr(row, name, None) for name in (*LISTED, *MEASURES)}
     quality: float | None = row.quality
     if quality is not None and quality == int(quality):
         quality = int(quality)

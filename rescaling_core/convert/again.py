@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import isinf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.plan import Candidate, Floor, ResidualPlan, Target, TargetPlan
+from rescaling_core.quality.metrics import PSNR_Y
+from rescaling_core.quality.scores import known
 
 if TYPE_CHECKING:
     from rescaling_core.metadata import RestorationMetadata
-
-SLACK_DB = 0.05
-"""dB below the recorded PSNR-Y that a repaired rendition may have: the default margin of a floor,
-so that it does not fall below the floor the first one had to reach."""
-
-
-SLACK_POINTS = 0.1
-"""The same for SSIMULACRA 2."""
-
 
 _HIGHER: Final = 4
 """Qualities above the recorded one that a repaired rendition may take: a search ends between two
@@ -66,8 +59,11 @@ def floor_like(recorded: RestorationMetadata) -> Floor:
         return Floor()
     if isinf(recorded.psnr_y):
         return Floor(max_abs_error=recorded.max_abs_error).without_margins()
-    seen = recorded.ssimulacra2
-    return Floor(
-        psnr_y=min(100.0, recorded.psnr_y - SLACK_DB),
-        ssimulacra2=None if seen is None or seen <= SLACK_POINTS else seen - SLACK_POINTS,
-    ).without_margins()
+    # The margin is taken off, so that a repaired rendition may round otherwise than the first one
+    # did, and does not fall below the floor that the first one had to reach.
+    wanted: dict[str, Any] = {
+        measure.name: measure.floor_below(value)
+        for measure, value in known(recorded)
+        if measure is PSNR_Y or measure.costly  # a costly one was measured as a floor asked for it
+    }
+    return Floor(**wanted).without_margins()

@@ -191,8 +191,8 @@ class _Ladder:
             if self.best is not None and expected > margin * self.limit:
                 return Cost(self.limit, at_least=True)
             start, slope = ceil(forecast.at), forecast.slope
-        # A network takes far longer than the codec of its small image, and so does SSIMULACRA 2.
-        slow = contender.is_slow or self.bench.floor.ssimulacra2 is not None
+        # A network takes far longer than the codec of its small image, and so do costly measures.
+        slow = contender.is_slow or self.bench.floor.is_costly
         search = climb_below if self.best is not None and slow else climb
         count = len(contender.steps)
         start = min(max(start, 0), count - 1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rescaling_core.quality.scores import Scores
+
 if TYPE_CHECKING:
     from rescaling_core.metadata import RestorationMetadata
     from rescaling_core.pixels.arrays import U8Array
@@ -25,33 +27,24 @@ class Encoded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """A candidate that was encoded, decoded and restored."""
+class Trial(Scores):
+    """A candidate that was encoded, decoded and restored.
+
+    A measure is None where the floor does not ask for it, or is missed already.
+    """
 
     encoded: Encoded
     restored: U8Array
     psnr_y: float
-    ssim_y: float | None = None
-    """None where the floor does not ask for it, or is missed already; likewise below."""
-    ssimulacra2: float | None = None
-    max_abs_error: int | None = None
 
     def missed(self, floor: Floor) -> str | None:
         """Which measure falls short, or None."""
-        return floor.misses(
-            psnr_y=self.psnr_y,
-            ssim_y=self.ssim_y,
-            ssimulacra2=self.ssimulacra2,
-            max_abs_error=self.max_abs_error,
-            exact=self.encoded.candidate.is_exact,
-        )
+        return floor.misses(self, exact=self.encoded.candidate.is_exact)
 
     def slack(self, floor: Floor) -> float:
         """How far above the floor, in dB or about; below 0 exactly where it is missed."""
-        return floor.slack(
-            psnr_y=self.psnr_y,
-            ssim_y=self.ssim_y,
-            ssimulacra2=self.ssimulacra2,
-            max_abs_error=self.max_abs_error,
-            exact=self.encoded.candidate.is_exact,
-        )
+        return floor.slack(self, exact=self.encoded.candidate.is_exact)
+
+    def falls_short(self, floor: Floor) -> bool:
+        """Whether one of the measures that were taken misses the floor."""
+        return floor.slack_so_far(self, exact=self.encoded.candidate.is_exact) < 0

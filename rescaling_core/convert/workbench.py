@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rescaling_core import codecs, metadata
 from rescaling_core.codecs import transcode
@@ -15,7 +15,8 @@ from rescaling_core.convert.trial import Encoded, Trial
 from rescaling_core.errors import CodecError, UsageError
 from rescaling_core.pixels.grey import as_colour, as_grey
 from rescaling_core.plan import FULL_SIZE, TRANSCODE
-from rescaling_core.quality import metrics, perceptual
+from rescaling_core.quality.metrics import PSNR_Y
+from rescaling_core.quality.scores import known, measure_all
 from rescaling_core.rescale import downscale_pixels, restore_pixels
 from rescaling_core.rescale.decoded import restore_decoded
 from rescaling_core.rescale.refine import Refinement, refine_pixels
@@ -142,24 +143,27 @@ class Workbench:
         return Encoded(data=data, pixels=pixels, draft=draft, candidate=candidate)
 
     def measure(self, encoded: Encoded, restored: U8Array) -> Trial:
-        """Measure PSNR-Y, and where that is enough whatever else the floor asks for."""
+        """Measure PSNR-Y, and where that is enough whatever else the floor asks for.
+
+        The costly measures come last, and only where all others are reached.
+        """
         pixels, floor = self.photo.pixels, self.floor
-        trial = Trial(encoded=encoded, restored=restored, psnr_y=metrics.psnr_y(restored, pixels))
-        if trial.slack(replace(floor, ssim_y=None, ssimulacra2=None, max_abs_error=None)) < 0:
-            return trial
-        ssim = None if floor.ssim_y is None else metrics.ssim_y(restored, pixels)
-        worst = None if floor.max_abs_error is None else metrics.max_abs_error(restored, pixels)
-        trial = replace(trial, ssim_y=ssim, max_abs_error=worst)
-        if floor.ssimulacra2 is None or trial.slack(replace(floor, ssimulacra2=None)) < 0:
-            return trial
-        return replace(trial, ssimulacra2=perceptual.ssimulacra2(restored, pixels))
+        others = [measure for measure, _ in known(floor) if measure is not PSNR_Y]
+        trial = Trial(encoded=encoded, restored=restored, psnr_y=PSNR_Y.compute(restored, pixels))
+        for costly in (False, True):
+            if trial.falls_short(floor):
+                return trial
+            asked = [measure for measure in others if measure.costly == costly]
+            trial = replace(trial, **measure_all(restored, pixels, asked))
+        return trial
 
     def measured(self, trial: Trial, tried: int) -> RestorationMetadata:
         """The metadata of a trial, with all measures."""
         final = metadata.measured(
             trial.encoded.draft, trial.encoded.pixels, trial.restored, self.photo.pixels
         )
-        return replace(final, tried=tried, ssimulacra2=trial.ssimulacra2)
+        costly: dict[str, Any] = {one.name: value for one, value in known(trial) if one.costly}
+        return replace(final, tried=tried, **costly)
 
     def _lr_image(self, candidate: Candidate) -> U8Array:
         """What is to be encoded; made once for all qualities."""
@@ -191,8 +195,8 @@ class Workbench:
             luma = candidate.residual.luma and lr.shape[2] == 3
             kept = residual.placeholder(candidate.residual.codec, luma=luma)
             draft = replace(draft, residual=kept)
-        if self.floor.ssimulacra2 is not None:
-            draft = replace(draft, ssimulacra2=100.0)  # room for it
+        room: dict[str, Any] = {one.name: one.best for one, _ in known(self.floor) if one.costly}
+        draft = replace(draft, **room)
         if lr is self.photo.pixels:
             return replace(draft, scale=1.0)
         model = self.models(candidate.rescaler)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from rescaling_core import limits
 from rescaling_core.errors import MetadataError
 from rescaling_core.plan.strategy import FULL_SIZE, TRANSCODE
+from rescaling_core.quality.scores import MEASURES
 
 if TYPE_CHECKING:
     from rescaling_core.metadata.carried import Carried
@@ -26,12 +27,11 @@ _RANGES: Final[dict[str, tuple[int, int]]] = {
     "latent_seed": (0, limits.MAX_SEED),
     "overlap": (0, limits.MAX_OVERLAP),
     "quality": (-(2**31), 2**31),
-    "max_abs_error": (0, 255),
     "tried": (0, 2**31),
     "effort": (0, 2**31),
     "refinement": (0, 2**31),
-}
-_FINITE: Final = ("psnr_y", "ssim_y", "ssimulacra2", "scale")
+} | {one.name: (int(one.lowest), int(one.highest)) for one in MEASURES.values() if one.whole}
+_FINITE: Final = ("scale", *(one.name for one in MEASURES.values() if not one.whole))
 _NAMES: Final = (
     "source_key",
     "source_etag",
@@ -99,7 +99,7 @@ def check_record(record: Record) -> None:
             raise _error(f"{name} is {_short(value)}: {low} to {high}")
     for name in _FINITE:
         value = getattr(record, name)
-        exact = name == "psnr_y" and value == inf
+        exact = value == inf and name in MEASURES and MEASURES[name].best == inf
         if value is not None and not exact and not limits.finite(value):
             raise _error(f"{name} is {_short(value)}, not a finite number")
     for name in _NAMES:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rescaling_core.errors import MetadataError
 from rescaling_core.metadata import wire
+from rescaling_core.quality.scores import MEASURES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,8 +52,7 @@ _TEXTS: Final = {1: "source_key", 2: "source_etag", 14: "format", 15: "software"
 _DIGESTS: Final = {4: "source_sha256", 9: "lr_pixels_sha256", 17: "etag_hex"} | {
     23: "weights_sha256",
 }
-_NUMBERS: Final = {3: "source_size", 5: "width", 6: "height", 8: "quality", 12: "max_abs_error"} | {
-    13: "tried",
+_NUMBERS: Final = {3: "source_size", 5: "width", 6: "height", 8: "quality", 13: "tried"} | {
     20: "lr_width",
     21: "lr_height",
     26: "latent_seed",
@@ -61,9 +61,14 @@ _NUMBERS: Final = {3: "source_size", 5: "width", 6: "height", 8: "quality", 12: 
     31: "refinement",
     32: "lr_channels",
     38: "effort",
+    **{one.number: one.name for one in MEASURES.values() if one.whole},
 }
-_DOUBLES: Final = {10: "psnr_y", 11: "ssim_y", 19: "scale", 25: "latent_std", 30: "ssimulacra2"}
-_WIDE: Final = ("max_abs_error", "tried")
+_DOUBLES: Final = {
+    19: "scale",
+    25: "latent_std",
+    **{one.number: one.name for one in MEASURES.values() if not one.whole},
+}
+_WIDE: Final = ("tried", *(one.name for one in MEASURES.values() if one.whole))
 """Known only after the file was written: always two bytes."""
 
 _DEFAULTS: Final[dict[str, Any]] = {
@@ -186,8 +191,9 @@ def _unflattened(flat: dict[str, Any]) -> dict[str, Any]:
         document["source_etag"] = document.pop("etag_hex")
     if "fingerprint" in document:
         document["fingerprint"] = base64.b64encode(document["fingerprint"]).decode("ascii")
-    if document.get("psnr_y") == inf:
-        document["psnr_y"] = "inf"
+    for name in MEASURES:
+        if document.get(name) == inf:
+            document[name] = "inf"
     document.setdefault("extras", {})
     return document
 

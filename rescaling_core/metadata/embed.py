@@ -8,7 +8,7 @@ theirs in an XMP packet.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from rescaling_core.errors import CodecError, MetadataError
 from rescaling_core.metadata.evidence import DIGEST_DIGITS, fingerprint
 from rescaling_core.metadata.record import RestorationMetadata
 from rescaling_core.metadata.xmp import NAMESPACE, parse_packet
+from rescaling_core.quality.scores import usual
 
 if TYPE_CHECKING:
     from rescaling_core.photo import Photo
@@ -85,14 +86,13 @@ def finalise(lr_data: bytes, metadata: RestorationMetadata) -> bytes:
 def with_room(draft: RestorationMetadata) -> RestorationMetadata:
     """A draft with measures in the place of those to come, which will take as many bytes."""
     planes = draft.channels if draft.restorer is None else 1
+    measures: dict[str, Any] = {one.name: 0 if one.whole else 0.0 for one in usual()}
     return replace(
         draft,
         lr_pixels_sha256="0" * DIGEST_DIGITS,
-        psnr_y=0.0,
-        ssim_y=0.0,
-        max_abs_error=0,
         tried=0,
         fingerprint=None if draft.is_as_stored else _FINGERPRINTS[planes],
+        **measures,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from rescaling_core.pixels.grey import as_grey
-from rescaling_core.quality import metrics
+from rescaling_core.quality.scores import measure_all, usual
 
 if TYPE_CHECKING:
     from rescaling_core.metadata.record import RestorationMetadata
@@ -53,10 +53,8 @@ def measured(
     return replace(
         draft,
         lr_pixels_sha256=pixels_digest(lr)[:DIGEST_DIGITS],
-        psnr_y=metrics.psnr_y(restored, reference),
-        ssim_y=metrics.ssim_y(restored, reference),
-        max_abs_error=metrics.max_abs_error(restored, reference),
         fingerprint=_evidence_of(draft, restored),
+        **measure_all(restored, reference, usual()),
     )
 
 

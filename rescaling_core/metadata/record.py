@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from math import inf
 from typing import Any, Final, Literal
 
@@ -15,6 +15,7 @@ from rescaling_core.metadata.checks import check_record
 from rescaling_core.networks.latent import LatentPolicy
 from rescaling_core.photo.record import MODES
 from rescaling_core.plan.strategy import FULL_SIZE, TRANSCODE, strategy_name
+from rescaling_core.quality.scores import MEASURES, Scores, known, names_in_order
 
 SCHEMA_VERSION: Final = 2
 """Raised when a reader of the version before would restore wrongly. Fields may be added within a
@@ -40,7 +41,7 @@ class ResidualRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RestorationMetadata:
+class RestorationMetadata(Scores):
     """All that is needed to restore a rendition and to check the result.
 
     The measures are None in a draft, as they are known only once the LR file is encoded, decoded
@@ -147,7 +148,7 @@ class RestorationMetadata:
     def to_json(self) -> str:
         """One line of ASCII."""
         document: dict[str, Any] = {"schema_version": self.schema_version}
-        document |= {field.name: getattr(self, field.name) for field in fields(self)}
+        document |= {name: getattr(self, name) for name in names_in_order(type(self))}
         policy = self.latent_policy
         document["latent_policy"] = {"kind": policy.kind, "std": policy.std}
         document["extras"] = self.extras.to_json()
@@ -156,8 +157,9 @@ class RestorationMetadata:
             document["residual"] = {
                 name: value for name, value in record.items() if name != "luma" or value is not None
             }
-        if self.psnr_y == inf:
-            document["psnr_y"] = "inf"
+        for measure, value in known(self):
+            if value == inf:
+                document[measure.name] = "inf"  # JSON has no such number
         document = {name: value for name, value in document.items() if value is not None}
         return json.dumps(document, separators=(",", ":"), allow_nan=False)
 
@@ -202,15 +204,18 @@ class RestorationMetadata:
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     **dict.fromkeys(("source_size", "width", "height", "lr_width", "lr_height"), (int,)),
     **dict.fromkeys(("latent_seed", "tile", "overlap"), (int,)),
-    **dict.fromkeys(("quality", "max_abs_error", "tried"), (int, type(None))),
+    **dict.fromkeys(("quality", "tried"), (int, type(None))),
     **dict.fromkeys(("refinement", "lr_channels", "effort"), (int, type(None))),
     **dict.fromkeys(("restorer",), (str, type(None))),
     **dict.fromkeys(("source_key", "source_etag", "source_sha256", "mode", "format"), (str,)),
     **dict.fromkeys(("target", "rescaler", "codec", "padding", "software"), (str,)),
     **dict.fromkeys(("weights_sha256",), (str,)),
     **dict.fromkeys(("lr_pixels_sha256", "fingerprint", "origin"), (str, type(None))),
-    **dict.fromkeys(("psnr_y", "ssim_y", "ssimulacra2"), (float, int, type(None))),
     **dict.fromkeys(("scale",), (float, int)),
+    **{
+        one.name: (int, type(None)) if one.whole else (float, int, type(None))
+        for one in MEASURES.values()
+    },
 }
 
 _TYPES_RESIDUAL: Final[dict[str, tuple[type, ...]]] = {
@@ -223,8 +228,10 @@ _OPTIONAL_RESIDUAL: Final[dict[str, tuple[type, ...]]] = {"luma": (bool, type(No
 
 
 def _read(document: dict[str, Any]) -> RestorationMetadata:
-    if document.get("psnr_y") == "inf":
-        document = document | {"psnr_y": inf}
+    infinite = [
+        name for name, one in MEASURES.items() if one.best == inf and document.get(name) == "inf"
+    ]
+    document = document | dict.fromkeys(infinite, inf)
     values: dict[str, Any] = {}
     for name, types in _TYPES.items():
         value = document.get(name)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from rescaling_core.quality import metrics, perceptual
+from rescaling_core.quality.scores import Scores, measure_all, usual
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rescaling_core.photo import Photo
     from rescaling_core.quality.floor import Floor
 
@@ -18,7 +20,7 @@ _CARRIED: Final = ("mode", "format", "icc", "exif", "xmp", "dpi", "traits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Scores):
     """A restored photo compared with its source."""
 
     psnr_y: float
@@ -26,30 +28,22 @@ class Comparison:
     ssim_y: float
     max_abs_error: int
     """Error of the worst sample, in levels of 255."""
-    ssimulacra2: float | None = None
-    """SSIMULACRA 2 in points; None where it was not asked for."""
     lost: tuple[str, ...] = ()
     """Names of the fields that the source carried and that the restored photo lacks or has
     changed."""
 
     def misses(self, floor: Floor) -> str | None:
         """Which measure falls short of a floor, or None."""
-        return floor.misses(
-            psnr_y=self.psnr_y,
-            ssim_y=self.ssim_y,
-            ssimulacra2=self.ssimulacra2,
-            max_abs_error=self.max_abs_error,
-            exact=self.max_abs_error == 0,
-        )
+        return floor.misses(self, exact=self.max_abs_error == 0)
 
 
-def compare(restored: Photo, source: Photo, *, seen: bool = False) -> Comparison:
+def compare(restored: Photo, source: Photo, *, floors: Iterable[Floor] = ()) -> Comparison:
     """Measure a restored photo against its source.
 
     Args:
         restored: The photo.
         source: What it should be.
-        seen: Measure SSIMULACRA 2 too, which takes longer than all the rest.
+        floors: What it is to be held to: costly measures are taken only where one asks for them.
 
     Raises:
         ValueError: They are not of one size.
@@ -57,13 +51,8 @@ def compare(restored: Photo, source: Photo, *, seen: bool = False) -> Comparison
     lost = [name for name in _CARRIED if getattr(restored, name) != getattr(source, name)]
     if not _same_alpha(restored, source):
         lost.append("alpha")
-    return Comparison(
-        psnr_y=metrics.psnr_y(restored.pixels, source.pixels),
-        ssim_y=metrics.ssim_y(restored.pixels, source.pixels),
-        max_abs_error=metrics.max_abs_error(restored.pixels, source.pixels),
-        ssimulacra2=perceptual.ssimulacra2(restored.pixels, source.pixels) if seen else None,
-        lost=tuple(lost),
-    )
+    scores = measure_all(restored.pixels, source.pixels, usual(and_of=floors))
+    return Comparison(**scores, lost=tuple(lost))
 
 
 def _same_alpha(restored: Photo, source: Photo) -> bool:

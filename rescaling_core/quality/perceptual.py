@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import Image
 
+from rescaling_core.quality.measure import Measure
+
 if TYPE_CHECKING:
     from rescaling_core.pixels.arrays import U8Array
 
@@ -70,3 +72,20 @@ def _file(pixels: U8Array) -> io.BytesIO:
     Image.fromarray(padded[..., 0] if padded.shape[2] == 1 else padded).save(file, "PPM")
     file.seek(0)
     return file
+
+
+SSIMULACRA2: Final = Measure(
+    name="ssimulacra2",
+    title="SSIMULACRA 2",
+    compute=ssimulacra2,
+    best=100.0,
+    lowest=0,
+    highest=100,
+    costly=True,
+    compared=True,
+    number=30,
+    margin_name="margin_ssimulacra2",
+    margin=0.1,
+    most_margin=10,
+    worth_db=0.2,
+)

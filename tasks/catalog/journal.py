@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from itertools import product
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -17,6 +18,7 @@ from deltalake import write_deltalake
 
 from rescaling_core import limits
 from rescaling_core.errors import MetadataError
+from rescaling_core.quality.scores import MEASURES, Scores
 from tasks.catalog import query as sql
 from tasks.catalog.delta import CatalogTable
 from tasks.catalog.schema import TIME, to_arrow
@@ -37,7 +39,7 @@ A `deleting` that no `deleted` follows is a run that was killed in between; the 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
+class Proof(Scores):
     """A rendition that was restored from storage and compared with the source."""
 
     target: str
@@ -176,10 +178,13 @@ class Journal:
 
 
 def _proofs_json(proofs: Sequence[Proof]) -> str:
-    documents = [asdict(proof) for proof in proofs]
-    for document in documents:
-        if document["psnr_y"] == inf:
-            document["psnr_y"] = "inf"  # JSON has no such number
+    documents = [
+        {name: value for name, value in asdict(proof).items() if value is not None}
+        for proof in proofs
+    ]
+    for document, name in product(documents, MEASURES):
+        if document.get(name) == inf:
+            document[name] = "inf"  # JSON has no such number
     return json.dumps(documents, allow_nan=False)
 
 
@@ -188,8 +193,11 @@ def _proofs(text: str) -> tuple[Proof, ...]:
     names = {field.name for field in fields(Proof)}
 
     def proof(document: dict[str, Any]) -> Proof:
-        known = {name: value for name, value in document.items() if name in names}
-        return Proof(**known | {"psnr_y": float(document["psnr_y"])})
+        values = {name: value for name, value in document.items() if name in names}
+        for name, measure in MEASURES.items():
+            if values.get(name) is not None and not measure.whole:
+                values[name] = float(values[name])
+        return Proof(**values)
 
     try:
         return tuple(map(proof, limits.read_json(text)))

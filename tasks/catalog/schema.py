@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 
 from rescaling_core import limits
 from rescaling_core.errors import MetadataError
+from rescaling_core.quality.scores import Scores, names_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,7 @@ def schema_of(record: type) -> pa.Schema:
     field does not say: another Arrow type, or `never null`.
     """
     hints = get_type_hints(record, include_extras=True)
-    return pa.schema([_column(one.name, hints[one.name]) for one in fields(record)])
+    return pa.schema([_column(name, hints[name]) for name in names_in_order(record)])
 
 
 def _column(name: str, hint: Any) -> pa.Field:
@@ -71,8 +72,11 @@ def _column(name: str, hint: Any) -> pa.Field:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogRow:
-    """What became of one source for one target: a row of the table `renditions`."""
+class CatalogRow(Scores):
+    """What became of one source for one target: a row of the table `renditions`.
+
+    The columns of measures that are not named here are the last ones.
+    """
 
     source_key: str
     """Relative to the collection."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 import humanize
 
 from rescaling_core.plan import Floor
+from rescaling_core.quality.scores import known
 
 
 def size_text(nbytes: float) -> str:
@@ -16,13 +17,7 @@ def size_text(nbytes: float) -> str:
 
 def floor_text(floor: Floor) -> str:
     """What a floor asks for, in words; empty if nothing."""
-    asked = (
-        ("PSNR-Y of {:g} dB", floor.psnr_y),
-        ("SSIM-Y of {:g}", floor.ssim_y),
-        ("SSIMULACRA 2 of {:g}", floor.ssimulacra2),
-        ("largest error of {:g}", floor.max_abs_error),
-    )
-    return ", ".join(words.format(value) for words, value in asked if value is not None)
+    return ", ".join(f"{one.title} of {one.with_unit(value)}" for one, value in known(floor))
 
 
 def duration_text(lasted: timedelta) -> str:

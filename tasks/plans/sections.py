@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+)
 
 from rescaling_core.photo import DEFAULT_MAX_CARRIED
 from rescaling_core.plan import DEFAULT_MAX_PIXELS, LrMode, Sources
 from rescaling_core.quality.floor import NO_FLOOR
+from rescaling_core.quality.scores import MEASURES
 
 
 def _quality(value: Any) -> Any:
@@ -41,17 +49,24 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class FloorSection(_Section):
-    """`[targets.floor]`."""
+def _floor_fields() -> dict[str, Any]:
+    """What a plan may ask of each measure, and its margin."""
+    values: dict[str, Any] = {}
+    margins: dict[str, Any] = {}
+    for name, measure in MEASURES.items():
+        number = int if measure.whole else int | float
+        values[name] = (number | None, None)
+        margins[measure.margin_name] = (number, NO_FLOOR.margin(measure))
+    return values | margins
 
-    psnr_y: int | float | None = None
-    ssim_y: int | float | None = None
-    ssimulacra2: int | float | None = None
-    max_abs_error: int | None = None
-    margin_db: int | float = NO_FLOOR.margin_db
-    margin_ssim: int | float = NO_FLOOR.margin_ssim
-    margin_ssimulacra2: int | float = NO_FLOOR.margin_ssimulacra2
-    margin_levels: int = NO_FLOOR.margin_levels
+
+if TYPE_CHECKING:
+
+    class FloorSection(_Section):
+        """`[targets.floor]`, with the fields of a `Floor`."""
+
+else:
+    FloorSection = create_model("FloorSection", __base__=_Section, **_floor_fields())
 
 
 class ResidualSection(_Section):

@@ -8,13 +8,15 @@ from typing import Final, Literal
 
 from rescaling_core.errors import MetadataError
 from rescaling_core.metadata import RestorationMetadata, read_metadata
+from rescaling_core.quality.scores import MEASURES
 from tasks.catalog import CatalogRow
 from tasks.renditions.rows import described
 from tasks.storage import ObjectNotFoundError, Store
 from tasks.storage.versions import bare_mark
 
-_LATER: Final = ("ssimulacra2", "refinement", "origin")
-"""Columns that the first catalogs lack."""
+_FIRST: Final = ("psnr_y", "ssim_y")
+_LATER: Final = ("refinement", "origin", *(name for name in MEASURES if name not in _FIRST))
+"""Columns that the first catalogs lack: of measures, they had two."""
 
 
 Problem = Literal["missing", "size", "digest", "metadata", "restoration", "catalog", "network"]

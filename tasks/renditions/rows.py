@@ -10,6 +10,7 @@ from typing import Any
 
 from rescaling_core.convert import Rendition, SourceRef
 from rescaling_core.metadata import RestorationMetadata
+from rescaling_core.quality.scores import MEASURES
 from tasks.catalog import CatalogRow, strategies
 from tasks.collection.shards import SourceObject
 
@@ -119,9 +120,7 @@ def described(metadata: RestorationMetadata) -> dict[str, Any]:
         "scale": metadata.scale,
         "codec": metadata.codec,
         "quality": metadata.quality,
-        "psnr_y": metadata.psnr_y,
-        "ssim_y": metadata.ssim_y,
-        "ssimulacra2": metadata.ssimulacra2,
+        **{name: getattr(metadata, name) for name in MEASURES},
         "refinement": metadata.refinement,
         "width": metadata.width,
         "height": metadata.height,

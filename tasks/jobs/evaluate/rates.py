@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from rescaling_core import codecs
 from rescaling_core.codecs import CodecSpec
-from rescaling_core.quality import metrics, perceptual
 from rescaling_core.quality.rate_distortion import bd_rate, rate_at
+from rescaling_core.quality.scores import MEASURES, Scores, measure_all
 from rescaling_core.rescale import downscale_pixels, restore_pixels
 from tasks.collection.images import read_images
 from tasks.jobs.evaluate.benchmark import served_scales
@@ -42,17 +42,18 @@ FULL_SIZE_LADDERS: Final[Mapping[str, Sequence[int]]] = {
     "jxl": (15, 40, 60, 75, 90, 97),
 }
 
-MEASURES: Final = {"psnr_y": "PSNR-Y", "ssimulacra2": "SSIMULACRA 2"}
-"""The measures that curves are compared by, with their titles in tables."""
-
-_PANELS: Final = {"psnr_y": "PSNR-Y, dB", "ssim_y": "SSIM-Y", "ssimulacra2": "SSIMULACRA 2"}
+_AVERAGED: Final = tuple(one for one in MEASURES.values() if not one.whole)
+"""The measures whose mean over the images of a set says something."""
 
 _LATENT_SEED: Final = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RatePoint:
-    """One way to store a set: means over its images, whole, with nothing cropped."""
+class RatePoint(Scores):
+    """One way to store a set: means over its images, whole, with nothing cropped.
+
+    The largest error is that of the worst image.
+    """
 
     set: str
     method: str
@@ -61,11 +62,6 @@ class RatePoint:
     quality: int | None
     bpp: float
     """Bits of the file per HR pixel, without metadata."""
-    psnr_y: float
-    """PSNR-Y in dB."""
-    ssim_y: float
-    ssimulacra2: float
-    """SSIMULACRA 2 in points."""
 
 
 def full_size_points(
@@ -126,41 +122,44 @@ def _measure(
     for hr in images:
         nbytes, restored = way(hr)
         bpp = 8 * nbytes / (hr.shape[0] * hr.shape[1])
-        seen = perceptual.ssimulacra2(restored, hr)
-        rows.append((bpp, metrics.psnr_y(restored, hr), metrics.ssim_y(restored, hr), seen))
-    bpp, psnr_y, ssim_y, ssimulacra2 = (fmean(column) for column in zip(*rows, strict=True))
+        rows.append({"bpp": bpp} | measure_all(restored, hr, MEASURES.values()))
     return RatePoint(
         set=set_name,
         method=method,
         full_size=full_size,
         quality=quality,
-        bpp=bpp,
-        psnr_y=psnr_y,
-        ssim_y=ssim_y,
-        ssimulacra2=ssimulacra2,
+        **{name: _over_images(name, [row[name] for row in rows]) for name in rows[0]},
     )
+
+
+def _over_images(name: str, values: Sequence[float]) -> float:
+    """The mean; of the largest error of an image, the largest."""
+    whole = name in MEASURES and MEASURES[name].whole
+    return max(values) if whole else fmean(values)
 
 
 def render_rates(points: Sequence[RatePoint]) -> str:
     """For each set, how many more bits each rescaled curve takes than each full-size one.
 
-    At equal PSNR-Y and at equal SSIMULACRA 2. BD-rate where there are four points or more; else the
-    mean over the points there are, each against the full-size curve at its quality. Of a codec's
-    chroma samplings the better one counts, that is the dearer to compare with.
+    At equal PSNR-Y, at equal SSIMULACRA 2, and so on for every measure that curves are compared by.
+    BD-rate where there are four points or more; else the mean over the points there are, each
+    against the full-size curve at its quality. Of a codec's chroma samplings the better one counts,
+    that is the dearer to compare with.
     """
     parts = []
     by_set = attrgetter("set")
     grouped = [list(group) for _, group in groupby(sorted(points, key=by_set), key=by_set)]
-    for of_set, (measure, title) in product(grouped, MEASURES.items()):
+    compared = [one for one in _AVERAGED if one.compared]
+    for of_set, measure in product(grouped, compared):
         references = sorted({p.method.partition("-")[0] for p in of_set if p.full_size})
         lines = [["method", *(f"against {r}" for r in references)]]
         lines.append(["---"] * len(lines[0]))
         for method in dict.fromkeys(p.method for p in of_set if not p.full_size):
-            own = _curve(of_set, method, measure)
-            cells = (_against(of_set, reference, own, measure) for reference in references)
+            own = _curve(of_set, method, measure.name)
+            cells = (_against(of_set, reference, own, measure.name) for reference in references)
             lines.append([method, *cells])
         table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-        parts.append(f"### {of_set[0].set}: bits at equal {title}\n\n{table}")
+        parts.append(f"### {of_set[0].set}: bits at equal {measure.title}\n\n{table}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -186,30 +185,40 @@ def _difference(
 
 def _curve(points: Sequence[RatePoint], method: str, measure: str) -> list[tuple[float, float]]:
     """(bits, quality) pairs."""
-    return [(point.bpp, getattr(point, measure)) for point in points if point.method == method]
+    return [
+        (point.bpp, getattr(point, measure))
+        for point in points
+        if point.method == method and getattr(point, measure) is not None
+    ]
 
 
 def plot_rates(path: Path, points: Sequence[RatePoint]) -> None:
-    """Draw PSNR-Y and SSIM-Y against bits per HR pixel, one row a set, as PNG."""
+    """Draw every measure against bits per HR pixel, one row a set, as PNG."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     sets = list(dict.fromkeys(point.set for point in points))
-    figure = Figure(figsize=(15, 5 * len(sets)), layout="constrained")
+    size = (5 * len(_AVERAGED), 5 * len(sets))
+    figure = Figure(figsize=size, layout="constrained")
     colours = colormaps["tab20"].colors  # type: ignore[attr-defined]
-    panels = figure.subplots(len(sets), len(_PANELS), squeeze=False)
+    panels = figure.subplots(len(sets), len(_AVERAGED), squeeze=False)
     for row, name in zip(panels, sets, strict=True):
-        for panel, measure in zip(row, _PANELS, strict=True):
+        for panel, measure in zip(row, _AVERAGED, strict=True):
             panel.set_prop_cycle(color=colours)
             for method in dict.fromkeys(point.method for point in points):
                 own = sorted(
-                    (p for p in points if (p.set, p.method) == (name, method)),
+                    (
+                        point
+                        for point in points
+                        if (point.set, point.method) == (name, method)
+                        and getattr(point, measure.name) is not None
+                    ),
                     key=attrgetter("bpp"),
                 )
                 style = "--" if own and own[0].full_size else "-"
-                values = [getattr(point, measure) for point in own]
+                values = [getattr(point, measure.name) for point in own]
                 bits = [point.bpp for point in own]
                 panel.plot(bits, values, style, marker=".", label=method)
-            panel.set(title=name, xlabel="bits per HR pixel", ylabel=_PANELS[measure], xscale="log")
+            panel.set(title=name, xlabel="bits per HR pixel", ylabel=measure.label, xscale="log")
     figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside right center")
     figure.savefig(path)

@@ -11,6 +11,8 @@ from math import isinf
 from markupsafe import Markup
 
 from rescaling_core.plan import Floor
+from rescaling_core.quality.measure import Measure
+from rescaling_core.quality.scores import MEASURES
 from tasks.catalog import RunRecord
 from tasks.catalog.history import floors_of
 from tasks.catalog.strategies import StrategyCost
@@ -27,6 +29,8 @@ MOST_KINDS = 20
 """Most kinds of reasons that are shown for each state."""
 
 _CENT = 0.01
+_BARS = 400
+"""Bars that the whole range of a measure would have in a histogram."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +54,8 @@ class TargetPart:
     account: TargetAccount
     floor: str
     """The floor in words; empty where none is known."""
-    psnr_y: Mapping[str, float | None]
-    ssim_y: Mapping[str, float | None]
+    scores: tuple[tuple[Measure, Mapping[str, float | None]], ...]
+    """For each measure that was taken, how its values lie."""
     drawn: tuple[tuple[str, Markup], ...]
     """The figures: what each shows in words, and its SVG."""
     verdict: str
@@ -60,9 +64,7 @@ class TargetPart:
 def render_report(report: Report) -> str:
     """Return the page as HTML. Keys and reasons are hostile: everything in them is escaped."""
     environment = page_environment()
-    environment.filters.update(
-        size=size_text, share=_share, decibels=_decibels, money=_money, similarity=_similarity
-    )
+    environment.filters.update(size=size_text, share=_share, money=_money, measured=_measured)
     run, account = report.run, report.account
     asked = run.parameters
     strategies = account.strategies.report()
@@ -101,20 +103,26 @@ def _parts(report: Report, strategies: Mapping[str, list[StrategyCost]]) -> list
 def _part(
     name: str, account: TargetAccount, floor: Floor, strategies: list[StrategyCost]
 ) -> TargetPart:
-    psnr_y, ssim_y = quality_of(account.psnr_y, 2), quality_of(account.ssim_y, 4)
     drawn: list[tuple[str, Markup]] = []
-    if account.psnr_y.count > account.psnr_y.exact:
-        svg = figures.histogram(account.psnr_y, label="PSNR-Y, dB", width=0.25, floor=floor.psnr_y)
-        words = (
-            f"Histogram of the restored PSNR-Y for {name}: lowest {_decibels(psnr_y['min'])}, "
-            f"median {_decibels(psnr_y['median'])}"
+    scores: list[tuple[Measure, Mapping[str, float | None]]] = []
+    for measure in MEASURES.values():
+        distribution = account.scores[measure.name]
+        if not distribution.count:
+            continue
+        quality = quality_of(distribution, measure.digits)
+        scores.append((measure, quality))
+        if distribution.count == distribution.exact:
+            continue
+        svg = figures.histogram(
+            distribution,
+            label=measure.label,
+            width=max((measure.highest - measure.lowest) / _BARS, measure.whole),
+            floor=getattr(floor, measure.name),
         )
-        drawn.append((words, Markup(svg)))  # noqa: S704 - drawn from numbers alone
-    if account.ssim_y.count:
-        svg = figures.histogram(account.ssim_y, label="SSIM-Y", width=0.002, floor=floor.ssim_y)
         words = (
-            f"Histogram of the restored SSIM-Y for {name}: lowest {_similarity(ssim_y['min'])}, "
-            f"median {_similarity(ssim_y['median'])}"
+            f"Histogram of the restored {measure.title} for {name}: "
+            f"lowest {_measured(quality['min'], measure)}, "
+            f"median {_measured(quality['median'], measure)}"
         )
         drawn.append((words, Markup(svg)))  # noqa: S704 - drawn from numbers alone
     if len(account.rates.points):
@@ -128,8 +136,7 @@ def _part(
         name=name,
         account=account,
         floor=floor_text(floor),
-        psnr_y=psnr_y,
-        ssim_y=ssim_y,
+        scores=tuple(scores),
         drawn=tuple(drawn),
         verdict=verdict(account, strategies),
     )
@@ -139,14 +146,10 @@ def _share(value: float | None) -> str:
     return "–" if value is None else f"{value:.1%}"
 
 
-def _decibels(value: float | None) -> str:
+def _measured(value: float | None, measure: Measure) -> str:
     if value is None:
         return "–"
-    return "exact" if isinf(value) else f"{value:.2f} dB"
-
-
-def _similarity(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
+    return "exact" if isinf(value) else measure.text(value)
 
 
 def _money(dollars: float) -> str:

@@ -16,6 +16,8 @@ from rescaling_core.photo import Photo
 from rescaling_core.photo.encode import as_image
 from rescaling_core.pixels.arrays import U8Array
 from rescaling_core.plan import FULL_SIZE, TRANSCODE
+from rescaling_core.quality.measure import Measure
+from rescaling_core.quality.scores import Scores, known
 from tasks.catalog import CatalogRow
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.renditions.restoring import Renditions
@@ -61,11 +63,15 @@ class Shown:
     restored: Preview | None = None
     refusal: str | None = None
     """Why there is no restored image."""
-    max_abs_error: int | None = None
-    """Error of the worst sample of any channel, in levels of 255, as measured when it was
-    archived."""
+    recorded: Scores | None = None
+    """What was measured when it was archived; None where the LR object could not be read."""
     strategy: str = ""
     """Name of the strategy that made the rendition."""
+
+    @property
+    def scores(self) -> list[tuple[Measure, float]]:
+        """What is known to have been measured, by the catalog where the LR object is silent."""
+        return list(known(self.recorded or self.row))
 
     @property
     def is_full_size(self) -> bool:
@@ -105,7 +111,7 @@ def show(archive: Store, row: CatalogRow) -> Shown:
         row=row,
         stored=stored,
         restored=preview(as_image(photo), orientation=photo.orientation, icc=photo.icc),
-        max_abs_error=recorded.max_abs_error,
+        recorded=recorded,
         strategy=recorded.strategy,
     )
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.plan import FULL_SIZE, TRANSCODE
+from rescaling_core.quality.scores import MEASURES
 from tasks.catalog import strategies
 from tasks.jobs.report.distribution import Distribution, PointSample
 from tasks.jobs.report.reasons import Reasons
@@ -26,8 +27,7 @@ COLUMNS: Final = (
     "error_class",
     "lr_bytes",
     "rescaler",
-    "psnr_y",
-    "ssim_y",
+    *MEASURES,
     "width",
     "height",
     "metadata_json",
@@ -38,6 +38,9 @@ COLUMNS: Final = (
 
 POINTS: Final = 1000
 """Number of renditions drawn as points of one figure."""
+
+_BINS: Final = 100_000
+"""Steps in which the range of a measure is counted."""
 
 _ORDER: Final = [("psnr_y", "ascending"), ("source_key", "ascending"), ("target", "ascending")]
 
@@ -58,9 +61,8 @@ class TargetAccount:
     included."""
     from_restored: int = 0
     """Renditions that were measured against a restored image, since the source was gone."""
-    psnr_y: Distribution = field(default_factory=lambda: Distribution(0.0, 100.0, 0.001))
-    """PSNR-Y in dB of the renditions that can be restored from."""
-    ssim_y: Distribution = field(default_factory=lambda: Distribution(0.0, 1.0, 0.00001))
+    scores: dict[str, Distribution] = field(default_factory=lambda: _distributions())
+    """What the renditions that can be restored from measured, by measure."""
     rates: PointSample = field(default_factory=lambda: PointSample(POINTS))
     """Bytes of the LR object per pixel of the HR image, with the PSNR-Y where that is finite."""
 
@@ -78,9 +80,12 @@ class TargetAccount:
             "source_bytes": self.source_bytes,
             "stored_bytes": self.stored_bytes,
             "full_size": self.full_size,
-            "psnr_y": quality_of(self.psnr_y, 2),
-            "ssim_y": quality_of(self.ssim_y, 4),
-        }
+        } | {name: quality_of(one, MEASURES[name].digits) for name, one in self.scores.items()}
+
+    @property
+    def psnr_y(self) -> Distribution:
+        """PSNR-Y in dB, which every rendition that can be restored from has."""
+        return self.scores["psnr_y"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -198,11 +203,18 @@ def _add(account: TargetAccount, rows: pa.Table) -> None:
     account.from_restored += _count(archived["origin"], "restored image")
     measured = archived.filter(pc.is_valid(archived["psnr_y"]))
     psnr_y = _floats(measured["psnr_y"])
-    account.psnr_y.add(psnr_y)
-    account.ssim_y.add(_floats(measured["ssim_y"].drop_null()))
+    for name, distribution in account.scores.items():
+        distribution.add(_floats(measured[name].drop_null()))
     pixels = _floats(measured["width"]) * _floats(measured["height"])
     drawn = np.isfinite(psnr_y)
     account.rates.add((_floats(measured["lr_bytes"]) / pixels)[drawn], psnr_y[drawn])
+
+
+def _distributions() -> dict[str, Distribution]:
+    return {
+        name: Distribution(one.lowest, one.highest, (one.highest - one.lowest) / _BINS)
+        for name, one in MEASURES.items()
+    }
 
 
 def _count(column: pa.ChunkedArray, *values: str) -> int:

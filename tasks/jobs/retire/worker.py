@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -12,6 +13,7 @@ from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import MOST_CARRIED, Photo, decode_photo, prove_given_back, restored_file
 from rescaling_core.plan import Floor
 from rescaling_core.quality.comparison import Comparison, compare
+from rescaling_core.quality.scores import MEASURES
 from tasks.catalog import CatalogRow
 from tasks.catalog.history import History
 from tasks.catalog.journal import Proof
@@ -115,8 +117,7 @@ class Verifier:
                 )
             floors = [floor for name, floor in claim.floors if name == row.target]
             floors.append(floor_like(recorded))
-            seen = any(floor.ssimulacra2 is not None for floor in (*floors, claim.floor))
-            compared = self._compare(row, data, photo, seen=seen)
+            compared = self._compare(row, data, photo, [*floors, claim.floor])
             _require(row, compared, floors)
             proofs.append(_proof(row, compared))
             missed += filter(None, [compared.misses(claim.floor)])
@@ -124,17 +125,19 @@ class Verifier:
             raise RefoldError(f"the best restoration misses the floor asked for: {missed[0]}")
         return tuple(proofs)
 
-    def _compare(self, row: CatalogRow, data: bytes, photo: Photo, *, seen: bool) -> Comparison:
+    def _compare(
+        self, row: CatalogRow, data: bytes, photo: Photo, floors: Sequence[Floor]
+    ) -> Comparison:
         stored = self._renditions.read(row)
         file = stored.source_file()
         if file is None:
             restored = stored.photo()
-            compared = compare(restored, photo, seen=seen)
+            compared = compare(restored, photo, floors=floors)
             _require_given_back(row, restored, photo, compared)
             return compared
         if file != data:
             raise RefoldError(f"{row.lr_key}: the file that comes back is not the source")
-        return compare(photo, photo, seen=seen)
+        return compare(photo, photo, floors=floors)
 
 
 def _require_given_back(
@@ -174,7 +177,5 @@ def _proof(row: CatalogRow, compared: Comparison) -> Proof:
         lr_bytes=row.lr_bytes or 0,
         rescaler=row.rescaler or "",
         weights_sha256=row.weights_sha256 or "",
-        psnr_y=compared.psnr_y,
-        ssim_y=compared.ssim_y,
-        max_abs_error=compared.max_abs_error,
+        **{name: getattr(compared, name) for name in MEASURES},
     )

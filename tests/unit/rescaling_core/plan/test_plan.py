@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import FULL_SIZE, ArchivePlan, Candidate, Floor, Target, TargetPlan
+from rescaling_core.quality.scores import Scores
 
 
 @pytest.mark.parametrize("text", ["x1", "x2", "x4", "x1.5", "long-edge=256"])
@@ -39,9 +40,9 @@ def test_preview_fits_its_long_edge_and_keeps_its_shape(width: int, height: int,
 
 def test_floor_names_the_measure_that_falls_short() -> None:
     floor = Floor.parse(("psnr_y=34", "max_abs_error=8"))
-    assert floor.misses(psnr_y=35, ssim_y=0.1, max_abs_error=7) is None
-    assert "PSNR-Y 33.90" in str(floor.misses(psnr_y=33.9, ssim_y=1, max_abs_error=0))
-    assert "largest error 9" in str(floor.misses(psnr_y=40, ssim_y=1, max_abs_error=9))
+    assert floor.misses(Scores(psnr_y=35, ssim_y=0.1, max_abs_error=7)) is None
+    assert "PSNR-Y 33.90" in str(floor.misses(Scores(psnr_y=33.9, ssim_y=1, max_abs_error=0)))
+    assert "largest error 9" in str(floor.misses(Scores(psnr_y=40, ssim_y=1, max_abs_error=9)))
 
 
 _PERFECT = {"psnr_y": 99.0, "ssim_y": 1.0, "ssimulacra2": 100.0, "max_abs_error": 0}
@@ -61,20 +62,20 @@ def test_every_measure_has_to_exceed_its_floor_by_a_margin_unless_nothing_is_rou
 ) -> None:
     floor, name = Floor.parse((stated,)), stated.partition("=")[0]
     short: dict[str, Any] = _PERFECT | {name: within}
-    assert "its margin of" in str(floor.misses(**short))
-    assert floor.slack(**short) < 0
-    assert floor.misses(**short, exact=True) is None
-    assert floor.without_margins().misses(**short) is None
+    assert "its margin of" in str(floor.misses(Scores(**short)))
+    assert floor.slack(Scores(**short)) < 0
+    assert floor.misses(Scores(**short), exact=True) is None
+    assert floor.without_margins().misses(Scores(**short)) is None
     good: dict[str, Any] = _PERFECT | {name: enough}
-    assert floor.misses(**good) is None
-    assert floor.slack(**good) >= 0
+    assert floor.misses(Scores(**good)) is None
+    assert floor.slack(Scores(**good)) >= 0
 
 
 def test_a_measure_that_was_not_taken_does_not_reach_its_floor() -> None:
     floor = Floor.parse(("ssimulacra2=70",))
-    missed = floor.misses(psnr_y=99, ssim_y=1, max_abs_error=0)
+    missed = floor.misses(Scores(psnr_y=99, ssim_y=1, max_abs_error=0))
     assert missed == "ssimulacra2 was not measured, and there is a floor under it"
-    assert floor.slack(psnr_y=99, ssim_y=1, max_abs_error=0) < 0
+    assert floor.slack(Scores(psnr_y=99, ssim_y=1, max_abs_error=0)) < 0
 
 
 @pytest.mark.parametrize(
