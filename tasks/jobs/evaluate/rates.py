@@ -7,7 +7,7 @@ from functools import partial
 from itertools import groupby, product
 from operator import attrgetter
 from statistics import fmean
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rescaling_core import codecs
 from rescaling_core.codecs import CodecSpec
@@ -118,7 +118,7 @@ def _measure(
     *,
     full_size: bool,
 ) -> RatePoint:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for hr in images:
         nbytes, restored = way(hr)
         bpp = 8 * nbytes / (hr.shape[0] * hr.shape[1])
@@ -132,7 +132,7 @@ def _measure(
     )
 
 
-def _over_images(name: str, values: Sequence[float]) -> float:
+def _over_images(name: str, values: Sequence[Any]) -> Any:
     """The mean; of the largest error of an image, the largest."""
     whole = name in MEASURES and MEASURES[name].whole
     return max(values) if whole else fmean(values)
