@@ -76,8 +76,9 @@ class Measure:
             floor: What has to be reached.
             margin: By how much; 0 or more.
         """
-        better = value - floor if self.higher_is_better else floor - value
-        return self.worth_db * (better - margin)
+        if self.higher_is_better:
+            return self.worth_db * (value - (floor + margin))
+        return self.worth_db * (floor - margin - value)
 
     def shortfall(self, value: float, floor: float, within: float | None) -> str:
         """Say that a value misses a floor.
