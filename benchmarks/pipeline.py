@@ -52,9 +52,7 @@ STAGES = {
     "encode": ("rescaling_core.codecs.encode",),
     "measure": (
         "rescaling_core.metadata.measured",
-        "rescaling_core.quality.metrics.psnr_y",
-        "rescaling_core.quality.metrics.ssim_y",
-        "rescaling_core.quality.metrics.max_abs_error",
+        "rescaling_core.convert.workbench.measure_all",
     ),
     "commit": ("tasks.catalog.Catalog.commit_shard",),
 }
