@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from rescaling_core.codecs.traits import Codec, Quick
+from rescaling_core.codecs.traits import Codec, Quick, of_format
 from rescaling_core.containers import exif
+from rescaling_core.containers.layout import BOX
 
 if TYPE_CHECKING:
     from rescaling_core.codecs.traits import FileExtras, Settings
@@ -53,6 +54,9 @@ def _quantiser(quality: int) -> int:
 AVIF: Final = Codec(
     name="avif",
     pillow_format="AVIF",
+    is_file=of_format("AVIF"),
+    layout=BOX,
+    numbers={"avif": 6, "avif-420": 7, "avif-400": 10},
     extension=".avif",
     media_type="image/avif",
     lossless=False,

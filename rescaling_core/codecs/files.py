@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 from PIL import Image
 
-from rescaling_core.codecs.spec import CODECS, CodecSpec
-from rescaling_core.codecs.traits import NO_EXTRAS, Codec, FileExtras
+from rescaling_core.codecs.spec import CODECS, CodecSpec, codec_of
+from rescaling_core.codecs.traits import NO_EXTRAS, Codec, FileExtras, embedded
 from rescaling_core.containers import exif as exif_block
-from rescaling_core.containers import jxl
-from rescaling_core.containers.icc import means_srgb, stated_profile
+from rescaling_core.containers.icc import means_srgb
 from rescaling_core.errors import CodecError, CodecUnavailableError, PhotoError
-from rescaling_core.photo.opening import INSTALL, available_formats, open_image, samples_of
+from rescaling_core.photo.opening import open_format, open_image, pillow_formats, samples_of
 
 if TYPE_CHECKING:
-    from rescaling_core.codecs.spec import CodecSpec
-    from rescaling_core.pixels.arrays import U8Array
+    from contextlib import AbstractContextManager
 
-if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
     from rescaling_core.pixels.arrays import U8Array
 
 DEFAULT_MAX_PIXELS: Final = 200_000_000
@@ -28,7 +27,7 @@ DEFAULT_MAX_PIXELS: Final = 200_000_000
 
 def available() -> tuple[Codec, ...]:
     """The codecs of this installation."""
-    formats = available_formats()
+    formats = pillow_formats()
     return tuple(codec for codec in CODECS.values() if codec.pillow_format in formats)
 
 
@@ -38,8 +37,8 @@ def check_available(spec: CodecSpec) -> None:
     Raises:
         CodecUnavailableError: It says what to install.
     """
-    if spec.codec.pillow_format not in available_formats():
-        install = INSTALL.get(spec.codec.pillow_format)
+    if spec.codec.pillow_format not in pillow_formats():
+        install = spec.codec.install
         hint = f"pip install '{install}'" if install else "install a full build of Pillow"
         raise CodecUnavailableError(f"codec {spec.name} is not installed: {hint}")
 
@@ -95,7 +94,7 @@ def decode(
         CodecError: The bytes are damaged, or of no image of 8-bit grey or RGB.
     """
     try:
-        with open_image(data, max_pixels=max_pixels) as image:
+        with _opened(data, max_pixels) as image:
             if image.mode not in ("L", "RGB"):
                 raise CodecError(f"LR file: mode {image.mode}: expected L or RGB")
             image.load()
@@ -137,18 +136,12 @@ def read_extras(data: bytes) -> FileExtras:
         CodecError: The file is damaged.
     """
     try:
-        with open_image(data, max_pixels=DEFAULT_MAX_PIXELS) as image:
+        with _opened(data, DEFAULT_MAX_PIXELS) as image:
             info = image.info
-            is_jxl = image.format == "JXL"
     except PhotoError as error:
         raise CodecError(f"LR file: {error}") from error
-    icc = info.get("icc_profile") or None
-    xmp = jxl.box(data, b"xml ") if is_jxl else info.get("xmp")
-    return FileExtras(
-        icc=stated_profile(icc) if is_jxl else icc,
-        exif=exif_block.without_prefix(info.get("exif")),
-        xmp=xmp.encode() if isinstance(xmp, str) else xmp,
-    )
+    codec = codec_of(data)
+    return (embedded if codec is None else codec.embedded)(data, info)
 
 
 def read_xmp(data: bytes) -> bytes | None:
@@ -157,12 +150,21 @@ def read_xmp(data: bytes) -> bytes | None:
     Raises:
         CodecError: The file is damaged.
     """
-    if data.startswith(jxl.CONTAINER_SIGNATURE):
-        try:
-            return jxl.box(data, b"xml ")
-        except ValueError as error:
-            raise CodecError(f"LR file: {error}") from error
-    return read_extras(data).xmp
+    codec = codec_of(data)
+    if codec is None or codec.xmp is None:
+        return read_extras(data).xmp
+    try:
+        return codec.xmp(data)
+    except ValueError as error:
+        raise CodecError(f"LR file: {error}") from error
+
+
+def _opened(data: bytes, max_pixels: int) -> AbstractContextManager[ImageFile]:
+    """Open an LR file, also one of a format that sources do not come in."""
+    codec = codec_of(data)
+    if codec is None or codec.pillow_format not in pillow_formats():
+        return open_image(data, max_pixels=max_pixels)
+    return open_format(codec.pillow_format, data, max_pixels=max_pixels)
 
 
 class Encode(Protocol):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from rescaling_core.codecs.traits import Codec
+from rescaling_core.codecs.traits import Codec, of_format
 from rescaling_core.containers import exif
+from rescaling_core.containers.layout import JPEG_SEGMENTS
 
 if TYPE_CHECKING:
     from rescaling_core.codecs.traits import FileExtras, Settings
@@ -28,6 +29,9 @@ def _options(settings: Settings, extras: FileExtras) -> dict[str, Any]:
 JPEG: Final = Codec(
     name="jpeg",
     pillow_format="JPEG",
+    is_file=of_format("JPEG"),
+    layout=JPEG_SEGMENTS,
+    numbers={"jpeg": 2, "jpeg-420": 3},
     extension=".jpg",
     media_type="image/jpeg",
     lossless=False,

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from rescaling_core.codecs.traits import Codec, Quick
+from rescaling_core.codecs.traits import Codec, FileExtras, Quick
+from rescaling_core.containers import exif, jxl
+from rescaling_core.containers.icc import stated_profile
+from rescaling_core.containers.layout import BOX
 
 if TYPE_CHECKING:
-    from rescaling_core.codecs.traits import FileExtras, Settings
+    from collections.abc import Mapping
+
+    from rescaling_core.codecs.traits import Settings
 
 
 def _options(settings: Settings, extras: FileExtras) -> dict[str, Any]:
@@ -21,9 +26,32 @@ def _options(settings: Settings, extras: FileExtras) -> dict[str, Any]:
     }
 
 
+def _is_container(data: bytes) -> bool:
+    """A bare codestream has no room for anything of ours, so that it is no LR file."""
+    return data.startswith(jxl.CONTAINER_SIGNATURE)
+
+
+def _xmp(data: bytes) -> bytes | None:
+    return jxl.box(data, b"xml ")
+
+
+def _embedded(data: bytes, info: Mapping[Any, Any]) -> FileExtras:
+    """Pillow's plugin says nothing of XMP, and gives a profile of its own making."""
+    icc = info.get("icc_profile") or None
+    return FileExtras(
+        icc=stated_profile(icc), exif=exif.without_prefix(info.get("exif")), xmp=_xmp(data)
+    )
+
+
 JXL: Final = Codec(
     name="jxl",
     pillow_format="JXL",
+    install="refold[jxl]",
+    is_file=_is_container,
+    layout=BOX,
+    numbers={"jxl": 8, "jxl-lossless": 9},
+    embedded=_embedded,
+    xmp=_xmp,
     extension=".jxl",
     media_type="image/jxl",
     lossless=True,

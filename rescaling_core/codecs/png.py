@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from PIL import PngImagePlugin
 
-from rescaling_core.codecs.traits import Codec
+from rescaling_core.codecs.traits import Codec, of_format
+from rescaling_core.containers.layout import PNG_CHUNK
 
 if TYPE_CHECKING:
     from rescaling_core.codecs.traits import FileExtras, Settings
@@ -27,6 +28,9 @@ def _options(settings: Settings, extras: FileExtras) -> dict[str, Any]:
 PNG: Final = Codec(
     name="png",
     pillow_format="PNG",
+    is_file=of_format("PNG"),
+    layout=PNG_CHUNK,
+    numbers={"png": 1},
     extension=".png",
     media_type="image/png",
     lossless=True,

@@ -16,16 +16,21 @@ from rescaling_core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rescaling_core.codecs.traits import Chroma, Codec, CodecName, Nudge
+    from rescaling_core.codecs.traits import Chroma, Codec, Nudge
 
 CODECS: Final[Mapping[str, Codec]] = {codec.name: codec for codec in (PNG, JPEG, WEBP, AVIF, JXL)}
+
+
+def codec_of(data: bytes) -> Codec | None:
+    """The codec that a file is of, by its first bytes; None if it is of none."""
+    return next((codec for codec in CODECS.values() if codec.is_file(data)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class CodecSpec:
     """A codec and how it is set."""
 
-    name: CodecName
+    name: str
     quality: int | None = None
     """In the codec's own scale; None for lossless."""
     chroma: Chroma | None = None

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from rescaling_core.containers import exif, headers
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from rescaling_core.containers.layout import Layout
 
-CodecName = Literal["png", "jpeg", "webp", "avif", "jxl"]
 Chroma = Literal["4:4:4", "4:2:0"]
 Nudge = Literal["below", "above"]
 
@@ -77,12 +79,50 @@ def all_differ(quality: int) -> bool:
     return True
 
 
+def of_format(name: str) -> Callable[[bytes], bool]:
+    """Tells a codec's files by their first bytes.
+
+    Args:
+        name: What `headers.identify` calls their format.
+    """
+    return lambda data: headers.identify(data) == name
+
+
+def embedded(data: bytes, info: Mapping[Any, Any]) -> FileExtras:
+    """What a file holds beside its pixels, where Pillow tells it."""
+    del data
+    xmp = info.get("xmp")
+    return FileExtras(
+        icc=info.get("icc_profile") or None,
+        exif=exif.without_prefix(info.get("exif")),
+        xmp=xmp.encode() if isinstance(xmp, str) else xmp,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codec:
-    """What a codec can do, and how Pillow is asked to do it."""
+    """What a codec can do, how Pillow is asked to do it, and what its files look like.
 
-    name: CodecName
+    To add one, write a module with its `Codec`, and add that to `CODECS`.
+    """
+
+    name: str
+    """What plans call it. What is special about it follows after a hyphen, as in `jpeg-420`."""
     pillow_format: str
+    install: str | None = None
+    """The package to install where Pillow lacks it; None if a full build of Pillow has it."""
+    is_file: Callable[[bytes], bool]
+    """Whether bytes are a file of this codec, by how they begin."""
+    layout: Layout
+    """Where restoration metadata and residuals lie in its files."""
+    numbers: Mapping[str, int]
+    """For every way to write it, such as `jpeg` and `jpeg-420`, the number in the compact record of
+    an LR file; see docs/formats.md. Never used again."""
+    embedded: Callable[[bytes, Mapping[Any, Any]], FileExtras] = embedded
+    """Reads what a file holds beside its pixels; it is given the file and Pillow's `info`."""
+    xmp: Callable[[bytes], bytes | None] | None = None
+    """Reads the XMP packet of a file without opening it as an image; None if only Pillow can.
+    It raises `ValueError` if the file is damaged."""
     extension: str
     """With its dot."""
     media_type: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from rescaling_core.codecs.traits import Codec
+from rescaling_core.codecs.traits import Codec, of_format
+from rescaling_core.containers.layout import RIFF_CHUNK
 
 if TYPE_CHECKING:
     from rescaling_core.codecs.traits import FileExtras, Settings
@@ -28,6 +29,9 @@ def _options(settings: Settings, extras: FileExtras) -> dict[str, Any]:
 WEBP: Final = Codec(
     name="webp",
     pillow_format="WEBP",
+    is_file=of_format("WEBP"),
+    layout=RIFF_CHUNK,
+    numbers={"webp": 4, "webp-lossless": 5},
     extension=".webp",
     media_type="image/webp",
     lossless=True,

@@ -5,6 +5,7 @@ Source: https://developers.google.com/speed/webp/docs/riff_container.
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Final
 
 from rescaling_core.containers.parts import (
@@ -70,6 +71,37 @@ def parts(data: bytes) -> list[Part]:
         found.append(Part(STRUCTURE, "chunk header", at - 8, 8))
         found.append(Part(role, name, at, length))
     return tiled(found, data)
+
+
+def with_length(data: bytes) -> bytes:
+    """The file with the length in its header that it has."""
+    return data[:4] + struct.pack("<I", len(data) - 8) + data[8:]
+
+
+def extended(data: bytes) -> bytes:
+    """A WebP with the extended header, without which it may hold nothing but its picture.
+
+    Raises:
+        ValueError: Its first chunk is of no kind that holds a picture.
+
+    Source: the WebP container specification, "Extended file format"; RFC 6386, 9.1, and the WebP
+    lossless bitstream specification, 3, for the size of the picture.
+    """
+    kind, at = data[12:16], 20
+    if kind == b"VP8X":
+        return data
+    if kind == b"VP8 ":
+        width, height = (value & 0x3FFF for value in struct.unpack("<HH", data[at + 6 : at + 10]))
+        alpha = 0
+    elif kind == b"VP8L":
+        bits = int.from_bytes(data[at + 1 : at + 5], "little")
+        width, height, alpha = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, bits >> 28 & 1
+    else:
+        raise ValueError(f"a WebP that begins with a chunk {kind!r}")
+    header = struct.pack("<II", 10, alpha << 4)
+    header += (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    whole: bytes = data[:12] + b"VP8X" + header + data[12:]
+    return whole
 
 
 def _stop(data: bytes) -> int:

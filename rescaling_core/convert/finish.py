@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from rescaling_core import codecs, metadata
-from rescaling_core.codecs import transcode
-from rescaling_core.containers import attachment
+from rescaling_core.codecs import attachment, transcode
 from rescaling_core.convert.outcome import Rendition
 from rescaling_core.errors import MetadataError, NotGivenBackError, RestorationMismatchError
 from rescaling_core.photo.restored_file import prove_given_back

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rescaling_core import codecs
-from rescaling_core.containers import attachment
+from rescaling_core.codecs import attachment
 from rescaling_core.errors import CodecError
 from rescaling_core.metadata.evidence import DIGEST_DIGITS
 from rescaling_core.metadata.record import ResidualRecord

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rescaling_core import codecs, metadata
-from rescaling_core.codecs import transcode
-from rescaling_core.containers import attachment
+from rescaling_core.codecs import attachment, transcode
 from rescaling_core.convert import residual
 from rescaling_core.convert.draft import LATENT_SEED, draft_metadata
 from rescaling_core.convert.outcome import restorer_of
@@ -149,7 +148,8 @@ class Workbench:
         """
         pixels, floor = self.photo.pixels, self.floor
         others = [measure for measure, _ in known(floor) if measure is not PSNR_Y]
-        trial = Trial(encoded=encoded, restored=restored, psnr_y=PSNR_Y.compute(restored, pixels))
+        first = measure_all(restored, pixels, [PSNR_Y])
+        trial = Trial(encoded=encoded, restored=restored, **first)
         for costly in (False, True):
             if trial.falls_short(floor):
                 return trial

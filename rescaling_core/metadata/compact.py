@@ -13,6 +13,7 @@ import zlib
 from math import ceil, inf
 from typing import TYPE_CHECKING, Any, Final
 
+from rescaling_core.codecs import CODECS
 from rescaling_core.errors import MetadataError
 from rescaling_core.metadata import wire
 from rescaling_core.quality.scores import MEASURES
@@ -29,19 +30,8 @@ _MAX_EXTRAS: Final = 2**28
 _NO_WEIGHTS: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """SHA-256 of no bytes."""
 
-_CODECS: Final = (
-    "png",
-    "jpeg",
-    "jpeg-420",
-    "webp",
-    "webp-lossless",
-    "avif",
-    "avif-420",
-    "jxl",
-    "jxl-lossless",
-    "avif-400",
-)
-"""Numbered from 1. More may be added at the end."""
+_CODECS: Final = {text: number for one in CODECS.values() for text, number in one.numbers.items()}
+_CODECS_BY_NUMBER: Final = {number: text for text, number in _CODECS.items()}
 
 _TEXTS: Final = {1: "source_key", 2: "source_etag", 14: "format", 15: "software", 16: "mode"} | {
     18: "target",
@@ -112,7 +102,7 @@ def pack(document: Mapping[str, Any]) -> bytes:
         if name in flat:
             parts.append((number, wire.double(number, float(flat[name]))))
     if "codec" in flat:
-        parts.append((7, wire.varint(7, _CODECS.index(flat["codec"]) + 1)))
+        parts.append((7, wire.varint(7, _CODECS[flat["codec"]])))
     if "fingerprint" in flat:
         parts.append((29, wire.blob(29, flat["fingerprint"])))
     if flat.get("origin") is not None:
@@ -216,9 +206,9 @@ def _derived(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _codec(number: int) -> str:
-    if not 1 <= number <= len(_CODECS):
+    if number not in _CODECS_BY_NUMBER:
         raise ValueError(f"codec {number} is not known: a newer release is needed")
-    return _CODECS[number - 1]
+    return _CODECS_BY_NUMBER[number]
 
 
 def _unpack_extras(packed: bytes) -> dict[str, Any]:
@@ -231,7 +221,7 @@ def _unpack_extras(packed: bytes) -> dict[str, Any]:
 
 
 def _pack_residual(residual: Mapping[str, Any]) -> bytes:
-    parts = [wire.varint(1, _CODECS.index(residual["codec"]) + 1)]
+    parts = [wire.varint(1, _CODECS[residual["codec"]])]
     if residual.get("quality") is not None:
         parts.append(wire.varint(2, residual["quality"]))
     parts.append(wire.varint(3, residual["nbytes"]))

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rescaling_core import codecs
-from rescaling_core.codecs import CodecSpec, Encode, FileExtras
-from rescaling_core.containers import attachment
+from rescaling_core.codecs import CodecSpec, Encode, FileExtras, attachment
 from rescaling_core.errors import CodecError, MetadataError
 from rescaling_core.metadata.evidence import DIGEST_DIGITS, fingerprint
 from rescaling_core.metadata.record import RestorationMetadata

@@ -53,7 +53,13 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 @cache
 def available_formats() -> frozenset[str]:
-    """Which of `FORMATS` this installation opens. Registers the plugins on the first call."""
+    """Which of `FORMATS` this installation opens."""
+    return pillow_formats() & frozenset(FORMATS)
+
+
+@cache
+def pillow_formats() -> frozenset[str]:
+    """All that Pillow opens here. Registers the plugins on the first call."""
     Image.init()
     for plugin, register in (("pillow_jxl", None), ("pillow_heif", "register_heif_opener")):
         try:
@@ -62,7 +68,7 @@ def available_formats() -> frozenset[str]:
             continue
         if register is not None:
             getattr(module, register)()
-    return frozenset(name for name in FORMATS if name in Image.OPEN)
+    return frozenset(Image.OPEN)
 
 
 def identify(data: bytes) -> str:
@@ -100,7 +106,24 @@ def open_image(data: bytes, *, max_pixels: int) -> Iterator[ImageFile]:
         ImageTooLargeError: It has more pixels than allowed.
         UnsupportedImageError: An image of a format that is not opened here.
     """
-    name = identify(data)
+    with open_format(identify(data), data, max_pixels=max_pixels) as image:
+        yield image
+
+
+@contextmanager
+def open_format(name: str, data: bytes, *, max_pixels: int) -> Iterator[ImageFile]:
+    """The same for a file whose format is known, and is one that Pillow opens.
+
+    Args:
+        name: Pillow's name of the format.
+        data: The file.
+        max_pixels: Width × height above which it counts as a decompression bomb.
+
+    Raises:
+        UnreadableImageError: It is damaged; also for what decoders raise while the caller works on
+            the image.
+        ImageTooLargeError: It has more pixels than allowed.
+    """
     with decoder_errors(name):
         check_size(headers.peek_size(name, data), max_pixels)
         factory, _ = Image.OPEN[name]

@@ -208,7 +208,7 @@ def test_all_codecs_are_available_here() -> None:
 
 
 def test_a_missing_library_is_named_with_what_to_install(monkeypatch) -> None:
-    monkeypatch.setattr(files, "available_formats", lambda: frozenset({"PNG", "JPEG"}))
+    monkeypatch.setattr(files, "pillow_formats", lambda: frozenset({"PNG", "JPEG"}))
     assert [codec.name for codec in codecs.available()] == ["png", "jpeg"]
     with pytest.raises(CodecUnavailableError, match=r"jxl is not installed: pip install 'refold"):
         codecs.encode(samples.rgb(), CodecSpec.parse("jxl"))

@@ -15,8 +15,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from rescaling_core import codecs, zoo
-from rescaling_core.codecs import CodecSpec, FileExtras
-from rescaling_core.containers import attachment
+from rescaling_core.codecs import CodecSpec, FileExtras, attachment
 from rescaling_core.convert import Rendition, SourceRef, convert, residual
 from rescaling_core.convert.again import plan_like
 from rescaling_core.errors import CodecError, RestorationMismatchError

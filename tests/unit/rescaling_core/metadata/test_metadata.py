@@ -16,8 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rescaling_core import codecs, metadata, zoo
-from rescaling_core.codecs import CodecSpec
-from rescaling_core.containers import attachment
+from rescaling_core.codecs import CodecSpec, attachment
 from rescaling_core.containers.icc import means_srgb
 from rescaling_core.errors import CodecError, MetadataError
 from rescaling_core.metadata import RestorationMetadata, wire, xmp
