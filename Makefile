@@ -7,10 +7,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Test processes. Each has its own Ray, Prefect and S3 servers: about 3 GiB.
 JOBS ?= 2
+ENGINE ?= podman
+VARIANT ?= cpu
 CONSTRAINTS := infra/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test quick lint format faults build sbom clean
+.PHONY: help venv demo test quick lint format faults build image sbom clean
 
 help:  ## show this help
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +50,10 @@ format: $(STAMP)  ## let ruff put the code into shape
 
 build: $(STAMP)  ## make the wheel and the sdist in dist/, the same bytes every time
 	PYTHON=$(BIN)/python infra/build.sh dist
+
+image:  ## build the container image; VARIANT=cuda for GPUs, ENGINE=docker for Docker
+	$(ENGINE) build --file infra/Containerfile --build-arg VARIANT=$(VARIANT) \
+		--tag refold:$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' rescaling_core/__init__.py)-$(VARIANT) .
 
 sbom: $(STAMP)  ## list all that is installed (CycloneDX) in dist/, and the licences in docs/
 	@mkdir -p dist

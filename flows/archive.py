@@ -135,6 +135,7 @@ def archive(
                 follow_links=selection.follow_links,
                 include_renditions=selection.include_renditions,
                 asked=asked_plan,
+                trace=run.trace,
             )
             _convert(run, job, pending, catalog)
     asked["plan"] = asdict(plan)  # with the weights it was settled on

@@ -81,7 +81,23 @@ class Settings(BaseSettings):
         description="Seconds that each megapixel adds to what an image may take; by default 120.",
     )
 
-    @field_validator("weights", mode="before")
+    metrics_listen: Annotated[str, Field(pattern=r"^(|\S*:[0-9]{1,5})$")] = Field(
+        default="",
+        description="Address and port, such as `127.0.0.1:9464`, on which a job serves its metrics "
+        "to Prometheus; by default none.",
+    )
+    metrics_folder: Path | None = Field(
+        default=None,
+        description="Folder in which a job leaves its metrics as `refold-<job>.prom`, for the "
+        "textfile collector of Prometheus' node exporter; by default none.",
+    )
+    traces: bool = Field(
+        default=False,
+        description="Whether runs send traces to where `OTEL_EXPORTER_OTLP_ENDPOINT` says "
+        "(`pip install 'refold[otel]'`); by default false.",
+    )
+
+    @field_validator("weights", "metrics_folder", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

@@ -18,9 +18,11 @@ from tasks.cluster.pool import Lost
 from tasks.cluster.workers import Workers
 from tasks.control.artifacts import publish
 from tasks.control.logs import run_log, words_of
+from tasks.control.metrics import Watched
 from tasks.control.progress import Progress, Step, report
 from tasks.control.record import JobRun, new_run_id, record_job
 from tasks.control.tally import Tally
+from tasks.control.tracing import Carrier, RunTrace
 from tasks.control.waves import waves_of
 
 Item = TypeVar("Item")
@@ -73,6 +75,13 @@ class Run(Generic[Counted]):
         self._started_at = datetime.now(UTC)
         self._wave = "wave 0"
         self._since = time.monotonic()
+        self._watched = Watched(job)
+        self._trace = RunTrace(job, self.run_id)
+
+    @property
+    def trace(self) -> Carrier:
+        """What tells a worker which trace it is a part of; empty if there is none."""
+        return self._trace.carrier
 
     def waves(
         self, items: Iterable[Item], *, cut: int, at_least: int, total: int | None = None
@@ -85,6 +94,7 @@ class Run(Generic[Counted]):
             at_least: Items of a wave, the last one excepted.
             total: How many sources there are, for the progress.
         """
+        self._watched.expected(total)
         for number, wave in enumerate(waves_of(items, total=cut, at_least=at_least), 1):
             self._wave, self._since = f"wave {number}", time.monotonic()
             yield Wave(number, wave, self.tally.done, self.tally.nbytes, total)
@@ -102,6 +112,10 @@ class Run(Generic[Counted]):
         words = "".join(f" {name}={n}" for name, n in counted.items())
         seconds = time.monotonic() - self._since
         log.info("%s %s:%s seconds=%.1f", self.job, step or self._wave, words, seconds)
+        self._watched.counted(
+            done.words(), len(done.troubles), self.tally.done, seconds if step is None else None
+        )
+        self._trace.step(step or self._wave, seconds, counted)
         for trouble in done.troubles:
             log.warning("%s: %s", self.job, words_of(trouble))
 
@@ -114,6 +128,8 @@ class Run(Generic[Counted]):
             started_at=self._started_at,
         )
         record_job(catalog, asked, self.tally.counts)
+        self._watched.finished()
+        self._trace.end()
 
     def publish(
         self,

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
 from typing import Final
@@ -21,6 +21,7 @@ from tasks.catalog import CatalogRow
 from tasks.cluster.encoders import Encoders
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.collection.shards import Shard, SourceObject
+from tasks.control import tracing
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.jobs.archive.concurrency import Headroom, NetworkLane, at_once
 from tasks.jobs.archive.telemetry import WorkerMetrics
@@ -66,6 +67,8 @@ class ConversionJob:
     """Whether links of the collection are followed."""
     include_renditions: bool = False
     """Whether LR files that Refold made are taken as sources."""
+    trace: tracing.Carrier = field(default_factory=dict)
+    """The trace of the run; empty if there is none."""
     encoders: Encoders | None = None
     """CPUs set aside for encoding; None: workers encode themselves."""
 
@@ -108,8 +111,23 @@ class ShardConverter:
             StorageError: A store failed: the whole shard is to be tried again.
         """
         started = time.monotonic()
+        number = len(shard.sources)
+        with tracing.part_of(
+            self._job.trace, "shard", shard=shard.shard_id, sources=number
+        ) as trace:
+            rows = self._rows(shard, trace)
+        if trace:
+            tracing.flush()
+        return ShardResult(shard=shard, rows=rows, seconds=time.monotonic() - started)
 
+    def _rows(self, shard: Shard, trace: tracing.Carrier) -> tuple[CatalogRow, ...]:
         def rows_of(read: tuple[SourceObject, bytes | Failure]) -> list[CatalogRow]:
+            with tracing.part_of(trace, "photo", source=read[0].key) as photo:
+                return rows_inside(read, photo)
+
+        def rows_inside(
+            read: tuple[SourceObject, bytes | Failure], photo: tracing.Carrier
+        ) -> list[CatalogRow]:
             source, found = read
             data = None if isinstance(found, Failure) else found
             record = RowWriter(
@@ -123,7 +141,7 @@ class ShardConverter:
             made: list[CatalogRow] | Failure = (
                 found
                 if isinstance(found, Failure)
-                else outcome_of(source.key, partial(self._convert_source, record, found))
+                else outcome_of(source.key, partial(self._convert_source, record, found, photo))
             )
             # One picture that does not come back as measured must not cost its neighbours theirs.
             rows = self._refused(made, record) if isinstance(made, Failure) else made
@@ -131,9 +149,8 @@ class ShardConverter:
             return rows
 
         with ThreadPoolExecutor(max_workers=READS_AHEAD) as pool:
-            ahead = _read_ahead(pool, self._source, shard.sources, self._metrics.waiting)
-            rows = chain.from_iterable(at_once(rows_of, ahead, self._job.photos_at_once))
-        return ShardResult(shard=shard, rows=tuple(rows), seconds=time.monotonic() - started)
+            ahead = _read_ahead(pool, self._source, shard.sources, self._metrics.waiting, trace)
+            return tuple(chain.from_iterable(at_once(rows_of, ahead, self._job.photos_at_once)))
 
     def _refused(self, made: Failure, record: RowWriter) -> list[CatalogRow]:
         too_large = made.error_class == ImageTooLargeError.__name__
@@ -147,7 +164,9 @@ class ShardConverter:
         pixels = stated_pixels(data) or 0
         return pixels if pixels <= self._job.plan.max_pixels else 0
 
-    def _convert_source(self, record: RowWriter, data: bytes) -> list[CatalogRow]:
+    def _convert_source(
+        self, record: RowWriter, data: bytes, trace: tracing.Carrier
+    ) -> list[CatalogRow]:
         """One row for each target.
 
         Raises:
@@ -165,25 +184,31 @@ class ShardConverter:
         limit = allowed_seconds(pixels, at_once=self._job.photos_at_once)
         with self._headroom.taken(pixels), WATCHDOG.watching(limit):
             try:
-                photo = decode_photo(data, max_pixels=plan.max_pixels, max_carried=plan.max_carried)
+                with tracing.part_of(trace, "decode", bytes=len(data), pixels=pixels):
+                    photo = decode_photo(
+                        data, max_pixels=plan.max_pixels, max_carried=plan.max_carried
+                    )
             except UnsupportedImageError as error:
                 here = circumstances.opening()
                 return [
                     record.kept(name, str(error), depends_on=here) for name in plan.target_names
                 ]
-            return [self._convert_target(photo, target, record) for target in plan.targets]
+            return [self._convert_target(photo, target, record, trace) for target in plan.targets]
 
-    def _convert_target(self, photo: Photo, plan: TargetPlan, record: RowWriter) -> CatalogRow:
-        outcome = convert(
-            photo,
-            record.source_ref,
-            plan,
-            self._models,
-            software=SOFTWARE,
-            data=record.data,
-            lane=self._lane,
-            encode=self._job.encoders,
-        )
+    def _convert_target(
+        self, photo: Photo, plan: TargetPlan, record: RowWriter, trace: tracing.Carrier
+    ) -> CatalogRow:
+        with tracing.part_of(trace, "convert", target=plan.target.name):
+            outcome = convert(
+                photo,
+                record.source_ref,
+                plan,
+                self._models,
+                software=SOFTWARE,
+                data=record.data,
+                lane=self._lane,
+                encode=self._job.encoders,
+            )
         if isinstance(outcome, Kept):
             return record.kept(
                 plan.target.name,
@@ -192,7 +217,8 @@ class ShardConverter:
                 depends_on=self._depends_on[plan.target.name],
             )
         try:
-            stored = put_rendition(self._archive, record.source_ref.key, outcome)
+            with tracing.part_of(trace, "write", target=plan.target.name):
+                stored = put_rendition(self._archive, record.source_ref.key, outcome)
         except UnstorableKeyError as error:
             return record.kept(plan.target.name, str(error), outcome.metadata)
         return record.archived(outcome, stored.lr_key, stored.lr_sha256)
@@ -217,6 +243,7 @@ def _read_ahead(
     store: Store,
     sources: tuple[SourceObject, ...],
     waiting: Callable[[int], None],
+    trace: tracing.Carrier,
 ) -> Iterator[tuple[SourceObject, bytes | Failure]]:
     """Yield sources with their bytes in order, a few fetched ahead, or why they cannot be read.
 
@@ -224,7 +251,7 @@ def _read_ahead(
     """
 
     def fetch(source: SourceObject) -> tuple[SourceObject, Future[bytes | Failure]]:
-        return source, pool.submit(_read, store, source)
+        return source, pool.submit(_read, store, source, trace)
 
     left = iter(sources)
     ahead = deque(fetch(source) for source in islice(left, READS_AHEAD))
@@ -236,8 +263,13 @@ def _read_ahead(
         yield source, data
 
 
-def _read(store: Store, source: SourceObject) -> bytes | Failure:
+def _read(store: Store, source: SourceObject, trace: tracing.Carrier) -> bytes | Failure:
     """The very version of a source that was listed."""
+    with tracing.part_of(trace, "read", source=source.key):
+        return _version(store, source)
+
+
+def _version(store: Store, source: SourceObject) -> bytes | Failure:
     if source.trouble is not None:
         return Failure(source.reason or "no reason was given", source.trouble)
     found = outcome_of(source.key, partial(store.get_version, source.key, source.etag))
