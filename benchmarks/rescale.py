@@ -33,7 +33,7 @@ from benchmarks.variants import Variant, make_passes, variants
 from rescaling_core import zoo
 from rescaling_core.errors import RefoldError
 from rescaling_core.networks import LatentPolicy, build
-from rescaling_core.networks.base import BijectiveRescaler
+from rescaling_core.networks.bijective import BijectiveRescaler
 from rescaling_core.networks.quantise import quantise
 from rescaling_core.zoo.card import count_macs
 

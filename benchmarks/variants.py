@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rescaling_core.engine.fused import FusedDown, FusedUp
-    from rescaling_core.networks.base import BijectiveRescaler
+    from rescaling_core.networks.bijective import BijectiveRescaler
 
     Pass = Callable[[Tensor], Tensor]
 

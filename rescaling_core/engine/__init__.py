@@ -16,7 +16,7 @@ from rescaling_core.engine.base import Engine, FusedEngine, PlainEngine
 from rescaling_core.engine.fused import fuse
 
 if TYPE_CHECKING:
-    from rescaling_core.networks.base import BijectiveRescaler
+    from rescaling_core.networks.bijective import BijectiveRescaler
 
 __all__ = ["Engine", "engine_for"]
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rescaling_core.engine.fused import FusedDown, FusedUp
-    from rescaling_core.networks.base import BijectiveRescaler
+    from rescaling_core.networks.bijective import BijectiveRescaler
 
 
 class Engine(Protocol):

@@ -21,7 +21,8 @@ from rescaling_core.networks import (
     sain,
     tirn,
 )
-from rescaling_core.networks.base import BijectiveRescaler, Downscaled, Rescaler, ScaleRange
+from rescaling_core.networks.base import Downscaled, Rescaler, ScaleRange
+from rescaling_core.networks.bijective import BijectiveRescaler
 from rescaling_core.networks.family import Family, StateDict, load_strictly
 from rescaling_core.networks.latent import LatentPolicy
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from rescaling_core.networks.base import Downscaled, SequentialRescaler, pad_to_multiple
+from rescaling_core.networks.base import Downscaled
+from rescaling_core.networks.bijective import SequentialRescaler, pad_to_multiple
 from rescaling_core.networks.coupling import InvBlock, dense_block_config
 from rescaling_core.networks.family import Family
 from rescaling_core.networks.haar import Haar

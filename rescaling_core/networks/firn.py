@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rescaling_core.networks.base import SequentialRescaler
+from rescaling_core.networks.bijective import SequentialRescaler
 from rescaling_core.networks.coupling import InvBlock
 from rescaling_core.networks.family import Family
 from rescaling_core.networks.haar import Haar

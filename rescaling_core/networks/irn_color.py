@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from rescaling_core.networks.base import SequentialRescaler
+from rescaling_core.networks.bijective import SequentialRescaler
 from rescaling_core.networks.coupling import InvBlock, dense_block_config
 from rescaling_core.networks.family import Family
 from rescaling_core.networks.latent import LatentPolicy

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from rescaling_core.networks.base import BijectiveRescaler, Downscaled, pad_to_multiple
+from rescaling_core.networks.base import Downscaled
+from rescaling_core.networks.bijective import BijectiveRescaler, pad_to_multiple
 from rescaling_core.networks.coupling import DenseBlock, InvBlock, dense_block_config
 from rescaling_core.networks.family import Family
 from rescaling_core.networks.haar import Haar

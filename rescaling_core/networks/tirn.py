@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rescaling_core.networks.base import BijectiveRescaler
+from rescaling_core.networks.bijective import BijectiveRescaler
 from rescaling_core.networks.coupling import DenseBlock, dense_block_config
 from rescaling_core.networks.family import Family
 from rescaling_core.networks.haar import Haar

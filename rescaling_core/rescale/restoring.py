@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from rescaling_core.engine import engine_for
-from rescaling_core.networks.base import BijectiveRescaler, ResamplingRescaler, Window
+from rescaling_core.networks.base import ResamplingRescaler, Window
+from rescaling_core.networks.bijective import BijectiveRescaler
 from rescaling_core.networks.latent import seeded_generator
 from rescaling_core.pixels.tiles import DEFAULT_TILING, Tile, cut, for_all_tiles
 from rescaling_core.rescale.samples import as_pixels, as_tensor, device_of, lr_channels_of

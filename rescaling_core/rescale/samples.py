@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from rescaling_core.networks.base import BijectiveRescaler
+from rescaling_core.networks.bijective import BijectiveRescaler
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from rescaling_core.engine import engine_for
-from rescaling_core.networks.base import BijectiveRescaler, ResamplingRescaler, Rescaler, Window
-from rescaling_core.networks.base import pad_to_multiple as pad
+from rescaling_core.networks.base import ResamplingRescaler, Rescaler, Window
+from rescaling_core.networks.bijective import BijectiveRescaler
+from rescaling_core.networks.bijective import pad_to_multiple as pad
 from rescaling_core.pixels.tiles import DEFAULT_TILING, Tile, Tiling, cut, for_all_tiles
 from rescaling_core.rescale.samples import as_pixels, as_tensor, device_of, lr_channels_of
 

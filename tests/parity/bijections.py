@@ -7,7 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from rescaling_core.networks.base import BijectiveRescaler
+from rescaling_core.networks.bijective import BijectiveRescaler
 from rescaling_core.networks.diffjpeg import sain_jpeg
 from rescaling_core.networks.irn_crm import IRNCRM, deduce_crm
 from rescaling_core.networks.latent import LatentPolicy, seeded_generator

@@ -15,7 +15,7 @@ from rescaling_core.engine.base import FusedEngine, PlainEngine
 from rescaling_core.engine.dense import DenseBranches, Fusion
 from rescaling_core.engine.fused import fuse
 from rescaling_core.networks import LatentPolicy, build
-from rescaling_core.networks.base import BijectiveRescaler
+from rescaling_core.networks.bijective import BijectiveRescaler
 from rescaling_core.networks.quantise import quantise
 from tests.unit.rescaling_core.networks.examples import NETWORKS, example, photo, scale_of
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rescaling_core.networks import FAMILIES, BijectiveRescaler, build
-from rescaling_core.networks.base import pad_to_multiple
+from rescaling_core.networks.bijective import pad_to_multiple
 from rescaling_core.networks.dlv_irn import DLVIRN
 from rescaling_core.networks.latent import seeded_generator
 from tests.unit.rescaling_core.networks.examples import NETWORKS, example, photo, scale_of

@@ -14,7 +14,8 @@ from PIL import Image
 
 from rescaling_core import zoo
 from rescaling_core.engine.base import PlainEngine
-from rescaling_core.networks.base import BijectiveRescaler, Rescaler
+from rescaling_core.networks.base import Rescaler
+from rescaling_core.networks.bijective import BijectiveRescaler
 from rescaling_core.pixels.tiles import Tiling, cut, for_all_tiles
 from rescaling_core.quality import metrics
 from rescaling_core.rescale import downscale_pixels, restore_pixels, restoring, whole
