@@ -6,7 +6,6 @@ followed unless that was asked for: an archive that somebody sent must not lead 
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import stat
@@ -19,15 +18,10 @@ from typing import Final
 
 from rescaling_core.errors import UsageError
 from tasks.storage.beneath import Beneath, LinkInTheWayError
-from tasks.storage.errors import (
-    ObjectChangedError,
-    ObjectNotFoundError,
-    ObjectUnreadableError,
-    StorageError,
-    UnstorableKeyError,
-)
+from tasks.storage.errors import ObjectChangedError, StorageError, UnstorableKeyError
 from tasks.storage.files import described, modified_at, version_mark
 from tasks.storage.folders import FolderWalk
+from tasks.storage.local_errors import NOT_THERE, reading, writing
 from tasks.storage.names import MAX_PATH_BYTES, path_of
 from tasks.storage.place import LocalPlace, Place, local_place
 from tasks.storage.store import ObjectInfo, Store, Surveyed
@@ -37,11 +31,6 @@ _UNFINISHED: Final = re.compile(r"\.[0-9a-f]{16}\.refold-tmp")
 
 _NO_HOST_NAME: Final = re.compile(r"[\[\]|^]")
 """Delta Lake takes a path for a host's name on its way to a query, and panics at these."""
-
-_OF_THIS_PROCESS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
-"""Errors that say nothing about the file that was to be read."""
-
-_NOT_THERE: Final = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 class LocalStore(Store):
@@ -107,7 +96,7 @@ class LocalStore(Store):
     def info(self, key: str) -> ObjectInfo:
         """See `Store.info`."""
         path = self._path(key)
-        with self._reading(key):
+        with reading(self.url, key):
             status = self._beneath.status(path)
             if not stat.S_ISREG(status.st_mode):
                 raise FileNotFoundError
@@ -116,13 +105,13 @@ class LocalStore(Store):
     def get(self, key: str) -> bytes:
         """See `Store.get`."""
         path = self._path(key)
-        with self._reading(key), self._beneath.file(path) as descriptor:
+        with reading(self.url, key), self._beneath.file(path) as descriptor:
             return _read_all(descriptor)
 
     def get_version(self, key: str, etag: str) -> bytes:
         """See `Store.get_version`: the open file is looked at before and after it is read."""
         path = self._path(key)
-        with self._reading(key), self._beneath.file(path) as descriptor:
+        with reading(self.url, key), self._beneath.file(path) as descriptor:
             before = version_mark(os.fstat(descriptor))
             data = _read_all(descriptor) if before == etag else b""
             if version_mark(os.fstat(descriptor)) != etag:
@@ -152,7 +141,7 @@ class LocalStore(Store):
     def delete(self, key: str) -> None:
         """See `Store.delete`; folders that became empty go too. A link goes, not its target."""
         *folders, name = self._path(key).split("/")
-        with self._writing("delete", key):
+        with writing(self.url, "delete", key):
             try:
                 with self._beneath.folder(folders) as folder:
                     os.unlink(name, dir_fd=folder)
@@ -166,7 +155,7 @@ class LocalStore(Store):
         removed: list[str] = []
         for folder, _, names, descriptor in os.fwalk(self.root, follow_symlinks=False):
             for name in filter(_UNFINISHED.fullmatch, names):
-                with self._writing("remove", f"{folder}/{name}"), suppress(FileNotFoundError):
+                with writing(self.url, "remove", f"{folder}/{name}"), suppress(FileNotFoundError):
                     status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
                     if modified_at(status) < before:
                         if not dry_run:
@@ -227,7 +216,7 @@ class LocalStore(Store):
     def _is_taken(self, key: str) -> bool:
         try:
             self._beneath.status(self._path(key))
-        except (LinkInTheWayError, *_NOT_THERE):
+        except (LinkInTheWayError, *NOT_THERE):
             return False
         except OSError as error:
             if isinstance(error, StorageError):
@@ -240,7 +229,7 @@ class LocalStore(Store):
         """The folder of a key, a finished, flushed file in it, and the name it is to get."""
         *folders, name = self._path(key).split("/")
         temporary = f".{token_hex(8)}.refold-tmp"
-        with self._writing("write", key), self._beneath.folder(folders, create=True) as folder:
+        with writing(self.url, "write", key), self._beneath.folder(folders, create=True) as folder:
             descriptor = os.open(
                 temporary,
                 os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
@@ -264,42 +253,6 @@ class LocalStore(Store):
         except OSError:
             return False
         return True
-
-    @contextmanager
-    def _reading(self, key: str) -> Iterator[None]:
-        """Turn the system's errors into ours, on the way of a file that is read."""
-        try:
-            yield
-        except StorageError:
-            raise
-        except _NOT_THERE:
-            raise ObjectNotFoundError(f"{self.url}: no object {key}") from None
-        except LinkInTheWayError as error:
-            raise ObjectNotFoundError(f"{self.url}: no object {key}: {error.strerror}") from error
-        except OSError as error:
-            reason = error.strerror or str(error)
-            if error.errno == errno.ENAMETOOLONG:
-                raise ObjectNotFoundError(f"{self.url}: no object {key}") from error
-            if error.errno in _OF_THIS_PROCESS:
-                raise StorageError(f"{self.url}: cannot read {key}: {reason}") from error
-            raise ObjectUnreadableError(f"{self.url}: {key} cannot be read: {reason}") from error
-
-    @contextmanager
-    def _writing(self, verb: str, key: str) -> Iterator[None]:
-        """Turn the system's errors into ours, on the way of a file that is written or deleted."""
-        what = f"cannot {verb} {key}" + (f" to {self.url}" if verb == "write" else "")
-        try:
-            yield
-        except StorageError:
-            raise
-        except LinkInTheWayError as error:
-            raise UnstorableKeyError(f"{what}: {error.strerror}") from error
-        except (NotADirectoryError, FileExistsError) as error:
-            raise StorageError(f"{what}: a file lies where a folder should be") from error
-        except OSError as error:
-            if error.errno == errno.ENAMETOOLONG:
-                raise UnstorableKeyError(f"{what}: its path is too long for a file") from error
-            raise StorageError(f"{what}: {error.strerror or error}") from error
 
 
 def _read_all(descriptor: int) -> bytes:

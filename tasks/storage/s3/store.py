@@ -7,25 +7,20 @@ slash). Retries of a request are botocore's; nothing above repeats them.
 
 from __future__ import annotations
 
-import logging
-import os
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from aiobotocore.session import AioSession  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError
 from botocore.session import Session
 from fsspec.asyn import sync
-from s3fs import S3FileSystem
 from s3fs.core import S3_RETRYABLE_ERRORS
 
 from rescaling_core.errors import UsageError
 from tasks import settings
-from tasks.storage import accounting as requests
 from tasks.storage.errors import (
     NothingStoredError,
     ObjectChangedError,
@@ -34,23 +29,18 @@ from tasks.storage.errors import (
 )
 from tasks.storage.place import Place
 from tasks.storage.s3 import parts as s3_multipart
+from tasks.storage.s3.connection import connect, credentials_of, endpoint_of, region_of
 from tasks.storage.s3.errors import is_conflict, is_precondition, translate
-from tasks.storage.secrets import masked
 from tasks.storage.store import ObjectInfo, Store
 
 MAX_KEY_BYTES: Final = 1024
 """S3's limit for bucket-relative keys, in UTF-8."""
-
-CONNECTIONS: Final = 32
-"""At once, of one store in one process."""
 
 CHUNK_BYTES: Final = 8 * 2**20
 """Of an object that is read piece by piece."""
 
 CREATE_ATTEMPTS: Final = 5
 """AWS answers 409 to a conditional write that met another one in flight: ask again."""
-
-_LOG: Final = logging.getLogger(__name__)
 
 _TRANSPORT_ERRORS: Final = (BotoCoreError, OSError, EOFError, *S3_RETRYABLE_ERRORS)
 """What the layers below raise; anything else is a bug."""
@@ -67,12 +57,12 @@ class S3Store(Store):
         prefix = prefix.rstrip("/")
         self._root = f"{prefix}/" if prefix else ""
         self._session = Session()
-        if self._credentials() is None:
+        if credentials_of(self._session) is None:
             raise UsageError(
                 f"{url}: no credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
                 "or AWS_PROFILE, or run where an instance role gives them"
             )
-        self._fs = _connect(self._session)
+        self._fs = connect(self._session)
 
     @property
     def _address(self) -> tuple[str, str]:
@@ -229,13 +219,13 @@ class S3Store(Store):
 
     def delta_options(self) -> dict[str, str]:
         """See `Store.delta_options`: the same credentials and endpoint as s3fs uses."""
-        credentials = self._credentials()
+        credentials = credentials_of(self._session)
         if credentials is None:
             raise StorageError(f"{self.url}: the credentials are gone")
         options = {
             "AWS_ACCESS_KEY_ID": credentials.access_key,
             "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
-            "AWS_REGION": _region(self._session),
+            "AWS_REGION": region_of(self._session),
             "aws_conditional_put": "etag",
         }
         if credentials.token:
@@ -246,16 +236,9 @@ class S3Store(Store):
                 options["AWS_ALLOW_HTTP"] = "true"
         return options
 
-    def _credentials(self) -> Any:
-        found = self._session.get_credentials()
-        return found and found.get_frozen_credentials()
-
     @cached_property
     def _endpoint(self) -> str | None:
-        """An endpoint other than AWS's own, from the environment or the profile."""
-        client = self._session.create_client("s3", region_name=_region(self._session))
-        endpoint: str = client.meta.endpoint_url
-        return None if endpoint.split("?")[0].rstrip("/").endswith("amazonaws.com") else endpoint
+        return endpoint_of(self._session)
 
     def _key(self, key: str) -> str:
         full = self._root + key
@@ -285,59 +268,3 @@ class S3Store(Store):
             return sync(self._fs.loop, request, *arguments, **options)
         except _TRANSPORT_ERRORS as error:
             raise translate(error, f"{verb} {shown or 'objects'}", self.url) from error
-
-
-def _say_that_we_wait(
-    most: int,
-    attempts: int,
-    response: tuple[Any, Any] | None,
-    caught_exception: Exception | None,
-    **_: object,
-) -> None:
-    """Log that a request failed and is tried again; called by botocore after every try."""
-    status = 0 if response is None else response[0].status_code
-    if attempts < most and (caught_exception is not None or status >= 500):
-        why = (
-            f"it answered {status}"
-            if caught_exception is None
-            else masked(_one_line(caught_exception))
-        )
-        _LOG.warning("waiting for the store, try %d of %d: %s", attempts + 1, most, why)
-
-
-def _region(session: Session) -> str:
-    return (
-        session.get_config_variable("region")
-        or os.environ.get("AWS_REGION")  # what other clients read, and what containers set
-        or "us-east-1"
-    )
-
-
-def _connect(session: Session) -> S3FileSystem:
-    """A file system of our own: no shared instance, no cached listings, one layer of retries."""
-    told = settings.current()
-    counted = AioSession()
-    counted.register("before-send.s3", requests.count)
-    counted.register("needs-retry.s3", partial(_say_that_we_wait, told.store_attempts))
-    filesystem = S3FileSystem(
-        session=counted,
-        client_kwargs={"region_name": _region(session)},
-        config_kwargs={
-            # Adaptive: after a 503 SlowDown all requests of the client slow down, not that one.
-            "retries": {"mode": "adaptive", "total_max_attempts": told.store_attempts},
-            "max_pool_connections": CONNECTIONS,
-            "connect_timeout": told.store_connect_seconds,
-            "read_timeout": told.store_read_seconds,
-            # Content-MD5 protects writes on every server; the newer checksums confuse older ones.
-            "request_checksum_calculation": "when_required",
-            "response_checksum_validation": "when_required",
-        },
-        use_listings_cache=False,
-        skip_instance_cache=True,
-    )
-    filesystem.retries = 1
-    return filesystem
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
