@@ -1,4 +1,4 @@
-"""Reading and writing the catalog."""
+"""The catalog of an archive: opening it, and writing to it."""
 
 from __future__ import annotations
 
@@ -12,29 +12,19 @@ from deltalake import write_deltalake
 from rescaling_core.errors import UsageError
 from tasks.catalog import query as sql
 from tasks.catalog.delta import CatalogTable
-from tasks.catalog.difference import DONE, Difference, Doubtful, difference_of
-from tasks.catalog.paging import Page, Position, Search
-from tasks.catalog.schema import LIGHT, RENDITIONS, RUNS, CatalogRow, RunRecord, to_arrow, to_rows
+from tasks.catalog.reading import CatalogReader
+from tasks.catalog.schema import RENDITIONS, RUNS, CatalogRow, RunRecord, to_arrow
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from deltalake import CommitProperties, DeltaTable
 
-    from tasks.catalog.schema import State
+    from tasks.catalog.difference import Doubtful
     from tasks.storage import Store
 
 RENDITIONS_PREFIX: Final = "catalog/renditions"
 RUNS_PREFIX: Final = "catalog/runs"
-
-LOOKED_AT_AGAIN: Final = (
-    "FileUnreadable",
-    "FolderUnreadable",
-    "ObjectUnreadableError",
-    "SourceChanged",
-    "SourceVanished",
-)
-"""Reasons for quarantine that may pass while the listing stays the same: each run looks again."""
 
 REPLACES: Final = (
     "new.source_etag <> old.source_etag"
@@ -49,12 +39,7 @@ REPLACES: Final = (
 out of quarantine, or was kept under other circumstances; or it was made again from its LR file,
 which does not hold all that the run that made the file knows and is about to commit."""
 
-ROWS_AT_ONCE: Final = 65_536
-"""Rows that a reader of the whole table has in memory: 250 MiB with their metadata."""
-
 _INDEXED: Final = ("source_key", "target", "state", "run_id", "committed_at")
-
-_COUNTS: Final = pa.schema([("target", pa.string()), ("state", pa.string()), ("count", pa.int64())])
 
 
 def open_catalog(store: Store, *, create: bool = True) -> Catalog:
@@ -76,13 +61,15 @@ def open_catalog(store: Store, *, create: bool = True) -> Catalog:
     return catalog
 
 
-class Catalog:
+class Catalog(CatalogReader):
     """The catalog of one archive. It travels between processes as the archive's URL."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._renditions = CatalogTable(store, RENDITIONS_PREFIX, RENDITIONS, indexed=_INDEXED)
-        self._runs = CatalogTable(store, RUNS_PREFIX, RUNS, indexed=("run_id", "started_at"))
+        super().__init__(
+            CatalogTable(store, RENDITIONS_PREFIX, RENDITIONS, indexed=_INDEXED),
+            CatalogTable(store, RUNS_PREFIX, RUNS, indexed=("run_id", "started_at")),
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel as the store does."""
@@ -172,68 +159,6 @@ class Catalog:
 
         return self._renditions.commit(merge, shard_id)
 
-    def pending(
-        self,
-        batch: pa.RecordBatch,
-        targets: Sequence[str],
-        *,
-        retry: Collection[State] = (),
-        circumstances: Collection[str] = (),
-    ) -> pa.RecordBatch:
-        """What of an inventory batch is certainly new, changed, or lacks one of the targets.
-
-        Args:
-            batch: Of `listing.SCHEMA`.
-            targets: Names, each of which must be done.
-            retry: States that do not count as done, such as quarantined.
-            circumstances: Those of the run. What was decided under others does not count as done;
-                empty if they do not matter.
-
-        Returns:
-            Of the same schema, sorted by key.
-        """
-        return self.difference(batch, targets, retry=retry, circumstances=circumstances).pending
-
-    def difference(
-        self,
-        batch: pa.RecordBatch,
-        targets: Sequence[str],
-        *,
-        retry: Collection[State] = (),
-        circumstances: Collection[str] = (),
-        verify: bool = False,
-    ) -> Difference:
-        """Compare an inventory batch with what is done.
-
-        Args:
-            batch: Of `listing.SCHEMA`.
-            targets: Names, each of which must be done.
-            retry: States that do not count as done, such as quarantined.
-            circumstances: See `pending`.
-            verify: Whether sources that look unchanged are doubtful as well.
-        """
-        if not batch.num_rows:
-            return Difference(batch, ())
-        low, high = sql.key_range(batch.column("key"))
-        again = f"AND NOT {sql.any_of('state', sorted(retry))}" if retry else ""
-        if circumstances and self._renditions.has_column("depends_on"):
-            same = sql.any_of("depends_on", sorted(circumstances))
-            again += f" AND (depends_on IS NULL OR {same})"
-        passing = sql.any_of("coalesce(error_class, '')", LOOKED_AT_AGAIN)
-        wanted = set(targets)
-        text = (
-            "SELECT source_key AS key, min(source_etag) AS lowest, max(source_etag) AS highest,"  # noqa: S608
-            " CASE WHEN min(source_sha256) = max(source_sha256)"
-            " AND count(source_sha256) = count(*) THEN min(source_sha256) END AS sha256"
-            f" FROM {sql.TABLE}"
-            f" WHERE source_key >= {sql.literal(low)} AND source_key <= {sql.literal(high)}"
-            f" AND {sql.any_of('target', sorted(wanted))} {again}"
-            f" AND NOT {passing}"
-            f" GROUP BY source_key HAVING count(DISTINCT target) = {len(wanted)}"
-        )
-        done = pa.Table.from_batches(sql.query(self._renditions.current(), text, DONE), schema=DONE)
-        return difference_of(batch, done, verify=verify)
-
     def refresh_marks(self, unchanged: Sequence[Doubtful]) -> None:
         """Record under which change mark the bytes that were archived lie now.
 
@@ -266,154 +191,6 @@ class Catalog:
 
         self._renditions.commit(merge, "refresh-marks")
 
-    def check_condition(self, where: str) -> None:
-        """Refuse a condition that rows cannot be asked for by.
-
-        Raises:
-            UsageError: It is not SQL, or names columns that there are not.
-        """
-        sql.check_condition(self._renditions.current(), where)
-
-    def batches(
-        self,
-        where: str | None = None,
-        *,
-        keys: Sequence[str] = (),
-        sources: Sequence[str] = (),
-        state: State | None = None,
-        target: str | None = None,
-        between: tuple[str, str] | None = None,
-        columns: Sequence[str] = (),
-    ) -> Iterator[pa.RecordBatch]:
-        """Rows as Arrow batches of `RENDITIONS`, sorted by source key and target.
-
-        All rows of a large catalog come range by range of source keys, so that only some are in
-        memory, and each range as it is when its turn comes: a reader may take hours.
-
-        Args:
-            where: SQL condition on the columns.
-            keys: Source keys or globs (`*` crosses `/`); empty for all.
-            sources: Source keys and nothing else, whatever they look like; empty for all.
-            state: Only rows in this state.
-            target: Only rows of this target.
-            between: Only rows of sources from the first key to the last.
-            columns: Only these; with globs as `keys`, the source key must be among them.
-
-        Raises:
-            UsageError: The condition is wrong.
-            StorageError: The table cannot be read.
-        """
-        conditions = ["TRUE"]
-        if where is not None:
-            self.check_condition(where)
-            conditions.append(f"({where}\n)")
-        if keys and not any(sql.is_glob(key) for key in keys):
-            keys, sources = (), keys
-        if sources:  # the range as well, since by it files are passed over
-            low, high = map(sql.literal, (min(sources), max(sources)))
-            conditions.append(f"source_key >= {low} AND source_key <= {high}")
-            conditions.append(sql.any_of("source_key", sources))
-        if state is not None:
-            conditions.append(f"state = {sql.literal(state)}")
-        if target is not None:
-            conditions.append(f"target = {sql.literal(target)}")
-        if between is not None:
-            low, high = map(sql.literal, between)
-            conditions.append(f"source_key >= {low} AND source_key <= {high}")
-        schema = pa.schema([RENDITIONS.field(name) for name in columns or RENDITIONS.names])
-        for part in ("TRUE",) if sources or between else self._ranges():
-            text = (
-                f"SELECT {self._renditions.select_list(columns)} FROM {sql.TABLE}"  # noqa: S608
-                f" WHERE {' AND '.join([*conditions, part])} ORDER BY source_key, target"
-            )
-            for batch in sql.query(self._renditions.current(), text, schema):
-                yield sql.matching(batch, keys) if keys else batch
-
-    def _ranges(self, lowest: str = "") -> Iterator[str]:
-        """SQL conditions that part the source keys from the lowest on, in the order of keys."""
-        above = "TRUE"
-        for last in sql.cuts(self._renditions.files("source_key"), ROWS_AT_ONCE):
-            if last >= lowest:
-                yield f"{above} AND source_key <= {sql.literal(last)}"
-            above = f"source_key > {sql.literal(last)}"
-        yield above
-
-    def rows(
-        self,
-        where: str | None = None,
-        *,
-        keys: Sequence[str] = (),
-        sources: Sequence[str] = (),
-        state: State | None = None,
-        target: str | None = None,
-        between: tuple[str, str] | None = None,
-        columns: Sequence[str] = (),
-    ) -> Iterator[CatalogRow]:
-        """Rows as records, in which columns that are left out are None; see `batches`."""
-        for batch in self.batches(
-            where,
-            keys=keys,
-            sources=sources,
-            state=state,
-            target=target,
-            between=between,
-            columns=columns,
-        ):
-            yield from to_rows(batch)
-
-    def page(self, search: Search, after: Position | None, count: int) -> Page:
-        """Some rows behind a position, by source key and target.
-
-        Ranges of source keys before the position are not read, and those behind are read until
-        the page is full.
-
-        Args:
-            search: Which rows.
-            after: The last row that was seen; None to begin.
-            count: Rows of the page, at most.
-
-        Raises:
-            StorageError: The table cannot be read.
-        """
-        conditions = search.conditions() or ["TRUE"]
-        if after is not None:
-            conditions.append(after.condition())
-        schema = pa.schema([RENDITIONS.field(name) for name in LIGHT])
-        lowest = max(after.source_key if after else "", search.prefix or "")
-        found: list[CatalogRow] = []
-        for part in self._ranges(lowest):
-            text = (
-                f"SELECT {self._renditions.select_list(LIGHT)} FROM {sql.TABLE}"  # noqa: S608
-                f" WHERE {' AND '.join([*conditions, part])} ORDER BY source_key, target"
-                f" LIMIT {count + 1 - len(found)}"
-            )
-            for batch in sql.query(self._renditions.current(), text, schema):
-                found += to_rows(batch)
-            if len(found) > count:
-                last = found[count - 1]
-                return Page(found[:count], Position(last.source_key, last.target))
-        return Page(found, None)
-
-    def written_by(self, run_id: str, *, between: tuple[str, str]) -> list[CatalogRow]:
-        """The rows a run has committed so far, of sources from the first key to the last.
-
-        This is how a step that is tried again learns what its first try finished.
-        """
-        mine = f"run_id = {sql.literal(run_id)}"
-        return list(self.rows(mine, between=between))
-
-    def counts(self) -> Mapping[str, Mapping[State, int]]:
-        """How many rows there are, by target and state."""
-        text = (
-            f"SELECT target, state, count(*) AS count FROM {sql.TABLE}"  # noqa: S608
-            " GROUP BY target, state ORDER BY target, state"
-        )
-        found: dict[str, dict[State, int]] = {}
-        for batch in sql.query(self._renditions.current(), text, _COUNTS):
-            for entry in batch.to_pylist():
-                found.setdefault(entry["target"], {})[entry["state"]] = entry["count"]
-        return found
-
     def record_run(self, record: RunRecord) -> None:
         """Add a run to the table of runs; a second call with the same id changes nothing."""
         data = to_arrow([record], RUNS)
@@ -427,9 +204,3 @@ class Catalog:
             return True
 
         self._runs.commit(append, record.run_id)
-
-    def runs(self) -> list[RunRecord]:
-        """All runs, the earliest first."""
-        text = f"SELECT {self._runs.select_list()} FROM {sql.TABLE} ORDER BY started_at, run_id"  # noqa: S608
-        batches = sql.query(self._runs.current(), text, RUNS)
-        return [RunRecord(**values) for batch in batches for values in batch.to_pylist()]

@@ -250,7 +250,7 @@ def test_a_large_table_is_read_range_by_range_each_row_once_and_in_order(
         catalog.commit_shard(f"s{number}", [_row(key, target) for key, target in rows])
     queries = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.catalog.table.ROWS_AT_ONCE", at_once)
+        patch.setattr("tasks.catalog.reading.ROWS_AT_ONCE", at_once)
         query = sql.query
         patch.setattr(sql, "query", lambda *given: queries.append(given) or query(*given))
         found = [(row.source_key, row.target) for row in catalog.rows()]
