@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -11,7 +12,7 @@ from tasks.control.record import Counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class Tally(ABC):
     """What came of a part of a run. Every job has its own, whose fields are numbers and tuples.
 
     A step returns the tally of what it was given, and the run adds it to its own. A step that is
@@ -26,9 +27,9 @@ class Tally:
         return type(self)(**added)
 
     @property
+    @abstractmethod
     def done(self) -> int:
         """Sources, or renditions, that are accounted for."""
-        raise NotImplementedError
 
     @property
     def nbytes(self) -> int:
@@ -41,9 +42,9 @@ class Tally:
         return ()
 
     @property
+    @abstractmethod
     def counts(self) -> Counts:
         """The same in the words of the table of runs."""
-        raise NotImplementedError
 
     def words(self) -> dict[str, int]:
         """Every count by its name; of a tuple, its length."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tasks.control.record import Counts
 from tasks.control.tally import Tally
 from tasks.jobs.restore.worker import NotRestored, Restored
 
@@ -43,3 +44,8 @@ class RestoreTally(Tally):
     def troubles(self) -> tuple[NotRestored, ...]:
         """What was refused."""
         return self.refused
+
+    @property
+    def counts(self) -> Counts:
+        """Nothing: a restoration only reads the archive, so the table of runs has no row of it."""
+        return Counts()

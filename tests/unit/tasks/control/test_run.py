@@ -12,6 +12,7 @@ import pytest
 from tasks.cluster.pool import Lost
 from tasks.control import progress
 from tasks.control.progress import Progress
+from tasks.control.record import Counts
 from tasks.control.run import Run, batches_of, one_by_one, results_of
 from tasks.control.tally import Tally
 
@@ -37,6 +38,10 @@ class Told(Tally):
     def troubles(self) -> tuple[Trouble, ...]:
         return self.failures
 
+    @property
+    def counts(self) -> Counts:
+        return Counts(listed=self.seen)
+
 
 def test_tallies_add_up_field_by_field_and_are_told_in_words() -> None:
     failed = Trouble("a.png", "no image")
@@ -50,6 +55,14 @@ def test_tallies_add_up_field_by_field_and_are_told_in_words() -> None:
         "stay because: kept": 2,
         "failures": 1,
     }
+
+
+def test_a_tally_that_does_not_say_what_it_counts_is_none() -> None:
+    class Silent(Tally):
+        pass
+
+    with pytest.raises(TypeError, match="counts"):
+        Silent()  # type: ignore[abstract]
 
 
 def test_a_run_counts_its_waves_and_tells_how_far_it_has_come() -> None:
