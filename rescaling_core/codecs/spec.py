@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from rescaling_core.codecs.traits import Chroma, Codec, Nudge
 
-CODECS: Final[Mapping[str, Codec]] = {codec.name: codec for codec in (PNG, JPEG, WEBP, AVIF, JXL)}
+_KNOWN: Final = (PNG, JPEG, WEBP, AVIF, JXL)
+
+CODECS: Final[Mapping[str, Codec]] = {codec.name: codec for codec in _KNOWN}
+"""All codecs, by what plans call them."""
 
 
 def codec_of(data: bytes) -> Codec | None:

@@ -214,3 +214,17 @@ def test_a_missing_library_is_named_with_what_to_install(monkeypatch) -> None:
         codecs.encode(samples.rgb(), CodecSpec.parse("jxl"))
     with pytest.raises(CodecUnavailableError, match="full build of Pillow"):
         codecs.check_available(CodecSpec.parse("avif"))
+
+
+def test_every_way_to_write_a_codec_has_a_number_of_its_own() -> None:
+    numbers = [number for codec in CODECS.values() for number in codec.numbers.values()]
+    assert len(numbers) == len(set(numbers))
+    for text in (*EVERY, *LOSSLESS):
+        assert text in CodecSpec.parse(text).codec.numbers
+
+
+@pytest.mark.parametrize("text", EVERY)
+def test_a_file_is_known_by_its_first_bytes_to_be_of_its_codec_and_of_no_other(text: str) -> None:
+    spec = CodecSpec.parse(text)
+    data = codecs.encode(samples.rgb(), spec)
+    assert [codec for codec in CODECS.values() if codec.is_file(data)] == [spec.codec]
