@@ -22,6 +22,7 @@ from tasks.collection.listing import EVERYTHING, Selection
 from tasks.control import opening
 from tasks.control.run import Run
 from tasks.jobs.archive import steps as archiving
+from tasks.jobs.archive.check import Request, check
 from tasks.jobs.archive.tally import ArchiveTally, Pending
 from tasks.jobs.archive.worker import ConversionJob, ShardConverter
 from tasks.plans.options import PlanOptions, build_plan
@@ -102,8 +103,11 @@ def archive(
         StorageError: A store cannot be reached or does not honour conditional writes.
     """
     started = time.monotonic()
-    settings = settings or current()  # refused here, before anything is started
-    plan = build_plan(options or PlanOptions())
+    options = options or PlanOptions()
+    request = Request(source=source, archive=archive, options=options, selection=selection)
+    opening.check_request(check, request)
+    settings = settings or current()
+    plan = build_plan(options)
     if dry_run:
         collection, catalog = opening.open_for_reading(
             source, archive, follow_links=selection.follow_links
@@ -143,7 +147,8 @@ def archive(
     sent = requests.drain()
     quarantine = archiving.quarantine_of(run.run_id, catalog) if run.tally.quarantined else []
     run.publish(quarantine, text=run.tally.strategies.markdown(), sent=sent)
-    page = report_on(archive, run.run_id) if report and pending.count else None
+    # Its function, not its flow: a flow run of its own cannot begin where Prefect's server died.
+    page = report_on.fn(archive, run.run_id) if report and pending.count else None
     return _summary(run, plan, time.monotonic() - started, sent, page)
 
 

@@ -14,6 +14,7 @@ from tasks.collection.access import refuse_nested
 from tasks.control import opening
 from tasks.control.run import Run
 from tasks.jobs.backfill import steps as backfilling
+from tasks.jobs.backfill.check import Request, check
 from tasks.jobs.backfill.steps import BATCH
 from tasks.jobs.backfill.tally import BackfillTally
 from tasks.jobs.backfill.worker import Backfiller, BackfillJob, NotFilled
@@ -64,7 +65,9 @@ def backfill(
         UsageError: No archive there, a wrong target, or the source named is not there.
         StorageError: A store cannot be reached or does not honour conditional writes.
     """
-    plan = build_plan(options or PlanOptions(targets=("long-edge=256",)))
+    options = options or PlanOptions(targets=("long-edge=256",))
+    opening.check_request(check, Request(archive=archive, options=options, source=source))
+    plan = build_plan(options)
     catalog = opening.open_archive(archive, prove=True)
     found = opening.find_source(catalog, source)
     if found is not None:

@@ -8,9 +8,10 @@ from prefect import flow
 
 from tasks.catalog.upkeep import Upkeep
 from tasks.control.ages import parse_grace
-from tasks.control.opening import open_archive
+from tasks.control.opening import check_request, open_archive
 from tasks.control.run import Run
 from tasks.jobs.maintain import steps as maintenance
+from tasks.jobs.maintain.check import Request, check
 from tasks.jobs.maintain.tally import MaintainTally
 from tasks.storage import open_store
 
@@ -44,6 +45,7 @@ def maintain(archive: str, grace: str = "7d", dry_run: bool = False) -> Maintain
         UsageError: No archive there, a grace period below an hour, a catalog that names nothing.
         StorageError: The store fails, or its listing is not complete.
     """
+    check_request(check, Request(archive=archive, grace=grace))
     period = parse_grace(grace)
     catalog = open_archive(archive)
     store = open_store(archive)

@@ -9,6 +9,7 @@ from prefect import flow
 from tasks.control import opening
 from tasks.control.run import Run
 from tasks.jobs.rebuild import steps as rebuilding
+from tasks.jobs.rebuild.check import Request, check
 from tasks.jobs.rebuild.steps import COMMIT_ROWS
 from tasks.jobs.rebuild.tally import RebuildTally, Unreadable
 
@@ -44,6 +45,7 @@ def rebuild(archive: str) -> RebuildSummary:
         UsageError: No archive there.
         StorageError: The store fails, or its listing is not complete.
     """
+    opening.check_request(check, Request(archive=archive))
     catalog = opening.open_archive(archive, prove=True, lost=True)
     store = catalog.store
     keys = rebuilding.find_lr_objects(store)

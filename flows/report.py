@@ -10,9 +10,9 @@ from prefect import flow
 
 from tasks.catalog.strategies import StrategyCost
 from tasks.control.artifacts import publish
-from tasks.control.opening import open_archive
+from tasks.control.opening import check_request, open_archive
 from tasks.jobs.report import steps
-from tasks.jobs.report.choice import check_shown
+from tasks.jobs.report.check import Request, check
 from tasks.jobs.report.page import Report, render_report
 
 
@@ -60,7 +60,7 @@ def report(
         UsageError: No archive there, no such run, or too many restorations asked for.
         StorageError: The store fails.
     """
-    check_shown(worst)
+    check_request(check, Request(archive=archive, run_id=run_id, worst=worst, output=output))
     catalog = open_archive(archive)
     run = steps.find_run(catalog, run_id)
     account = steps.add_up(catalog, run.run_id, worst)

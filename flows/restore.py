@@ -9,8 +9,10 @@ from prefect import flow
 from tasks.cluster.pool import worker_pool
 from tasks.cluster.session import ray_session
 from tasks.cluster.slots import worker_slots
+from tasks.control.opening import check_request
 from tasks.control.run import Run
 from tasks.jobs.restore import steps as restoring
+from tasks.jobs.restore.check import Request, check
 from tasks.jobs.restore.steps import REQUESTS_PER_WAVE, Chosen
 from tasks.jobs.restore.tally import RestoreTally
 from tasks.jobs.restore.worker import NotRestored, RestorationJob, Restored, Restorer
@@ -54,6 +56,8 @@ def restore(
         UsageError: No archive there, a wrong condition, a preview as target.
         StorageError: A store cannot be reached.
     """
+    request = Request(archive=archive, dest=dest, keys=keys, where=where, target=target)
+    check_request(check, request)
     chosen, missing = restoring.select_renditions(archive, keys, where, target, earlier)
     restoring.open_destination(dest, archive)
     run = Run("restore", RestoreTally(), {})

@@ -16,9 +16,11 @@ from tasks.cluster.session import ray_session
 from tasks.cluster.slots import worker_slots
 from tasks.collection.listing import EVERYTHING, Selection
 from tasks.control.ages import parse_age, parse_grace
+from tasks.control.opening import check_request
 from tasks.control.run import Run
 from tasks.jobs.retire import steps
 from tasks.jobs.retire.actions import Site
+from tasks.jobs.retire.check import Request, check
 from tasks.jobs.retire.decisions import Terms
 from tasks.jobs.retire.tally import RetireTally
 from tasks.jobs.retire.worker import Unproven, Verifier
@@ -78,6 +80,15 @@ def retire(
         StorageError: A store fails, or the collection cannot be listed completely. What was
             deleted until then is in the journal.
     """
+    request = Request(
+        source=source,
+        archive=archive,
+        older_than=older_than,
+        grace=grace,
+        floor=floor,
+        selection=selection,
+    )
+    check_request(check, request)
     age, period, wanted = parse_age(older_than), parse_grace(grace), Floor.parse(floor)
     collection, store, catalog = steps.open_both(source, archive, dry_run=dry_run)
     parameters = {

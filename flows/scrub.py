@@ -14,6 +14,7 @@ from tasks.collection.access import refuse_nested
 from tasks.control import opening
 from tasks.control.run import Run
 from tasks.jobs.scrub import steps as scrubbing
+from tasks.jobs.scrub.check import Request, check
 from tasks.jobs.scrub.repair import NotRepaired, Repairer
 from tasks.jobs.scrub.steps import BATCH, Scope
 from tasks.jobs.scrub.tally import ScrubTally
@@ -66,6 +67,8 @@ def scrub(
         UsageError: No archive there, or a wrong fraction.
         StorageError: A store cannot be reached, or the catalog cannot be read.
     """
+    request = Request(archive=archive, sample=sample, parts=parts, repair_from=repair_from)
+    opening.check_request(check, request)
     scope = Scope(sample=sample, parts=parts)
     parameters = {"sample": sample, "parts": parts, "repair_from": repair_from}
     run = Run("scrub", ScrubTally(), parameters)

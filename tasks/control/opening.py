@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from prefect import task
 
 from rescaling_core.errors import UsageError
@@ -14,6 +17,26 @@ from tasks.models.archived import settle
 from tasks.models.lookup import Models
 from tasks.storage import Store, open_store
 from tasks.storage.probe import prove_conditional_writes
+
+Asked = TypeVar("Asked")
+
+
+@task(name="check request", **RETRIED)
+def check_request(check: Callable[[Asked], None], request: Asked) -> None:
+    """Refuse a request that cannot be done, before anything is written or started.
+
+    The command has looked at it in the same way before it started Prefect. A flow is also called by
+    deployments and from Python.
+
+    Args:
+        check: Of the job; see the `check` module of each.
+        request: What was asked for.
+
+    Raises:
+        UsageError: What is wrong with it.
+        StorageError: A store cannot be reached.
+    """
+    check(request)
 
 
 @task(name="open source and archive", **RETRIED)
