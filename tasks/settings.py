@@ -62,14 +62,14 @@ class Settings(BaseSettings):
     )
 
     store_connect_seconds: Share = Field(
-        default=10.0, description="Seconds to wait for a connection to S3; by default 10."
+        default=10.0, description="Seconds to wait for a connection to a store; by default 10."
     )
     store_read_seconds: Share = Field(
-        default=60.0, description="Seconds to wait for an answer of S3; by default 60."
+        default=60.0, description="Seconds to wait for an answer of a store; by default 60."
     )
     store_attempts: Count = Field(
         default=6,
-        description="Tries of one request to S3 before the step is given up; by default 6.",
+        description="Tries of one request to a store before the step is given up; by default 6.",
     )
     seconds_per_image: Share = Field(
         default=900.0,

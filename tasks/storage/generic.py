@@ -12,9 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fsspec import AbstractFileSystem
+from fsspec.asyn import AsyncFileSystem
 from fsspec.core import url_to_fs
 
 from rescaling_core.errors import UsageError
+from tasks.storage import patience
 from tasks.storage.delta_places import DeltaPlace, delta_place
 from tasks.storage.errors import (
     ObjectNotFoundError,
@@ -32,10 +35,13 @@ class GenericStore(Store):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         try:
-            self._fs, root = url_to_fs(url, use_listings_cache=False)
+            self._fs, root = url_to_fs(
+                url, use_listings_cache=False, **patience.for_filesystem(url)
+            )
         except (ValueError, ImportError) as error:
             known = "a path, file://, s3:// or another protocol fsspec knows"
             raise UsageError(f"{url}: {_one_line(error)}; expected {known}") from error
+        patience.make_patient(self._fs)
         self._root = str(root).rstrip("/") + "/"
 
     @property
@@ -60,12 +66,35 @@ class GenericStore(Store):
         """See `Store.list`; fsspec holds the listing in memory here."""
         folder = (self._root + prefix).rpartition("/")[0]
         with self._naming(f"list {prefix or 'objects'}"):
-            found: dict[str, Any] = self._fs.find(folder or "/", detail=True)
+            found = dict(self._found(folder or "/"))
         infos = sorted(
             (self._describe(name[len(self._root) :], entry) for name, entry in found.items()),
             key=lambda info: info.key,
         )
         yield from (info for info in infos if info.key.startswith(prefix))
+
+    def _found(self, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Names and entries of all files below a folder.
+
+        fsspec's own walk leaves out every folder that it gets no answer about, without a word.
+        """
+        if not _walks(self._fs):
+            yield from self._fs.find(folder, detail=True).items()
+            return
+        waiting, seen = [folder], {folder.rstrip("/")}
+        while waiting:
+            entered = waiting.pop()
+            try:
+                entries = self._fs.ls(entered, detail=True)
+            except (FileNotFoundError, NotADirectoryError):  # gone since its parent was listed
+                continue
+            for entry in entries:
+                name = entry["name"]
+                if entry["type"] != "directory":
+                    yield name, entry
+                elif name.rstrip("/") not in seen:
+                    seen.add(name.rstrip("/"))
+                    waiting.append(name)
 
     def info(self, key: str) -> ObjectInfo:
         """See `Store.info`."""
@@ -109,7 +138,7 @@ class GenericStore(Store):
 
     def delta_options(self) -> dict[str, str]:
         """See `Store.delta_options`."""
-        return self._delta_place("").options
+        return {**patience.for_delta(), **self._delta_place("").options}
 
     def _delta_place(self, prefix: str) -> DeltaPlace:
         self._refuse_misread(self._root)
@@ -153,8 +182,18 @@ class GenericStore(Store):
         except PermissionError as error:
             kind = StorageError if key is None else ObjectUnreadableError
             raise kind(f"{self.url}: cannot {what}: {_one_line(error)}") from error
-        except (OSError, NotImplementedError) as error:
-            raise StorageError(f"{self.url}: cannot {what}: {_one_line(error)}") from error
+        except Exception as error:  # each client has classes of its own
+            raise StorageError(
+                f"{self.url}: cannot {what}: {_one_line(error)}",
+                retryable=patience.may_pass(error),
+            ) from error
+
+
+def _walks(filesystem: Any) -> bool:
+    """Whether a file system finds files by fsspec's own walk, not by a listing of its store's."""
+    if isinstance(filesystem, AsyncFileSystem):
+        return type(filesystem)._find is AsyncFileSystem._find
+    return type(filesystem).find is AbstractFileSystem.find
 
 
 def _written(entry: dict[str, Any]) -> datetime | None:

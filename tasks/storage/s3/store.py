@@ -21,6 +21,7 @@ from s3fs.core import S3_RETRYABLE_ERRORS
 
 from rescaling_core.errors import UsageError
 from tasks import settings
+from tasks.storage import patience
 from tasks.storage.errors import (
     NothingStoredError,
     ObjectChangedError,
@@ -223,6 +224,7 @@ class S3Store(Store):
         if credentials is None:
             raise StorageError(f"{self.url}: the credentials are gone")
         options = {
+            **patience.for_delta(),
             "AWS_ACCESS_KEY_ID": credentials.access_key,
             "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
             "AWS_REGION": region_of(self._session),
