@@ -10,12 +10,14 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import psutil
 import ray
 from ray._private import ray_constants, services
+from ray._private.node import Node
 
 from rescaling_core.errors import RefoldError
 
@@ -23,8 +25,10 @@ LOCAL_SETTINGS = {"worker_niceness": 0}
 """Ray's own is 15: beside anything else that is busy, a run would hardly advance. Workers are as
 nice as the command itself, so `nice` is the owner's to say."""
 
-STARTS: Final = 3
-"""Tries of starting a local Ray, which waits 30 seconds for its own parts by itself."""
+STARTS: Final = 6
+"""Tries of starting a local Ray. Nothing can make it more patient: its raylet ends itself where its
+agent is not up within 15 seconds, which a busy machine is too slow for, and half a minute later Ray
+notices. So it is tried again, for three minutes in all."""
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -72,9 +76,10 @@ def ray_session() -> Iterator[None]:
 
 def _start(folder: Path) -> None:
     """Start a Ray that nobody outside this machine, and nobody else on it, can reach."""
+    earlier = _children()
     for number in range(1, STARTS + 1):
         try:
-            with _of_one_machine(), _without_dashboard():
+            with _of_one_machine(), _without_what_nobody_needs():
                 ray.init(
                     # Not None: that would join whatever cluster someone left running here.
                     address="local",
@@ -87,7 +92,8 @@ def _start(folder: Path) -> None:
                 )
         except Exception as error:
             ray.shutdown()
-            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            _end_what_is_left(earlier)
+            reason = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
             if number == STARTS:
                 raise ClusterStartError(
                     f"Ray did not start on this machine in {STARTS} tries: {reason}. The load is "
@@ -132,19 +138,36 @@ def _of_one_machine() -> Iterator[None]:
 
 
 @contextmanager
-def _without_dashboard() -> Iterator[None]:
-    """Leave out the process behind Ray's dashboard.
+def _without_what_nobody_needs() -> Iterator[None]:
+    """Leave out three processes of Ray's, each of which takes seconds of CPU time to start.
 
-    With `include_dashboard=False` Ray starts it all the same, for its usage statistics alone.
-    Though these are off, it asks the machine's metadata address which cloud this is, and it takes
-    seconds of CPU time. That it did not start is something that Ray allows for.
+    They are the one behind the dashboard, the one that starts further nodes, and the one that
+    carries the workers' logs to the driver, which are not wanted there. On a busy machine they are
+    what makes Ray's own parts too slow for one another. The first one is started for the usage
+    statistics even with `include_dashboard=False`. Though these are off, it asks the machine's
+    metadata address which cloud this is. That it did not start is something that Ray allows for.
     """
-    before = services.start_api_server
+    node: Any = Node
+    before = services.start_api_server, node.start_monitor, node.start_log_monitor
     services.start_api_server = lambda *_, **__: (None, None)
+    node.start_monitor = node.start_log_monitor = lambda _: None
     try:
         yield
     finally:
-        services.start_api_server = before
+        services.start_api_server, node.start_monitor, node.start_log_monitor = before
+
+
+def _children() -> set[psutil.Process]:
+    return set(psutil.Process().children())
+
+
+def _end_what_is_left(earlier: set[psutil.Process]) -> None:
+    """End what a try that failed has left running, which would slow the next one down."""
+    left = _children() - earlier
+    for process in left:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(left, timeout=5)
 
 
 @contextmanager
