@@ -17,6 +17,7 @@ from tasks.catalog import Catalog
 from tasks.cluster.pool import Lost
 from tasks.cluster.workers import Workers
 from tasks.control.artifacts import publish
+from tasks.control.events import tell
 from tasks.control.logs import run_log, words_of
 from tasks.control.metrics import Watched
 from tasks.control.progress import Progress, Step, report
@@ -149,6 +150,7 @@ class Run(Generic[Counted]):
             troubles = [asdict(trouble) for trouble in self.tally.troubles]
         words = self.tally.words()
         publish(self.job, self.run_id, words, troubles, text=text, sent=sent)
+        tell(self.job, self.run_id, words)
 
 
 def results_of(

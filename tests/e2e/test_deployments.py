@@ -75,6 +75,7 @@ def test_each_deployment_runs_on_a_worker_and_one_by_its_schedule(
         names = ["archive/nightly", "backfill/weekly-backfill", "scrub/weekly-scrub"]
         nightly, backfill, scrub = map(client.read_deployment_by_name, names)
         on_demand = client.read_deployment_by_name("restore/on-demand")
+        maintain = client.read_deployment_by_name("maintain/weekly-maintain")
         crons = [[s.schedule.cron for s in d.schedules] for d in (nightly, backfill, scrub)]
         assert crons == [["0 2 * * *"], ["0 4 * * 0"], ["0 6 * * 0"]]
         assert on_demand.schedules == []
@@ -105,6 +106,7 @@ def test_each_deployment_runs_on_a_worker_and_one_by_its_schedule(
             for deployment, parameters in [
                 (backfill, {}),
                 (scrub, {"parts": 1}),
+                (maintain, {"dry_run": True}),
                 (on_demand, {"dest": str(out), "keys": ["new/*"]}),
             ]
         ]
@@ -114,3 +116,25 @@ def test_each_deployment_runs_on_a_worker_and_one_by_its_schedule(
         runs = {(run.job, run.archived, run.quarantined) for run in made.catalog.runs()}
         assert runs >= {("archive", 2, 0), ("backfill", 3, 0), ("scrub", 0, 0)}
         assert sorted(path.name for path in out.rglob("*.png")) == ["a.png", "b.png"]
+
+
+def test_automations_are_made_once_and_pause_retire_where_damage_was_found(
+    prefect: Deployed,
+) -> None:
+    script = str(REPOSITORY / "infra" / "automations.py")
+    first, second = (prefect.python(script).splitlines() for _ in range(2))
+    assert [line.split(":")[0] for line in first] == ["created"] * 3
+    assert [line.split(":")[0] for line in second] == ["replaced"] * 3
+    with prefect.client() as client:  # type: ignore[attr-defined]
+        names = {one.name for one in client.read_automations()}
+        assert names == {line.split(": ", 1)[1] for line in first}
+        assert client.read_deployment_by_name("retire/weekly-proof").paused is False
+
+        tell = "emit_event(DAMAGE, {'prefect.resource.id': 'refold.run.01'})"
+        deadline = time.monotonic() + PATIENCE
+        while not client.read_deployment_by_name("retire/weekly-proof").paused:
+            assert time.monotonic() < deadline, "nobody acted on the event"
+            # Again, should the server not have taken up the automation yet.
+            prefect.python("-c", f"from tasks.control.events import DAMAGE, emit_event; {tell}")
+            time.sleep(5)
+        assert client.read_deployment_by_name("archive/nightly").paused is False

@@ -19,5 +19,9 @@ def refuse_unknown(words: Sequence[str]) -> None:
     assert program == "refold", words
     _register()
     group = typer.main.get_command(app)
+    if name.startswith("-"):
+        group.make_context(program, [name], resilient_parsing=True).close()
+        assert name == "--help" or any(name in one.opts for one in group.params), words
+        return
     command = group.commands[name]  # type: ignore[attr-defined]
     command.make_context(name, list(arguments)).close()
