@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from rescaling_core.training.recipe import Recipe
 from rescaling_core.training.restorer_recipe import RestorerRecipe
 from tasks.jobs.train.data import read_training_set
 from tasks.jobs.train.pause import Pause
+from tasks.jobs.train.queue import Due, QueueOutcome, due, make_way, read_queue
 from tasks.jobs.train.restorers import train_restorer_here
 from tasks.jobs.train.run import TrainingResult, check_request, train_here
+from tasks.jobs.train.working import work_off
 
 
 @flow(name="train", log_prints=False, validate_parameters=True)
@@ -68,6 +71,41 @@ def train(
             recipe, images, held_out, Path(out), resume=resume, pairs=kept, pause=pause
         )
     return run_recipe(recipe, images, held_out, Path(out), resume=resume, pause=pause)
+
+
+@flow(name="train queue", log_prints=False, validate_parameters=True)
+def train_queue(queue: str, pause_file: str | None = None) -> list[QueueOutcome]:
+    """Work off a queue of training runs, in order.
+
+    What was interrupted is continued, what is done is passed over. A run that fails is reported,
+    and the next begins.
+
+    Args:
+        queue: A TOML file, see `tasks.jobs.train.queue.Queue`.
+        pause_file: While a file of this name exists, training waits before its next step.
+
+    Raises:
+        UsageError: It is not a queue, or one of its runs names no recipe or no data.
+    """
+    wanted = read_queue(queue)
+    runs = [due(wanted, run) for run in wanted.runs]  # all are checked before the first begins
+    make_way(wanted)
+    pause = Pause(None if pause_file is None else Path(pause_file))
+    outcomes = []
+    for number, run in enumerate(runs, 1):
+        outcome = run_of_queue(run, pause)
+        level = logging.WARNING if outcome.state == "failed" else logging.INFO
+        reason = f": {outcome.reason}" if outcome.reason else ""
+        state = f"{outcome.recipe} {outcome.state}{reason}"
+        get_run_logger().log(level, "run %d of %d: %s", number, len(runs), state)
+        outcomes.append(outcome)
+    return outcomes
+
+
+@task(name="train one of a queue", cache_policy=NO_CACHE)
+def run_of_queue(run: Due, pause: Pause) -> QueueOutcome:
+    """Train one run of a queue in this process."""
+    return work_off(run, pause)
 
 
 @task(name="read training images", cache_policy=NO_CACHE)

@@ -12,51 +12,61 @@ from rich.table import Table
 from flows.cli.console import Json, Verbose, out, print_json, print_table
 
 if TYPE_CHECKING:
-    from rescaling_core.zoo import ModelCard
+    from collections.abc import Mapping
 
-models_app = typer.Typer(help="List, show, import and download rescalers.", no_args_is_help=True)
+    from rescaling_core.zoo import ModelCard
+    from rescaling_core.zoo.restorer_card import RestorerCard
+
+models_app = typer.Typer(
+    help="List, show, import and download rescalers and restorers.", no_args_is_help=True
+)
 
 
 @models_app.command("list")
 def list_models(json: Json = False, verbose: Verbose = False) -> None:
-    """List the rescalers that ship with Refold, and those brought in."""
+    """List the rescalers and restorers that ship with Refold, and those brought in."""
     from rescaling_core import zoo
+    from rescaling_core.zoo import restorers
     from tasks.models.weights import installed_models
 
-    cards = (*zoo.list_models(), *installed_models())
+    cards: list[ModelCard | RestorerCard] = [*zoo.list_models(), *restorers.list_restorers()]
+    cards += installed_models()
     if json:
         print_json([_record(card) for card in cards])
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("id", "family", "scale", "latent"):
+    for name in ("id", "for"):
         table.add_column(name, no_wrap=True)
-    for name in ("parameters", "MACs/pixel", "Set5"):
+    for name in ("parameters", "MACs/pixel", "measured"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("licence", no_wrap=True)
+    for name in ("trained", "licence"):
+        table.add_column(name, no_wrap=True)
     for card in cards:
-        table.add_row(
-            card.id,
-            card.family,
-            str(card.scales),
-            card.latent_policy.kind,
-            _count(card.parameters),
-            _count(card.macs_per_hr_pixel),
-            _set5(card),
-            card.licence,
-        )
+        if isinstance(card, restorers.RestorerCard):
+            lowest, highest = card.coding.qualities
+            use, macs = f"{card.coding.codec} at {lowest} to {highest}", card.macs_per_pixel
+            measured = _gain(card)
+        else:
+            use, macs = f"{card.scales}, {card.family}", card.macs_per_hr_pixel
+            measured = _set5(card)
+        numbers = (_count(card.parameters), _count(macs), measured)
+        table.add_row(card.id, use, *numbers, _trained(card.training), card.licence)
     print_table(table)
 
 
 @models_app.command("show")
 def show(
-    rescaler: Annotated[str, typer.Argument(help="Id, path of a weights file, URL#sha256=….")],
+    model: Annotated[str, typer.Argument(help="Id, path of a weights file, URL#sha256=….")],
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Show the model card of one rescaler."""
+    """Show the model card of one rescaler or restorer."""
+    from rescaling_core.zoo import restorers
     from tasks.models.weights import load_rescaler
 
-    record = _record(load_rescaler(rescaler).card)
+    ships = restorers.shipped_path(model) is not None
+    card = restorers.load(model).card if ships else load_rescaler(model).card
+    record = _record(card)
     if json:
         print_json(record)
         return
@@ -125,7 +135,7 @@ def _print_kept(card: ModelCard, path: Path, *, json: bool) -> None:
         out.print(str(path))
 
 
-def _record(card: ModelCard) -> dict[str, Any]:
+def _record(card: ModelCard | RestorerCard) -> dict[str, Any]:
     record: dict[str, Any] = json_module.loads(card.to_json())
     return record
 
@@ -138,6 +148,22 @@ def _count(value: float) -> str:
 
 
 def _set5(card: ModelCard) -> str:
-    row = card.metrics.get("Set5")
+    """Restored from what the network itself downscaled, or what a coded LR image leaves of that."""
+    named = [name for name in card.metrics if name.partition(",")[0] == "Set5"]
+    row = card.metrics[named[-1]] if named else None
     value = row.get("psnr_y") if isinstance(row, dict) else None
-    return "" if value is None else f"{value:.2f} dB"
+    return "" if value is None else f"{named[-1]}: {value:.2f} dB"
+
+
+def _gain(card: RestorerCard) -> str:
+    """Bytes saved at the quality that presets ask for."""
+    kodak = card.metrics.get("Kodak", {})
+    row = kodak.get("bytes_at", {}).get("34 dB", {})
+    return f"Kodak at 34 dB: {row['percent']:+.1f} %" if "percent" in row else ""
+
+
+def _trained(training: Mapping[str, Any]) -> str:
+    """How long, on what kind of machine."""
+    minutes = training.get("cpu_minutes") or training.get("minutes")
+    steps = training.get("iterations")
+    return "" if minutes is None or steps is None else f"{minutes:.0f} min, {steps:,} steps"

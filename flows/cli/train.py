@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 
 from flows.cli.console import Json, Verbose, out, print_json
+from flows.cli.exits import Exit
 from flows.cli.running import run_flow
 from rescaling_core.errors import UsageError
 
 
 def train(
-    config: Annotated[str, typer.Option(help="Recipe: a TOML file, or the id of a bundled one.")],
+    config: Annotated[
+        str | None, typer.Option(help="Recipe: a TOML file, or the id of a bundled one.")
+    ] = None,
     data: Annotated[str | None, typer.Option(help="URL or path of a folder of images.")] = None,
     run_folder: Annotated[
         str | None, typer.Option("--out", help="Folder of the run; by default runs/<recipe>.")
@@ -38,10 +41,21 @@ def train(
         str | None,
         typer.Option(help="Of a restorer: folder of coded pictures, which runs can share."),
     ] = None,
+    queue: Annotated[
+        str | None,
+        typer.Option(help="A TOML file of many runs, worked off in order; see docs/training.md."),
+    ] = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Train a rescaler or a restorer, or fine-tune one on your own collection."""
+    if queue is not None:
+        if any((config, data, run_folder, validation, start, steps, resume, pairs)):
+            raise UsageError("--queue: the file says the rest; only --pause-file goes with it")
+        work_off(queue, pause_file, json=json)
+        return
+    if config is None:
+        raise UsageError("--config: a recipe is needed, or --queue for many")
     if data is None:
         raise UsageError("--data: a folder of images to train on is needed")
     from tasks.jobs.train.run import check_request
@@ -72,3 +86,23 @@ def train(
         f"{result.rescaler}: {result.steps} steps in {result.seconds:.0f} s, "
         f"PSNR-Y {result.psnr_y:.2f} dB on held-out images\nweights: {result.weights}"
     )
+
+
+def work_off(queue: str, pause_file: str | None, *, json: bool) -> None:
+    """Run a queue, and say of each run what became of it."""
+    from flows.train import train_queue
+    from tasks.jobs.train.queue import due, read_queue
+
+    wanted = read_queue(queue)
+    for run in wanted.runs:
+        due(wanted, run)
+    outcomes = run_flow("train queue", train_queue, queue=queue, pause_file=pause_file)
+    if json:
+        print_json([asdict(outcome) for outcome in outcomes])
+    else:
+        for outcome in outcomes:
+            best = f", PSNR-Y {outcome.result.psnr_y:.2f} dB" if outcome.result else ""
+            reason = f": {outcome.reason}" if outcome.reason else ""
+            out.print(f"{outcome.recipe}: {outcome.state}{best}{reason}")
+    if any(outcome.state == "failed" for outcome in outcomes):
+        raise typer.Exit(Exit.FAILED)

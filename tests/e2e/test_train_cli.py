@@ -64,11 +64,7 @@ def test_a_killed_run_that_is_continued_repeats_the_undisturbed_one(workplace):
 
     process = refold(workplace, *common, "--out", "killed", "--steps", "20", start=True)
     metrics = workplace / "killed" / "metrics.jsonl"
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline and not (
-        metrics.exists() and metrics.read_text().count("\n") >= 6
-    ):
-        time.sleep(0.005)
+    wait_for(lambda: metrics.exists() and metrics.read_text().count("\n") >= 6)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert len(losses(workplace / "killed")) >= 6
@@ -119,10 +115,63 @@ def test_a_restorer_is_trained_by_the_same_command(workplace):
     assert "a restorer is trained in one process" in refused.stderr
 
 
+QUEUE = """
+data = "images"
+[[runs]]
+recipe = "tiny.toml"
+[[runs]]
+recipe = "restorer.toml"
+data = "empty"
+[[runs]]
+recipe = "restorer-avif-lite"
+steps = 7502
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_queue_goes_on_where_it_was_and_one_bad_run_does_not_stop_it(workplace):
+    """The last of its runs has no folder, as on a fresh clone: it continues the weights that ship.
+
+    Its recipe's 7,500 steps are behind these, so that two are left.
+    """
+    (workplace / "restorer.toml").write_text(RESTORER)
+    (workplace / "empty").mkdir()
+    (workplace / "queue.toml").write_text(QUEUE)
+    process = refold(workplace, "--queue", "queue.toml", start=True)
+    metrics = workplace / "runs" / "tiny" / "metrics.jsonl"
+    wait_for(lambda: metrics.exists() and metrics.read_text().count("\n") >= 6)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+    outcome = refold(workplace, "--queue", "queue.toml", "--json")
+    assert outcome.returncode == 1, outcome.stderr
+    tiny, bad, shipped = json.loads(outcome.stdout)
+    assert (tiny["state"], tiny["result"]["steps"]) == ("trained", 20)
+    assert [step for step, _ in losses(workplace / "runs" / "tiny")] == list(range(1, 21))
+    assert bad["state"] == "failed"
+    assert "empty" in bad["reason"]
+    assert (shipped["state"], shipped["result"]["steps"]) == ("trained", 7502)
+    ours = restorers.load(workplace / shipped["result"]["weights"]).network.state_dict()
+    theirs = restorers.load("restorer-avif-lite").network.state_dict()
+    changed = max(float((ours[name] - theirs[name]).abs().max()) for name in ours)
+    assert 0 < changed < 0.01
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline and not condition():
+        time.sleep(0.005)
+    assert condition()
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (("--config", "tiny.toml"), "--data"),
+        ((), "--queue"),
+        (("--queue", "queue.toml", "--data", "images"), "--queue"),
+        (("--queue", "queue.toml"), "queue.toml: cannot be read"),
+        (("--queue", "tiny.toml"), "tiny.toml: runs: "),
         (("--config", "missing.toml", "--data", "images"), "missing.toml"),
         (("--config", "tiny.toml", "--data", "nowhere"), "nowhere: no such folder"),
         (("--config", "tiny.toml", "--data", "images", "--start", "irn-x9"), "irn-x9"),

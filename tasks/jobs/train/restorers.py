@@ -54,6 +54,7 @@ def train_restorer_here(
     device: str,
     pairs: Path | None = None,
     pause: Pause = NEVER,
+    first_step: int = 0,
 ) -> TrainingResult:
     """Train to the end; keep the best weights so far with their card in `out`.
 
@@ -66,6 +67,7 @@ def train_restorer_here(
         device: As torch names it.
         pairs: Folder of coded pictures, which runs can share; by default one in `out`.
         pause: Waited for before each step.
+        first_step: How many of the recipe's steps its `start` has had.
 
     Raises:
         UsageError: The folder holds a run and `resume` is off, or no step is left.
@@ -79,6 +81,7 @@ def train_restorer_here(
     trainer = RestorerTrainer(
         recipe, network, training_pairs(coded, images, pictures, pause=pause), device=device
     )
+    trainer.done = first_step
     path = out / f"{recipe.id}.safetensors"
     facts = {"data": recipe.data or f"{len(images)} images", "hardware": device}
 

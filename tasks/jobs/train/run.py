@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -49,9 +50,9 @@ class TrainingResult:
     seconds: float
     """Seconds of training, earlier parts of a resumed run included."""
     psnr_y: float
-    """PSNR-Y in dB over the validation images, by the papers' protocol."""
+    """Of the best weights: PSNR-Y in dB over the validation images, by the papers' protocol."""
     weights: str
-    """Path of the weights file; its card lies beside it."""
+    """Path of the best weights of the run; their card lies beside them."""
 
 
 def check_request(
@@ -196,10 +197,11 @@ def run_steps(
         if quality is not None:
             validated["validation"] = asdict(quality)  # type: ignore[call-overload]
         folder.record(**asdict(report), seconds=round(seconds, 1), **validated)
+        progress.report(Progress(step="train", done=trainer.done, total=last))
+        # Before the checkpoint: a run that is killed between the two does both again.
+        listener(report, quality)
         if trainer.done % cadence.checkpoint == 0 or trainer.done == last:
             folder.save(trainer, seconds)
-        progress.report(Progress(step="train", done=trainer.done, total=last))
-        listener(report, quality)
     return before + time.monotonic() - started
 
 
@@ -213,8 +215,20 @@ def train_here(
     device: str,
     team: Team = ALONE,
     pause: Pause = NEVER,
+    first_step: int = 0,
 ) -> TrainingResult | None:
-    """Train to the end in this process; write weights, card and curve into `out`.
+    """Train to the end in this process; keep the best weights so far, card and curve in `out`.
+
+    Args:
+        recipe: What to do.
+        images: (H, W, 3) RGB each, to train on.
+        held_out: To measure on.
+        out: Folder of the run.
+        resume: Continue what it holds, if anything.
+        device: As torch names it.
+        team: Those that train together.
+        pause: Waited for before each step.
+        first_step: How many of the recipe's steps its `start` has had.
 
     Returns:
         What it came to; None if another trainer of the team reports.
@@ -227,27 +241,42 @@ def train_here(
     rescaler = first_rescaler(recipe)
     on_gpu = device != "cpu"
     trainer = Trainer(recipe, rescaler, images, device=device, accelerated=on_gpu, team=team)
+    trainer.done = first_step
     first = team.rank == 0
-    seconds = run_training(trainer, folder, held_out, resume=resume, writes=first, pause=pause)
+    path = out / f"{recipe.id}.safetensors"
+    facts = {
+        "data": recipe.data or f"{len(images)} images",
+        "hardware": device if team.size == 1 else f"{team.size} x {device}",
+    }
+
+    def keep(report: StepReport, quality: Quality | None) -> None:
+        """Write the weights if they are the best so far."""
+        records = folder.records()
+        if quality is None or quality.psnr_y <= _best(records[:-1]):
+            return
+        minutes = round(records[-1]["seconds"] / 60, 1)
+        training = {**facts, "minutes": minutes, "iterations": report.step}
+        write_weights(path, recipe, trainer.averaged(), training)
+
+    seconds = run_training(
+        trainer, folder, held_out, resume=resume, writes=first, pause=pause, listener=keep
+    )
     if not first:
         return None
     records = folder.records()
     if not records:
         raise UsageError(f"{out}: nothing was trained; the recipe has no step left")
     plot_run(out / "curve.png", records)
-    quality = next(r["validation"] for r in reversed(records) if "validation" in r)
-    path = out / f"{recipe.id}.safetensors"
-    facts = {
-        "data": recipe.data or f"{len(images)} images",
-        "hardware": device if team.size == 1 else f"{team.size} x {device}",
-        "minutes": round(seconds / 60, 1),
-        "iterations": trainer.done,
-    }
-    write_weights(path, recipe, trainer.averaged(), facts)
     return TrainingResult(
         rescaler=recipe.id,
         steps=trainer.done,
         seconds=round(seconds, 1),
-        psnr_y=round(quality["psnr_y"], 3),
+        psnr_y=round(_best(records), 3),
         weights=str(path),
     )
+
+
+def _best(records: Sequence[dict[str, Any]]) -> float:
+    """The highest PSNR-Y of a run so far, in dB; minus infinity where none was measured."""
+    measured = (r["validation"]["psnr_y"] for r in records if "validation" in r)
+    return max(measured, default=-inf)
