@@ -33,7 +33,7 @@ def workplace(tmp_path):
     (tmp_path / "images").mkdir()
     for number in range(3):
         smooth = rng.integers(0, 256, (12, 12, 3)).astype(np.uint8)
-        image = Image.fromarray(smooth).resize((96, 80), Image.Resampling.BICUBIC)
+        image = Image.fromarray(smooth).resize((112, 104), Image.Resampling.BICUBIC)
         image.save(tmp_path / "images" / f"{number}.png")
     (tmp_path / "tiny.toml").write_text(RECIPE)
     return tmp_path
