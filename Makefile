@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	@# torch first and by its exact version: a range would pull gigabytes of CUDA packages.
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) "$$(grep '^torch==' $(CONSTRAINTS))"
-	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[demo,dev,heic,jxl,train,openvino]'
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[demo,dev,heic,jxl,train,openvino,serve]'
 	@touch $@
 
 demo: $(STAMP)  ## archive and restore a folder of real photographs, and leave a page to look at

@@ -106,6 +106,27 @@ def is_in_lr(opened: OpenedLr, area: Area, size: tuple[int, int]) -> bool:
     return size != (area.width, area.height) or (record.is_as_stored and record.residual is None)
 
 
+def enlarged_lr(opened: OpenedLr, area: Area, size: tuple[int, int]) -> U8Array:
+    """An area of the LR image at some size, enlarged by a bicubic filter and nothing else.
+
+    It is what a viewer sees who has only the LR image, to compare a restoration with.
+
+    Args:
+        opened: The LR file.
+        area: Of the photo as stored.
+        size: (width, height) of the result.
+
+    Raises:
+        UsageError: The area does not lie within the photo.
+    """
+    area.check_within(opened.metadata.width, opened.metadata.height)
+    h, w, _ = opened.lr.shape
+    scale = _scale(opened)
+    right, bottom = min(w, area.right / scale), min(h, area.bottom / scale)
+    box = (area.left / scale, area.top / scale, right, bottom)
+    return _resized(opened.lr, size, box, Image.Resampling.BICUBIC)
+
+
 def restored_area(
     opened: OpenedLr, models: Models, area: Area, *, remember: Remember = forget
 ) -> U8Array:
@@ -208,19 +229,32 @@ def _scale(opened: OpenedLr) -> float:
 
 def _from_lr(opened: OpenedLr, area: Area, size: tuple[int, int]) -> U8Array:
     """An area at a size that the LR image suffices for."""
+    pixels = _resized(opened.lr, size, _box(opened, area))
+    return as_grey(pixels) if opened.metadata.channels == 1 else pixels
+
+
+def _box(opened: OpenedLr, area: Area) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of an area in the LR image."""
     scale, record = _scale(opened), opened.metadata
     h, w, _ = opened.lr.shape
     # Where the HR side is not a multiple of the scale, the last LR pixel reaches beyond it.
     right = w if area.right == record.width else min(w, area.right / scale)
     bottom = h if area.bottom == record.height else min(h, area.bottom / scale)
-    pixels = _resized(opened.lr, size, (area.left / scale, area.top / scale, right, bottom))
-    return as_grey(pixels) if record.channels == 1 else pixels
+    return area.left / scale, area.top / scale, right, bottom
+
+
+def resized(pixels: U8Array, size: tuple[int, int]) -> U8Array:
+    """(H, W, C) at (width, height), by Lanczos' filter."""
+    return _resized(pixels, size)
 
 
 def _resized(
-    pixels: U8Array, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+    pixels: U8Array,
+    size: tuple[int, int],
+    box: tuple[float, float, float, float] | None = None,
+    by: Image.Resampling = Image.Resampling.LANCZOS,
 ) -> U8Array:
-    """Resample a box of (H, W, C), all of it by default, to (width, height) by Lanczos' filter."""
+    """Resample a box of (H, W, C), all of it by default, to (width, height)."""
     height, width, _ = pixels.shape
     left, top, right, bottom = box or (0.0, 0.0, float(width), float(height))
     across = _REACH * max(1.0, (right - left) / size[0])
@@ -228,8 +262,6 @@ def _resized(
     x, y = max(0, floor(left - across)), max(0, floor(top - down))
     near = pixels[y : min(height, ceil(bottom + down)), x : min(width, ceil(right + across))]
     image = Image.fromarray(np.ascontiguousarray(near[..., 0] if near.shape[2] == 1 else near))
-    resized = image.resize(
-        size, Image.Resampling.LANCZOS, box=(left - x, top - y, right - x, bottom - y)
-    )
+    resized = image.resize(size, by, box=(left - x, top - y, right - x, bottom - y))
     samples = np.asarray(resized)
     return samples[..., None] if samples.ndim == 2 else samples

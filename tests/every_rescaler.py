@@ -7,6 +7,7 @@ takes.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,7 @@ from rescaling_core.codecs import CodecSpec
 from rescaling_core.convert import Rendition, convert
 from rescaling_core.photo import decode_photo
 from rescaling_core.pixels.tiles import Tiling
-from rescaling_core.plan import ArchivePlan, Candidate, Target, TargetPlan
+from rescaling_core.plan import ArchivePlan, Candidate, Floor, Target, TargetPlan
 from tasks.catalog import open_catalog
 from tasks.collection.shards import SourceObject
 from tasks.control.record import Counts, JobRun, record_job
@@ -57,35 +58,48 @@ class EveryRescaler:
 
 def photograph() -> bytes:
     """A picture wider than one pass of a restorer."""
-    pixels = np.ascontiguousarray(np.tile(photographs.coffee()[100:124, :300], (1, 2, 1)))
-    return samples.written(Image.fromarray(pixels[:, :530]), "PNG")
+    pixels = np.ascontiguousarray(photographs.coffee()[60:260, :530])
+    return samples.written(Image.fromarray(pixels), "PNG")
 
 
 def make(folder: Path) -> EveryRescaler:
     """Write sources and archive into a folder."""
-    made = EveryRescaler(str(folder / "archive"), str(folder / "sources"))
-    archive, sources = open_store(made.url), open_store(made.sources_url)
-    catalog = open_catalog(archive)
     (folder / "networks").mkdir()
     paths = write_networks(folder / "networks")
-    rows = []
     cases = [
         (f"{number:02} {case.rescaler}/{case.source}", SOURCES[case.source], case.target,
          plan_of(case, paths.get(case.rescaler, case.rescaler)))
         for number, case in enumerate(_ONE_EACH)
     ]  # fmt: skip
-    restored = Candidate("none", CodecSpec.parse("avif-420", 40), restorer="restorer-avif-lite")
-    target = TargetPlan(target=Target.parse("x1"), candidates=(restored,))
-    cases.append((f"restored/{_WIDE}", photograph(), "x1", ArchivePlan(targets=(target,))))
+    restored = Candidate(
+        "none", CodecSpec.parse("avif-420"), qualities=(20, 80), restorer="restorer-avif-lite"
+    )
+    target = TargetPlan(target=Target.parse("x2"), candidates=(restored,), floor=Floor(psnr_y=34.0))
+    cases.append((f"restored/{_WIDE}", photograph(), "x2", ArchivePlan(targets=(target,))))
+    made = write(folder, cases)
+    record = next(open_catalog(open_store(made.url)).rows(keys=[f"restored/{_WIDE}"]))
+    assert '"restorer-avif-lite' in (record.metadata_json or "")
+    return made
+
+
+def write(
+    folder: Path, cases: Sequence[tuple[str, bytes, str, ArchivePlan]], tiling: Tiling = TILING
+) -> EveryRescaler:
+    """Archive files of (key, bytes, target), each by a plan of its own."""
+    made = EveryRescaler(str(folder / "archive"), str(folder / "sources"))
+    archive, sources = open_store(made.url), open_store(made.sources_url)
+    catalog = open_catalog(archive)
+    rows = []
     for key, data, name, wanted in cases:
         sources.put(key, data)
         plan, models = settle(wanted, archive)
-        # Larger than it is: every rendition of so small a picture is.
-        source = SourceObject(key=key, size=10**6, etag=sources.info(key).etag)
+        # Small pictures are said to be larger than they are: every rendition of them is.
+        size = len(data) if len(data) > 50_000 else 10**6
+        source = SourceObject(key=key, size=size, etag=sources.info(key).etag)
         record = RowWriter("run-1", "shard-1", source, (name,), data)
         outcome = convert(
             decode_photo(data), record.source_ref, plan.targets[0], models,
-            software=SOFTWARE, tiling=TILING, data=data,
+            software=SOFTWARE, tiling=tiling, data=data,
         )  # fmt: skip
         assert isinstance(outcome, Rendition), (key, outcome)
         digest = hashlib.sha256(outcome.lr_data).hexdigest()

@@ -58,6 +58,7 @@ def _register() -> None:
         restore,
         retire,
         scrub,
+        serve,
         train,
     )
 
@@ -72,6 +73,7 @@ def _register() -> None:
     app.command("report")(report.report)
     app.command("ls")(catalog.ls)
     app.command("show")(catalog.show)
+    app.command("serve")(serve.serve)
     app.command("doctor")(doctor.doctor)
     app.command("evaluate")(evaluate.evaluate)
     app.command("train")(train.train)

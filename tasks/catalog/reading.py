@@ -10,6 +10,7 @@ from tasks.catalog import query as sql
 from tasks.catalog.difference import DONE, Difference, difference_of
 from tasks.catalog.paging import Page, Position, Search
 from tasks.catalog.schema import LIGHT, RENDITIONS, RUNS, CatalogRow, RunRecord, to_rows
+from tasks.catalog.totals import STEPS, Totals
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -248,6 +249,43 @@ class CatalogReader:
             for entry in batch.to_pylist():
                 found.setdefault(entry["target"], {})[entry["state"]] = entry["count"]
         return found
+
+    def folders(self, prefix: str, most: int = 1000) -> list[str]:
+        """The folders right below a prefix that hold something restorable, in order.
+
+        Args:
+            prefix: How the source keys begin; a folder ends at the next slash behind it.
+            most: Folders, at most.
+
+        Raises:
+            StorageError: The table cannot be read.
+        """
+        conditions = " AND ".join(Search(prefix=prefix, restorable=True).conditions())
+        behind = f"substr(source_key, {len(prefix) + 1})"
+        text = (
+            f"SELECT DISTINCT split_part({behind}, '/', 1) AS target"  # noqa: S608
+            f" FROM {sql.TABLE} WHERE {conditions} AND strpos({behind}, '/') > 0"
+            f" ORDER BY target LIMIT {most}"
+        )
+        schema = pa.schema([("target", pa.string())])
+        batches = sql.query(self._renditions.current(), text, schema)
+        return [f"{prefix}{name}/" for batch in batches for name in batch.column(0).to_pylist()]
+
+    def totals(self) -> Totals:
+        """Bytes and qualities of all that is archived.
+
+        Raises:
+            StorageError: The table cannot be read.
+        """
+        text = (
+            "SELECT CASE WHEN psnr_y IS NULL THEN -1 WHEN psnr_y > 99 THEN 99"  # noqa: S608
+            " ELSE CAST(floor(psnr_y / 2) * 2 AS INT) END AS step, count(*) AS count,"
+            " CAST(coalesce(sum(source_size), 0) AS BIGINT) AS sources,"
+            " CAST(coalesce(sum(lr_bytes), 0) AS BIGINT) AS stored"
+            f" FROM {sql.TABLE} WHERE state = 'archived' GROUP BY 1 ORDER BY 1"
+        )
+        batches = sql.query(self._renditions.current(), text, STEPS)
+        return Totals.of([step for batch in batches for step in batch.to_pylist()])
 
     def runs(self) -> list[RunRecord]:
         """All runs, the earliest first."""

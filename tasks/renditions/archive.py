@@ -18,10 +18,15 @@ from typing import Final, TypeVar
 
 from cachetools import TTLCache
 
+from rescaling_core.codecs import read_extras
+from rescaling_core.containers.exif import orientation
 from rescaling_core.errors import RefoldError, RestorationMismatchError
+from rescaling_core.metadata import read_metadata
 from rescaling_core.opened import OpenedLr, open_lr
-from rescaling_core.photo import Photo
-from rescaling_core.pixels.area import Area
+from rescaling_core.photo import Photo, decode_photo
+from rescaling_core.pixels.area import Area, upright_size
+from rescaling_core.pixels.arrays import U8Array
+from rescaling_core.plan import TRANSCODE
 from rescaling_core.regions import view
 from rescaling_core.restore import restore_whole
 from tasks.catalog import Catalog, CatalogRow, open_catalog
@@ -30,6 +35,7 @@ from tasks.catalog.paging import Page, Position, Search
 from tasks.models.lookup import Models
 from tasks.renditions.cache import ByteCache
 from tasks.renditions.restoring import Renditions
+from tasks.renditions.sources import unchanged_source
 from tasks.storage import Store, open_store
 
 Made = TypeVar("Made")
@@ -175,6 +181,41 @@ class Archive:
         if row.state != "archived" or row.lr_key is None:
             raise NotInArchiveError(f"{row.source_key} at {row.target}: no LR file is stored")
         return self.cache.get((row.lr_sha256, "file"), lambda: self._read(row))
+
+    def source(self, row: CatalogRow) -> U8Array | None:
+        """The pixels of a source as stored, where it still is what was archived.
+
+        The collection is the one that the last archive run named.
+
+        Raises:
+            StorageError: The collection cannot be reached.
+        """
+        return self.cache.get((row.source_sha256, "source"), lambda: self._source(row))
+
+    def _source(self, row: CatalogRow) -> U8Array | None:
+        named = (run.parameters.get("source") for run in reversed(self._catalog.runs()))
+        url = next((url for url in named if url is not None), None)
+        data = None if url is None else unchanged_source(open_store(str(url)), row)
+        if data is None:
+            return None
+        return decode_photo(data, max_pixels=(row.width or 1) * (row.height or 1)).pixels
+
+    def seen_size(self, row: CatalogRow) -> tuple[int, int]:
+        """Width and height of the restored image once it is upright, without decoding pixels.
+
+        Raises:
+            NotInArchiveError: The row has no LR file.
+            RefoldError: The rendition is missing or damaged, or the store fails.
+        """
+        turned = self.cache.get((row.lr_sha256, "turned"), lambda: self._orientation(row))
+        return upright_size(row.width or 1, row.height or 1, turned)
+
+    def _orientation(self, row: CatalogRow) -> int:
+        if row.rescaler == TRANSCODE:
+            return self.opened(row).frame.orientation
+        data = self.lr_file(row)
+        carried = read_metadata(data).extras
+        return orientation(read_extras(data).exif if "exif" in carried.native else carried.exif)
 
     def _read(self, row: CatalogRow) -> bytes:
         data = self._store.get(row.lr_key or "")

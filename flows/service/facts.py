@@ -1,0 +1,88 @@
+"""What is known of a rendition, in words."""
+
+from __future__ import annotations
+
+import math
+
+from humanize import naturalsize
+
+from rescaling_core.metadata import RestorationMetadata
+from rescaling_core.plan import FULL_SIZE, TRANSCODE
+from tasks.catalog import CatalogRow
+
+
+def in_words(row: CatalogRow, record: RestorationMetadata | None) -> list[tuple[str, str]]:
+    """Terms and what is to say of each, those that matter most first.
+
+    Args:
+        row: Of the catalog.
+        record: Its restoration metadata, where there are any.
+    """
+    facts = [("Key", row.source_key), ("Target", row.target), ("State", _state(row))]
+    if row.width:
+        facts.append(("Size", f"{row.width} × {row.height} pixels, mode {row.mode}"))
+    facts.append(("Source", f"{_bytes(row.source_size)}, SHA-256 {row.source_sha256 or 'unknown'}"))
+    if row.lr_bytes is not None:
+        share = f", {row.lr_bytes / row.source_size:.1%} of the source" if row.source_size else ""
+        facts.append(("Stored", f"{_bytes(row.lr_bytes)}{share}"))
+    facts += [("Measured", _measured(row)), ("Made by", _made(row))]
+    if record is not None:
+        facts += _recorded(record)
+    if row.committed_at is not None:
+        facts.append(("Committed", f"{row.committed_at:%Y-%m-%d %H:%M} UTC by run {row.run_id}"))
+    return [(term, value) for term, value in facts if value]
+
+
+def _recorded(record: RestorationMetadata) -> list[tuple[str, str]]:
+    facts = [
+        ("LR image", f"{record.lr_width} × {record.lr_height} pixels"),
+        ("Network", f"SHA-256 {record.weights_sha256}"),
+    ]
+    if record.rescaler not in (FULL_SIZE, TRANSCODE):
+        tile = f"{record.tile} pixels a side" if record.tile else "the whole at once"
+        facts.append(("Tiles", f"{tile}, {record.overlap} LR pixels of context"))
+        if record.latent_policy.kind == "gaussian":
+            facts.append(("Latent", f"drawn with seed {record.latent_seed}"))
+    if record.residual is not None:
+        planes = "luma" if record.residual.luma else "all channels"
+        facts.append(
+            ("Residual", f"{_bytes(record.residual.nbytes)} of {record.residual.codec}, {planes}")
+        )
+    if record.restorer is not None:
+        facts.append(("Restorer", record.restorer))
+    if record.refinement:
+        facts.append(("Refined", f"in {record.refinement} steps"))
+    if record.max_abs_error is not None:
+        facts.append(("Worst sample", f"{record.max_abs_error} levels of 255"))
+    facts.append(("Software", record.software))
+    return facts
+
+
+def _state(row: CatalogRow) -> str:
+    return f"{row.state}: {row.reason}" if row.reason else row.state
+
+
+def _measured(row: CatalogRow) -> str:
+    if row.psnr_y is None:
+        return ""
+    if row.psnr_y == math.inf:
+        return "the restoration is exact"
+    said = f"PSNR-Y {row.psnr_y:.2f} dB"
+    if row.ssim_y is not None:
+        said += f", SSIM-Y {row.ssim_y:.4f}"
+    if row.ssimulacra2 is not None:
+        said += f", SSIMULACRA 2 {row.ssimulacra2:.1f}"
+    return f"{said}, restored against the {row.origin or 'source'}, over the whole image"
+
+
+def _made(row: CatalogRow) -> str:
+    if row.rescaler is None:
+        return ""
+    quality = f" at quality {row.quality}" if row.quality is not None else ""
+    return f"{row.rescaler} at x{row.scale or 1:g}, {row.codec}{quality}"
+
+
+def _bytes(count: int) -> str:
+    if count < 1024:
+        return f"{count} bytes"
+    return f"{naturalsize(count, binary=True)} ({count:,} bytes)"

@@ -1,0 +1,38 @@
+"""What all requests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from fastapi import Request
+
+from flows.service.access import Keys
+from flows.service.metrics import Metrics
+from flows.service.settings import ServeSettings
+from flows.service.work import Work
+from tasks.renditions.archive import Archive
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The archives that are served, and the means."""
+
+    archives: Mapping[str, Archive]
+    """By the name that URLs call them by."""
+    settings: ServeSettings
+    metrics: Metrics
+    work: Work
+    keys: Keys
+
+    async def do(self, call: Callable[..., Made], *arguments: Any) -> Made:
+        """Do what takes a processor or storage, away from the loop that answers requests."""
+        return await self.work.do(call, *arguments)
+
+
+def service_of(request: Request) -> Service:
+    """The service that a request was made to."""
+    return cast("Service", request.app.state.service)

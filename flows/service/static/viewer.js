@@ -1,0 +1,163 @@
+// Deep zoom of IIIF tiles on a canvas, with a second picture beside it behind a line that is swiped,
+// and a map of the differences of the two.
+"use strict";
+const stage = document.getElementById("stage");
+const canvas = document.getElementById("canvas");
+const pen = canvas.getContext("2d", { willReadFrequently: true });
+const layers = JSON.parse(document.getElementById("layers").textContent);
+const width = layers.width, height = layers.height, side = layers.tile;
+const kept = new Map(); // URL → {image, ready}; the newest last
+const MOST = 400;
+let first = layers.names.indexOf("restored"), second = 0, swipe = 0.5, heat = false;
+let zoom = 1, left = 0, top_ = 0, frame = 0;
+
+function fitted() { return Math.min(canvas.width / width, canvas.height / height); }
+function fit() {
+  zoom = fitted();
+  left = (width - canvas.width / zoom) / 2;
+  top_ = (height - canvas.height / zoom) / 2;
+  draw();
+}
+function resize() {
+  const ratio = window.devicePixelRatio || 1;
+  canvas.width = Math.max(1, Math.round(stage.clientWidth * ratio));
+  canvas.height = Math.max(1, Math.round(stage.clientHeight * ratio));
+  fit();
+}
+function tile(url) {
+  let one = kept.get(url);
+  if (!one) {
+    one = { image: new Image(), ready: false };
+    one.image.onload = () => { one.ready = true; draw(); };
+    one.image.onerror = () => { one.failed = true; tell(); };
+    one.image.src = url;
+  }
+  kept.delete(url);
+  kept.set(url, one);
+  if (kept.size > MOST) kept.delete(kept.keys().next().value);
+  return one;
+}
+// The tiles of a layer that a window shows, at the coarsest factor that is fine enough.
+function paint(layer) {
+  const source = layers.sources[layer];
+  let factor = 1;
+  while (factor * 2 <= 1 / zoom && side * factor < Math.max(width, height)) factor *= 2;
+  const span = side * factor;
+  const x0 = Math.max(0, Math.floor(left / span)), y0 = Math.max(0, Math.floor(top_ / span));
+  const x1 = Math.min(Math.ceil(width / span), Math.ceil((left + canvas.width / zoom) / span));
+  const y1 = Math.min(Math.ceil(height / span), Math.ceil((top_ + canvas.height / zoom) / span));
+  pen.imageSmoothingEnabled = zoom < 2;
+  for (let y = y0; y < y1; y++) for (let x = x0; x < x1; x++) {
+    const w = Math.min(span, width - x * span), h = Math.min(span, height - y * span);
+    const url = source.replace("{region}", `${x * span},${y * span},${w},${h}`)
+      .replace("{size}", `${Math.ceil(w / factor)},${Math.ceil(h / factor)}`);
+    const one = tile(url);
+    if (one.ready) pen.drawImage(one.image, (x * span - left) * zoom, (y * span - top_) * zoom, w * zoom, h * zoom);
+  }
+}
+function draw() {
+  if (!frame) frame = requestAnimationFrame(() => { frame = 0; now(); });
+}
+function now() {
+  pen.setTransform(1, 0, 0, 1, 0, 0);
+  pen.clearRect(0, 0, canvas.width, canvas.height);
+  paint(first);
+  const line = Math.round(canvas.width * swipe);
+  if (layers.names.length > 1 && heat) differences();
+  else if (layers.names.length > 1 && line > 0) {
+    pen.save();
+    pen.beginPath();
+    pen.rect(0, 0, line, canvas.height);
+    pen.clip();
+    pen.clearRect(0, 0, line, canvas.height);
+    paint(second);
+    pen.restore();
+    pen.fillStyle = getComputedStyle(stage).getPropertyValue("--accent");
+    pen.fillRect(line - 1, 0, 2, canvas.height);
+  }
+  tell();
+}
+function differences() {
+  const shown = pen.getImageData(0, 0, canvas.width, canvas.height);
+  pen.clearRect(0, 0, canvas.width, canvas.height);
+  paint(second);
+  const other = pen.getImageData(0, 0, canvas.width, canvas.height);
+  const a = shown.data, b = other.data;
+  for (let i = 0; i < a.length; i += 4) {
+    const apart = Math.max(Math.abs(a[i] - b[i]), Math.abs(a[i + 1] - b[i + 1]), Math.abs(a[i + 2] - b[i + 2]));
+    const level = Math.min(255, apart * 8); // 32 levels and more are full
+    a[i] = level; a[i + 1] = level > 127 ? (level - 128) * 2 : 0; a[i + 2] = level > 0 ? 64 - level / 4 : 0;
+  }
+  pen.putImageData(shown, 0, 0);
+}
+function tell() {
+  let waiting = 0, failed = 0;
+  for (const one of kept.values()) { waiting += !one.ready && !one.failed; failed += !!one.failed; }
+  stage.dataset.state = waiting ? "loading" : "ready";
+  stage.dataset.failed = failed;
+  document.getElementById("said").textContent =
+    `${Math.round(zoom * 100)} %` + (waiting ? ", loading" : "") + (failed ? `, ${failed} tiles failed` : "");
+  document.getElementById("right").textContent = heat ? "difference, eightfold" : layers.titles[first];
+  const name = document.getElementById("left");
+  name.textContent = layers.titles[second];
+  name.hidden = heat || layers.names.length < 2;
+}
+function scale(factor, x = canvas.width / 2, y = canvas.height / 2) {
+  const next = Math.min(16, Math.max(fitted() / 2, zoom * factor));
+  left += x / zoom - x / next;
+  top_ += y / zoom - y / next;
+  zoom = next;
+  draw();
+}
+function pan(x, y) { left -= x / zoom; top_ -= y / zoom; draw(); }
+const ratio = () => canvas.width / stage.clientWidth;
+const fingers = new Map();
+stage.addEventListener("pointerdown", (event) => {
+  stage.setPointerCapture(event.pointerId);
+  fingers.set(event.pointerId, [event.clientX, event.clientY]);
+});
+stage.addEventListener("pointermove", (event) => {
+  const before = fingers.get(event.pointerId);
+  if (!before) return;
+  if (fingers.size === 2) {
+    const [other] = [...fingers].filter(([id]) => id !== event.pointerId).map(([, place]) => place);
+    const was = Math.hypot(before[0] - other[0], before[1] - other[1]);
+    const is = Math.hypot(event.clientX - other[0], event.clientY - other[1]);
+    const box = stage.getBoundingClientRect();
+    if (was > 0) scale(is / was, (other[0] - box.left) * ratio(), (other[1] - box.top) * ratio());
+  } else pan((event.clientX - before[0]) * ratio(), (event.clientY - before[1]) * ratio());
+  fingers.set(event.pointerId, [event.clientX, event.clientY]);
+});
+for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, (event) => fingers.delete(event.pointerId));
+stage.addEventListener("wheel", (event) => {
+  event.preventDefault();
+  const box = stage.getBoundingClientRect();
+  scale(event.deltaY < 0 ? 1.25 : 0.8, (event.clientX - box.left) * ratio(), (event.clientY - box.top) * ratio());
+}, { passive: false });
+stage.addEventListener("keydown", (event) => {
+  const far = 60;
+  const acts = {
+    "+": () => scale(1.5), "=": () => scale(1.5), "-": () => scale(1 / 1.5), "0": fit, "1": () => scale(1 / zoom),
+    ArrowLeft: () => pan(far, 0), ArrowRight: () => pan(-far, 0), ArrowUp: () => pan(0, far), ArrowDown: () => pan(0, -far),
+  };
+  if (acts[event.key]) { event.preventDefault(); acts[event.key](); }
+});
+const on = (id, what, act) => { const node = document.getElementById(id); if (node) node.addEventListener(what, act); };
+on("in", "click", () => scale(1.5));
+on("out", "click", () => scale(1 / 1.5));
+on("fit", "click", fit);
+on("full", "click", () => scale(1 / zoom));
+on("swipe", "input", (event) => { swipe = event.target.value / 100; draw(); });
+on("beside", "change", (event) => { second = Number(event.target.value); draw(); });
+on("heat", "click", (event) => {
+  heat = !heat;
+  event.target.setAttribute("aria-pressed", heat);
+  draw();
+});
+for (const button of document.querySelectorAll(".copy button")) button.addEventListener("click", async () => {
+  const line = button.previousElementSibling;
+  line.select();
+  try { await navigator.clipboard.writeText(line.value); button.textContent = "Copied"; } catch { /* it is selected */ }
+});
+new ResizeObserver(resize).observe(stage);
+resize();

@@ -1,0 +1,56 @@
+"""What takes a processor runs in a bounded pool of threads, and what does not fit is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
+from typing import Any, TypeVar
+
+Made = TypeVar("Made")
+
+
+class Full(Exception):  # noqa: N818 - it says how the pool is, as queue.Full does
+    """As many requests are under way, and wait, as may."""
+
+
+class Work:
+    """A pool of threads with a limit on what may wait for it."""
+
+    def __init__(self, threads: int, waiting: int, seconds: float) -> None:
+        """Start nothing yet.
+
+        Args:
+            threads: Calls that run at once.
+            waiting: Calls that may wait.
+            seconds: For which a caller waits. The call itself goes on until it ends, and keeps
+                its place as long.
+        """
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="restore")
+        self._room, self._seconds = threads + waiting, seconds
+        self._lock = Lock()
+        self._under_way = 0
+
+    async def do(self, call: Callable[..., Made], *arguments: Any) -> Made:
+        """Call a function in a thread of the pool.
+
+        Raises:
+            Full: There is no room for it.
+            TimeoutError: It took too long.
+        """
+        with self._lock:
+            if self._under_way >= self._room:
+                raise Full
+            self._under_way += 1
+        future = self._pool.submit(call, *arguments)
+        future.add_done_callback(self._done)
+        return await asyncio.wait_for(asyncio.wrap_future(future), self._seconds)
+
+    def close(self) -> None:
+        """Drop what waits; what runs comes to its end."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _done(self, _: Future[Any]) -> None:
+        with self._lock:
+            self._under_way -= 1
