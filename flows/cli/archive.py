@@ -21,41 +21,50 @@ def archive(
     source: Annotated[str, typer.Argument(help="URL or path of the collection (only read).")],
     archive: Annotated[str, typer.Argument(help="URL or path of the archive.")],
     target: Annotated[
-        list[str] | None, typer.Option(help="x2, x4, long-edge=256; several may be given.")
+        list[str] | None,
+        typer.Option(help="Such as x2 or long-edge=256. May be given several times."),
     ] = None,
     rescaler: Annotated[
-        list[str] | None, typer.Option(help="Rescaler id; see `refold models list`.")
+        list[str] | None, typer.Option(help="Id of a rescaler, as `refold models list` shows it.")
     ] = None,
     codec: Annotated[
-        str | None, typer.Option(help="Codec of the LR images; by default png.")
+        str | None, typer.Option(help="Codec of the LR images. The default is png.")
     ] = None,
-    quality: Annotated[int | None, typer.Option(help="On the codec's own scale.")] = None,
+    quality: Annotated[
+        int | None, typer.Option(help="Quality of the LR images, on the codec's own scale.")
+    ] = None,
     refine: Annotated[
-        int | None, typer.Option(help="Steps by which LR images are refined; 4 is a good value.")
+        int | None,
+        typer.Option(help="Number of steps that refine each LR image. 4 is a good value."),
     ] = None,
     floor: Annotated[
         list[str] | None,
         typer.Option(help="Such as psnr_y=34, ssim_y=0.95, ssimulacra2=70 or max_abs_error=8."),
     ] = None,
     plan: Annotated[
-        Path | None, typer.Option(help="A plan file; see docs/plans.md.", dir_okay=False)
+        Path | None,
+        typer.Option(help="A plan file, as docs/plans.md describes it.", dir_okay=False),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="thumbnails, balanced, viewable, faithful or lossless.")
+        str | None,
+        typer.Option(help="One of thumbnails, balanced, viewable, faithful and lossless."),
     ] = None,
     max_pixels: Annotated[
-        int | None, typer.Option(help="Sources with more pixels go to quarantine.")
+        int | None, typer.Option(help="Put sources with more pixels into quarantine.")
     ] = None,
     include: Annotated[
-        list[str] | None, typer.Option(help="Only keys that match a glob (* crosses /).")
+        list[str] | None,
+        typer.Option(help="Take only keys that match this glob. A * also matches /."),
     ] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="No keys that match a glob.")] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Leave out keys that match this glob.")
+    ] = None,
     retry_quarantined: Annotated[
-        bool, typer.Option("--retry-quarantined", help="Try those in quarantine again.")
+        bool, typer.Option("--retry-quarantined", help="Try sources in quarantine again.")
     ] = False,
     inventory: Annotated[
         str | None,
-        typer.Option(help="manifest.json of an S3 Inventory report, rather than a listing."),
+        typer.Option(help="Read this manifest.json of an S3 Inventory report instead of listing."),
     ] = None,
     follow_links: Annotated[
         bool,
@@ -63,7 +72,9 @@ def archive(
     ] = False,
     include_renditions: Annotated[
         bool,
-        typer.Option("--include-renditions", help="Take LR files of Refold as sources as well."),
+        typer.Option(
+            "--include-renditions", help="Also take LR files that Refold made as sources."
+        ),
     ] = False,
     verify_sources: Annotated[
         bool,
@@ -72,13 +83,15 @@ def archive(
         ),
     ] = False,
     report: Annotated[
-        bool, typer.Option("--report", help="Leave a page about the run in the archive.")
+        bool, typer.Option("--report", help="Write a page about the run into the archive.")
     ] = False,
     allow_empty: Annotated[
         bool,
-        typer.Option("--allow-empty", help="Accept that SOURCE lists nothing any more."),
+        typer.Option("--allow-empty", help="Go on although nothing is left in SOURCE."),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:

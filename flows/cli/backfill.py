@@ -14,9 +14,11 @@ from flows.cli.running import run_flow
 
 def backfill(
     archive: Annotated[str, typer.Argument(help="URL or path of the archive.")],
-    target: Annotated[list[str], typer.Option(help="x4, long-edge=256; several may be given.")],
+    target: Annotated[
+        list[str], typer.Option(help="Such as x4 or long-edge=256. May be given several times.")
+    ],
     source: Annotated[
-        str | None, typer.Option(help="The collection; by default that of the last run.")
+        str | None, typer.Option(help="The collection. The default is that of the last run.")
     ] = None,
     json: Json = False,
     verbose: Verbose = False,

@@ -47,8 +47,10 @@ _LEAST_OF_A_REASON: Final = 16
 
 def ls(
     archive: Annotated[str, typer.Argument(help="URL or path of the archive.")],
-    keys: Annotated[list[str] | None, typer.Argument(help="Source keys or globs.")] = None,
-    where: Annotated[str | None, typer.Option(help="SQL condition on the columns.")] = None,
+    keys: Annotated[list[str] | None, typer.Argument(help="Source keys or globs to list.")] = None,
+    where: Annotated[
+        str | None, typer.Option(help="List rows that meet this SQL condition on the columns.")
+    ] = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -104,9 +106,9 @@ def _require_known(catalog: Catalog, archive: str, keys: list[str], found: set[s
 
 def show(
     archive: Annotated[str, typer.Argument(help="URL or path of the archive.")],
-    key: Annotated[str | None, typer.Argument(help="Source key; the archive's totals without.")] = (
-        None
-    ),
+    key: Annotated[
+        str | None, typer.Argument(help="Source key. Without it the archive's totals are shown.")
+    ] = (None),
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:

@@ -16,11 +16,11 @@ from flows.cli.exits import Exit
 
 def doctor(
     stores: Annotated[
-        list[str] | None, typer.Argument(help="Collections and archives to look at as well.")
+        list[str] | None, typer.Argument(help="Collections and archives to check as well.")
     ] = None,
     write: Annotated[
         bool,
-        typer.Option("--write", help="Try to write to them too, as an archive is written to."),
+        typer.Option("--write", help="Also test whether an archive could be written there."),
     ] = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="Do not start Ray and Prefect's server.")

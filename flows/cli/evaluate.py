@@ -13,23 +13,35 @@ from flows.cli.running import run_flow
 
 
 def evaluate(
-    sets_dir: Annotated[str, typer.Argument(help="Folder with one folder of images a set.")],
+    sets_dir: Annotated[
+        str, typer.Argument(help="Folder that holds a folder of images for each set.")
+    ],
     rescaler: Annotated[
-        list[str] | None, typer.Option(help="Rescaler id or weights file; by default all.")
+        list[str] | None,
+        typer.Option(help="Id or weights file of a rescaler. The default is all of them."),
     ] = None,
     scale: Annotated[
-        list[float] | None, typer.Option(help="HR side / LR side; by default the rescaler's.")
+        list[float] | None,
+        typer.Option(help="HR side / LR side. The default is the rescaler's own."),
     ] = None,
     codec: Annotated[
-        str, typer.Option(help="Of the LR images; jpeg-420 is the papers' JPEG.")
+        str, typer.Option(help="Codec of the LR images. The papers' JPEG is jpeg-420.")
     ] = "png",
-    quality: Annotated[list[int] | None, typer.Option(help="On the codec's own scale.")] = None,
-    only: Annotated[list[str] | None, typer.Option("--set", help="Only this set.")] = None,
+    quality: Annotated[
+        list[int] | None, typer.Option(help="Quality of the LR images, on the codec's own scale.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option("--set", help="Measure only this set.")] = None,
     folder: Annotated[
-        str | None, typer.Option("--out", help="Folder for the tables, as Parquet, Markdown, PNG.")
+        str | None,
+        typer.Option(
+            "--out", help="Write the tables into this folder, as Parquet, Markdown and PNG."
+        ),
     ] = None,
     rd: Annotated[
-        bool, typer.Option("--rd", help="Rate-distortion curves against full-size codecs instead.")
+        bool,
+        typer.Option(
+            "--rd", help="Compare rate-distortion curves with those of full-size codecs instead."
+        ),
     ] = False,
     json: Json = False,
     verbose: Verbose = False,

@@ -14,8 +14,10 @@ from tasks.pages.words import size_text
 
 def maintain(
     archive: Annotated[str, typer.Argument(help="URL or path of the archive.")],
-    grace: Annotated[str, typer.Option(help="What is younger stays: 36h, 7d, 2w.")] = "7d",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed.")] = False,
+    grace: Annotated[str, typer.Option(help="Keep what is younger than this: 36h, 7d, 2w.")] = "7d",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be removed.")
+    ] = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:

@@ -56,7 +56,7 @@ def list_models(json: Json = False, verbose: Verbose = False) -> None:
 
 @models_app.command("show")
 def show(
-    model: Annotated[str, typer.Argument(help="Id, path of a weights file, URL#sha256=….")],
+    model: Annotated[str, typer.Argument(help="Id, path of a weights file, or URL#sha256=….")],
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -81,18 +81,21 @@ def show(
 
 @models_app.command("import")
 def import_official(
-    files: Annotated[list[Path], typer.Argument(help="Official checkpoint (two for irn-crm).")],
-    family: Annotated[str, typer.Option(help="irn, sain, aidn, t-irn, …")],
-    scale: Annotated[float, typer.Option(help="HR side / LR side it was trained for.")],
+    files: Annotated[list[Path], typer.Argument(help="Official checkpoint. irn-crm needs two.")],
+    family: Annotated[
+        str, typer.Option(help="Family of the network, such as irn, sain, aidn or t-irn.")
+    ],
+    scale: Annotated[float, typer.Option(help="HR side / LR side that it was trained for.")],
     model_id: Annotated[
-        str | None, typer.Option("--id", help="By default the file's name.")
+        str | None, typer.Option("--id", help="Id to give it. The default is the file's name.")
     ] = None,
     latent: Annotated[
-        str | None, typer.Option(help="gaussian, zeros, mixture; by default the family's own.")
+        str | None,
+        typer.Option(help="gaussian, zeros or mixture. The default is the family's own."),
     ] = None,
-    licence: Annotated[str, typer.Option(help="Of the weights.")] = "unknown",
+    licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "unknown",
     folder: Annotated[
-        Path | None, typer.Option("--out", help="Write here instead of the weights folder.")
+        Path | None, typer.Option("--out", help="Write to this file instead of the weights folder.")
     ] = None,
     json: Json = False,
     verbose: Verbose = False,
@@ -114,8 +117,10 @@ def import_official(
 
 @models_app.command("download")
 def download(
-    url: Annotated[str, typer.Argument(help="s3://…, hf://…, https://…, of a .safetensors file.")],
-    sha256: Annotated[str, typer.Option(help="The digest the file must have.")],
+    url: Annotated[
+        str, typer.Argument(help="Address of a .safetensors file: s3://…, hf://… or https://….")
+    ],
+    sha256: Annotated[str, typer.Option(help="SHA-256 that the file must have.")],
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:

@@ -21,28 +21,31 @@ def plan(
     source: Annotated[
         str | None, typer.Argument(help="URL or path of a collection or an archive (only read).")
     ] = None,
-    sample: Annotated[int, typer.Option(help="Sources to draw at random.", min=1)] = 200,
+    sample: Annotated[int, typer.Option(help="Number of sources to draw at random.", min=1)] = 200,
     preset: Annotated[
-        list[str] | None, typer.Option(help="Which presets; by default all that restore.")
+        list[str] | None,
+        typer.Option(help="A preset to estimate. The default is all that restore."),
     ] = None,
     plan_file: Annotated[
-        list[Path] | None, typer.Option("--plan", help="A plan file; several may be given.")
+        list[Path] | None,
+        typer.Option("--plan", help="A plan file to estimate. May be given several times."),
     ] = None,
     floor: Annotated[
-        list[str] | None, typer.Option(help="Instead of the plans' own, such as psnr_y=36.")
+        list[str] | None,
+        typer.Option(help="Floor to use instead of the plans' own, such as psnr_y=36."),
     ] = None,
     prices: Annotated[
-        Path | None, typer.Option(help="TOML of money a GB and month, by storage class.")
+        Path | None, typer.Option(help="TOML file with prices per GB and month, by storage class.")
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="Write a page with plots here.")] = None,
-    seed: Annotated[int, typer.Option(help="Another one draws other sources.")] = 0,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots to this file.")] = None,
+    seed: Annotated[int, typer.Option(help="Number that decides which sources are drawn.")] = 0,
     show: Annotated[
-        str | None, typer.Option(help="Print a preset, or `prices`, to start from.")
+        str | None, typer.Option(help="Print this preset, or `prices`, as a file to start from.")
     ] = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Say what SOURCE would cost under several plans, from a random sample; nothing is archived.
+    """Estimate what SOURCE would cost under several plans, from a random sample.
 
     SOURCE is a collection, or an archive whose sources could be converted in other ways.
     """

@@ -16,11 +16,12 @@ from flows.cli.running import run_flow
 def report(
     archive: Annotated[str, typer.Argument(help="URL or path of the archive.")],
     run: Annotated[
-        str | None, typer.Option(help="Id of an archive or backfill run; by default the latest.")
+        str | None,
+        typer.Option(help="Id of an archive or backfill run. The default is the latest."),
     ] = None,
-    worst: Annotated[int, typer.Option(help="How many of the worst restorations to show.")] = 6,
+    worst: Annotated[int, typer.Option(help="Number of the worst restorations to show.")] = 6,
     output: Annotated[
-        str | None, typer.Option(help="Write this file instead of into the archive.")
+        str | None, typer.Option(help="Write the page to this file instead of into the archive.")
     ] = None,
     json: Json = False,
     verbose: Verbose = False,

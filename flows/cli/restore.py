@@ -20,16 +20,20 @@ if TYPE_CHECKING:
 def restore(
     archive: Annotated[str, typer.Argument(help="URL or path of an archive, or of one LR file.")],
     dest: Annotated[str, typer.Argument(help="URL or path of the folder to restore into.")],
-    keys: Annotated[list[str] | None, typer.Argument(help="Source keys or globs.")] = None,
+    keys: Annotated[
+        list[str] | None, typer.Argument(help="Source keys or globs to restore.")
+    ] = None,
     where: Annotated[
-        str | None, typer.Option(help="SQL condition on the catalog's columns.")
+        str | None,
+        typer.Option(help="Restore rows that meet this SQL condition on the catalog's columns."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Restore all sources.")] = False,
     target: Annotated[
-        str | None, typer.Option(help="From this target; by default from the best one stored.")
+        str | None,
+        typer.Option(help="Restore from this target. The default is the best one stored."),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace other files that lie there.")
+        bool, typer.Option("--overwrite", help="Replace other files that are already there.")
     ] = False,
     models: Annotated[
         str | None,

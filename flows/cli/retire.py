@@ -20,23 +20,25 @@ def retire(
     source: Annotated[str, typer.Argument(help="URL or path of the collection to delete from.")],
     archive: Annotated[str, typer.Argument(help="URL or path of the archive.")],
     older_than: Annotated[
-        str, typer.Option(help="Only what was archived longer ago: 36h, 30d, 8w.")
+        str, typer.Option(help="Delete only what was archived longer ago: 36h, 30d, 8w.")
     ] = "30d",
     grace: Annotated[
-        str, typer.Option(help="Time between marking a source and deleting it.")
+        str, typer.Option(help="Least time between marking a source and deleting it.")
     ] = "7d",
     floor: Annotated[
         list[str] | None,
-        typer.Option(help="What the best restoration must reach besides: psnr_y=40, ..."),
+        typer.Option(
+            help="Quality that the best restoration must reach as well, such as psnr_y=40."
+        ),
     ] = None,
     include: Annotated[
-        list[str] | None, typer.Option(help="Only sources whose key matches this glob.")
+        list[str] | None, typer.Option(help="Take only keys that match this glob.")
     ] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option(help="Not sources whose key matches this glob.")
+        list[str] | None, typer.Option(help="Leave out keys that match this glob.")
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Mark and delete; without, nothing is changed.")
+        bool, typer.Option("--yes", help="Mark and delete. Without it nothing is changed.")
     ] = False,
     json: Json = False,
     verbose: Verbose = False,

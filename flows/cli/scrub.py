@@ -15,13 +15,16 @@ from flows.cli.running import run_flow
 def scrub(
     archive: Annotated[str, typer.Argument(help="URL or path of the archive.")],
     sample: Annotated[
-        float, typer.Option(help="Fraction of the renditions that are restored as well.")
+        float, typer.Option(help="Fraction of the renditions to restore as well.")
     ] = 0.01,
     parts: Annotated[
-        int, typer.Option(help="Read one of so many parts, the next one at every run.")
+        int,
+        typer.Option(
+            help="Split the archive into this many parts, and read the next one at each run."
+        ),
     ] = 1,
     repair: Annotated[
-        str | None, typer.Option(help="Collection to make damaged renditions again from.")
+        str | None, typer.Option(help="Collection from which to make damaged renditions again.")
     ] = None,
     json: Json = False,
     verbose: Verbose = False,

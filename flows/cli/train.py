@@ -15,31 +15,37 @@ from rescaling_core.errors import UsageError
 
 def train(
     config: Annotated[
-        str | None, typer.Option(help="Recipe: a TOML file, or the id of a bundled one.")
+        str | None, typer.Option(help="A recipe: a TOML file, or the id of a bundled one.")
     ] = None,
     data: Annotated[str | None, typer.Option(help="URL or path of a folder of images.")] = None,
     run_folder: Annotated[
-        str | None, typer.Option("--out", help="Folder of the run; by default runs/<recipe>.")
+        str | None, typer.Option("--out", help="Folder of the run. The default is runs/<recipe>.")
     ] = None,
     validation: Annotated[
-        str | None, typer.Option(help="Folder to measure on; else every 20th image of --data.")
+        str | None,
+        typer.Option(
+            help="Folder of images to measure on. The default is every 20th image of --data."
+        ),
     ] = None,
     start: Annotated[
-        str | None, typer.Option(help="Rescaler id or weights file to fine-tune.")
+        str | None, typer.Option(help="Id or weights file of the rescaler to fine-tune.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Number of steps, instead of the recipe's.")
+    ] = None,
     workers: Annotated[
-        int, typer.Option(min=1, help="Processes that train together, through Ray Train.")
+        int, typer.Option(min=1, help="Number of processes that train together, through Ray Train.")
     ] = 1,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue what the folder holds, if anything.")
+        bool,
+        typer.Option("--resume", help="Continue the run that the folder holds, if there is one."),
     ] = False,
     pause_file: Annotated[
         str | None, typer.Option(help="Wait before the next step while this file exists.")
     ] = None,
     pairs: Annotated[
         str | None,
-        typer.Option(help="Of a restorer: folder of coded pictures, which runs can share."),
+        typer.Option(help="Folder of coded pictures for training a restorer. Runs can share it."),
     ] = None,
     queue: Annotated[
         str | None,

@@ -114,6 +114,6 @@ def _find(name: str) -> Codec:
 
 def _check_range(what: str, value: int, allowed: range | None) -> None:
     if not allowed:
-        raise UsageError(f"{what} {value}: it has none to set")
+        raise UsageError(f"{what} {value}: the codec has no such setting")
     if value not in allowed:
         raise UsageError(f"{what} {value}: {allowed[0]} to {allowed[-1]}")

@@ -173,9 +173,9 @@ class RestorationMetadata(Scores):
         try:
             document = limits.read_json(text)
         except ValueError as error:
-            raise MetadataError(f"restoration metadata: no JSON: {error}") from error
+            raise MetadataError(f"restoration metadata: not JSON: {error}") from error
         if not isinstance(document, dict):
-            raise MetadataError("restoration metadata: no JSON object")
+            raise MetadataError("restoration metadata: not a JSON object")
         version = document.get("schema_version")
         if version not in READ_VERSIONS or isinstance(version, bool):
             raise MetadataError(

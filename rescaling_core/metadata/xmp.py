@@ -50,5 +50,5 @@ def parse_packet(packet: bytes) -> str | None:
     try:
         parser.Parse(packet, True)
     except (expat.ExpatError, ValueError) as error:
-        raise MetadataError(f"XMP packet: no XML: {error}") from error
+        raise MetadataError(f"XMP packet: not XML: {error}") from error
     return "".join(found) or None

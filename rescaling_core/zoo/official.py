@@ -87,7 +87,7 @@ def read_state_dict(data: bytes, *, name: str) -> StateDict:
         if isinstance(found, dict) and isinstance(found.get(wrapper), dict):
             found = found[wrapper]
     if not isinstance(found, dict) or not found:
-        raise CheckpointError(f"{name}: no state dict, but a {type(found).__name__}")
+        raise CheckpointError(f"{name}: not a state dict but a {type(found).__name__}")
     if len(found) > limits.MAX_TENSORS:
         raise CheckpointError(f"{name}: {len(found)} tensors: at most {limits.MAX_TENSORS}")
     tensors: dict[str, Tensor] = {}

@@ -170,7 +170,7 @@ class RunRecord:
         except ValueError as error:
             raise MetadataError(f"catalog: parameters of run {self.run_id}: {error}") from error
         if not isinstance(found, dict):
-            raise MetadataError(f"catalog: parameters of run {self.run_id}: no JSON object")
+            raise MetadataError(f"catalog: parameters of run {self.run_id}: not a JSON object")
         return found
 
 

@@ -76,7 +76,9 @@ class Manifest:
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = f"{type(error).__name__}: {error}"
-            raise UsageError(f"{name}: no manifest of an S3 Inventory report: {reason}") from error
+            raise UsageError(
+                f"{name}: not the manifest of an S3 Inventory report: {reason}"
+            ) from error
         if manifest.format not in ("CSV", "Parquet"):
             raise UsageError(f"{name}: a report as {manifest.format}; CSV and Parquet can be read")
         if manifest.format == "CSV":
@@ -140,7 +142,7 @@ def _parquet(path: str, name: str) -> Iterator[pa.RecordBatch]:
     try:
         file = pq.ParquetFile(path)
     except pa.ArrowException as error:
-        raise StorageError(f"{name}: no Parquet file: {error}") from error
+        raise StorageError(f"{name}: not a Parquet file: {error}") from error
     present = file.schema_arrow.names
     _require(present, name)
     columns = [*_NEEDED, *(column for column in _VERSIONED if column in present)]

@@ -59,7 +59,7 @@ def read_plan(text: str, *, name: str, floor: Floor | None = None) -> ArchivePla
     except ValidationError as error:  # which is a ValueError too
         raise UsageError(f"{name}: {explained(error)}") from error
     except ValueError as error:
-        raise UsageError(f"{name}: no TOML: {error}") from error
+        raise UsageError(f"{name}: not TOML: {error}") from error
     targets = tuple(
         _target_plan(target, f"{name}: targets[{number}]", floor)
         for number, target in enumerate(section.targets)

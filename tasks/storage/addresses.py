@@ -68,7 +68,9 @@ def _refuse_slips(text: str) -> None:
         if _is_known(scheme) or rest.startswith(("/", "\\")):
             slashes = ":///" if scheme in ("file", "local") else "://"
             proper = scheme + slashes + rest.lstrip("/\\")
-            raise UsageError(f"{text}: looks like a URL and is none; is {proper} meant? Or {hint}")
+            raise UsageError(
+                f"{text}: looks like a URL but is not one; did you mean {proper}? Or {hint}"
+            )
     if match := _VARIABLE.match(text):
         raise UsageError(
             f"{text}: the shell did not fill in ${match[1]} (single quotes prevent it); {hint}"

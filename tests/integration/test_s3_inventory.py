@@ -154,7 +154,7 @@ def test_what_is_no_report_on_the_collection_is_refused(photos: Store, tmp_path:
     assert "as ORC" in refused(_write(photos, "ORC", [], SCHEMA_CSV))
     assert "lacks e_tag" in refused(_write(photos, "CSV", [], "Bucket, Key, Size"))
     photos.put("manifest.json", b'{"sourceBucket": "b"}')
-    assert "no manifest" in refused(f"{photos.url}/manifest.json")
+    assert "not the manifest" in refused(f"{photos.url}/manifest.json")
     bare = _parquet([{"bucket": "b", "key": "k"}])
     assert "lacks size, e_tag" in refused(_write(photos, "Parquet", [bare], SCHEMA_PARQUET))
 

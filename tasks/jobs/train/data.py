@@ -74,7 +74,7 @@ def parse_recipe(text: str, *, name: str) -> AnyRecipe:
         field = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"{name}: {field or 'recipe'}: {first['msg']}") from error
     except ValueError as error:
-        raise UsageError(f"{name}: no TOML: {error}") from error
+        raise UsageError(f"{name}: not TOML: {error}") from error
 
 
 def hold_out(paths: list[str]) -> tuple[list[str], list[str]]:

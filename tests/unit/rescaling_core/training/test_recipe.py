@@ -44,7 +44,7 @@ def test_a_recipe_needs_little():
             "mixed is for JPEG",
         ),
         ("steps = 10", "steps = 10\n[compression]\nquality = [90, 30]", "90 is above 30"),
-        ("id =", "id", "no TOML"),
+        ("id =", "id", "not TOML"),
     ],
 )
 def test_a_wrong_recipe_is_refused_in_one_line_that_names_file_and_field(old, new, complaint):

@@ -126,8 +126,8 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path: Path, form: str) 
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ([1, 2], "no state dict, but a list"),
-        ({}, "no state dict"),
+        ([1, 2], "not a state dict but a list"),
+        ({}, "not a state dict"),
         ({"a": 1}, "'a' is a int, not a tensor"),
         ({**_irn(), "operations.1.F.conv1.bias": torch.full((8,), torch.nan)}, "not finite"),
     ],

@@ -136,7 +136,7 @@ def test_a_floor_of_ones_own_replaces_the_presets() -> None:
         ("{ min = 10, max = 80 }", "60", "candidates[1].residual.quality: a range such as"),
         ('"lanczos"', '"bicubic"', "targets[1].candidates[0].rescaler: a preview is made by"),
         ("max_pixels = 5_000_000", "max_pixels = 0", "max_pixels = 0: at least 1"),
-        ("[targets.floor]", "[targets.floor", "p: no TOML"),
+        ("[targets.floor]", "[targets.floor", "p: not TOML"),
     ],
 )
 def test_a_wrong_field_is_named_by_its_path(find: str, put: str, complaint: str) -> None:
