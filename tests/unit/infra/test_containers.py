@@ -11,6 +11,8 @@ import yaml
 from prefect.settings import Settings as PrefectSettings
 from prefect.settings.legacy import _get_settings_fields
 
+from flows.service.settings import PREFIX as SERVE_PREFIX
+from flows.service.settings import ServeSettings
 from rescaling_core import __version__
 from tasks.settings import PREFIX, Settings
 from tests.command import REPOSITORY
@@ -18,7 +20,9 @@ from tests.unit.infra.commands import refuse_unknown
 
 INFRA = REPOSITORY / "infra"
 DEPLOYMENT_ONLY = {"REFOLD_SOURCE", "REFOLD_ARCHIVE", "REFOLD_HOME"}
-OURS = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | DEPLOYMENT_ONLY
+SERVES = {f"{SERVE_PREFIX}{name.upper()}" for name in ServeSettings.model_fields}
+RUNS = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+OURS = RUNS | SERVES | DEPLOYMENT_ONLY
 OTHERS = {
     "DO_NOT_TRACK",
     "HOME",
@@ -141,11 +145,16 @@ def test_every_variable_command_and_port_of_our_image_is_one_that_there_is(
             told.keys() | override.get(name, {}).get("environment", {}).keys()
         )
         given = {
-            key.removeprefix(PREFIX).lower(): value
-            for key, value in told.items()
-            if key in OURS - DEPLOYMENT_ONLY
+            key.removeprefix(PREFIX).lower(): value for key, value in told.items() if key in RUNS
         }
         Settings(**given)
+        ServeSettings(
+            **{
+                key.removeprefix(SERVE_PREFIX).lower(): value
+                for key, value in told.items()
+                if key in SERVES
+            }
+        )
         if service["command"][0] == "refold":
             refuse_unknown([word.replace("$$", "$") for word in service["command"]])
         image = service["image"].removesuffix("}").split(":-")[1]
@@ -161,6 +170,10 @@ def test_prometheus_asks_the_ports_that_are_served(compose: dict[str, Any]) -> N
     (driver,) = targets["driver"]["static_configs"][0]["targets"]
     name, port = driver.split(":")
     assert services[name]["environment"]["REFOLD_METRICS_LISTEN"] == f"0.0.0.0:{port}"
+    (serve,) = targets["serve"]["static_configs"][0]["targets"]
+    name, port = serve.split(":")
+    command = services[name]["command"]
+    assert command[command.index("--port") + 1] == port
     (ray,) = targets["ray"]["dns_sd_configs"]
     for name in ray["names"]:
         command = services[name]["command"]

@@ -16,6 +16,9 @@ from prefect.utilities.templating import apply_values
 from prefect_kubernetes.worker import KubernetesWorkerJobConfiguration
 from ray._private import ray_constants
 
+from flows.service.routers import health
+from flows.service.settings import PREFIX as SERVE_PREFIX
+from flows.service.settings import ServeSettings
 from rescaling_core import __version__
 from tasks.settings import PREFIX, Settings
 from tests.unit.infra.commands import refuse_unknown
@@ -213,6 +216,33 @@ def test_rays_version_ports_and_workers_are_those_that_are_installed(
             assert {
                 container[probe]["httpGet"]["port"] for probe in ("livenessProbe", "readinessProbe")
             } <= named
+
+
+def test_the_service_runs_a_command_that_there_is_on_the_port_that_is_asked(
+    manifests: list[Manifest],
+) -> None:
+    (told,) = (one["data"] for one in _of_kind(manifests, "ConfigMap"))
+    (serve,) = (
+        one for one in _of_kind(manifests, "Deployment") if one["metadata"]["name"] == "serve"
+    )
+    (container,) = containers(serve)
+    named = re.findall(r"\$\((\w+)\)", " ".join(container["command"]))
+    assert set(named) <= told.keys()
+    refuse_unknown(container["command"])
+    (port,) = container["ports"]
+    command = container["command"]
+    assert command[command.index("--port") + 1] == str(port["containerPort"])
+    asked = {container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("liveness", "readiness")}
+    assert asked <= {route.path for route in health.router.routes}
+    (service,) = _of_kind(manifests, "Service")
+    assert service["spec"]["ports"][0]["targetPort"] == port["name"]
+    labels = serve["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["selector"].items() <= labels.items()
+    for variable in container["env"]:
+        name = variable["name"].removeprefix(SERVE_PREFIX).lower()
+        ServeSettings(**{name: variable["value"]})
+    folders = [mount["mountPath"] for mount in container["volumeMounts"]]
+    assert container["env"][0]["value"].rsplit("/", 1)[0] in folders
 
 
 def test_images_are_named_by_this_release(manifests: list[Manifest]) -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.command import REPOSITORY
-from tests.unit.infra.metric_names import named_in, of_the_driver, of_the_program
+from tests.unit.infra.metric_names import named_in, of_the_program
 
 INFRA = REPOSITORY / "infra"
 
@@ -74,5 +74,5 @@ def test_the_table_in_the_documentation_has_every_metric_and_no_other() -> None:
     named = set(re.findall(r"^\| `((?:ray_)?refold_\w+?)(?:\{[\w, ]*\})?` \|", page, re.MULTILINE))
     suffixes = ("_bucket", "_sum", "_count")
     metrics = {name for name in of_the_program() if not name.endswith(suffixes)}
-    histograms = {name.removesuffix("_bucket") for name in of_the_driver() if "_bucket" in name}
+    histograms = {name.removesuffix("_bucket") for name in of_the_program() if "_bucket" in name}
     assert named == metrics | histograms
