@@ -58,6 +58,7 @@ def create_app(
         metrics=Metrics(cache),
         work=Work(settings.threads, settings.waiting, settings.seconds),
         keys=keys,
+        is_local=is_loopback(host),
     )
 
     @asynccontextmanager
@@ -113,13 +114,24 @@ def _install_middleware(app: FastAPI, service: Service) -> None:
         elif request.method == "OPTIONS" and request.url.path.startswith("/iiif/"):
             response = Response(status_code=HTTPStatus.NO_CONTENT)
         else:
-            response = await answer(request)
+            response = await _answered(request, answer)
         if request.url.path.startswith("/iiif/"):
             _allow(request, response, origins)
         route = getattr(request.scope.get("route"), "path", "other")
         service.metrics.requests.labels(route, str(response.status_code)).inc()
         service.metrics.seconds.labels(route).observe(time.perf_counter() - begun)
         return response
+
+
+async def _answered(request: Request, answer: Next) -> Response:
+    """HEAD is answered as GET is; the server leaves the body out."""
+    if request.method != "HEAD":
+        return await answer(request)
+    request.scope["method"] = "GET"
+    try:
+        return await answer(request)
+    finally:
+        request.scope["method"] = "HEAD"
 
 
 def _allow(request: Request, response: Response, origins: list[str]) -> None:

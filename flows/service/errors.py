@@ -17,6 +17,7 @@ from flows.service.state import service_of
 from rescaling_core.errors import (
     CheckpointError,
     CodecError,
+    CodecUnavailableError,
     ImageTooLargeError,
     MetadataError,
     PhotoError,
@@ -33,6 +34,7 @@ logger: Final = logging.getLogger("refold.serve")
 _DAMAGED: Final[tuple[tuple[type[RefoldError], str, str], ...]] = (
     (ObjectNotFoundError, "missing", "its LR file is missing from the archive"),
     (WeightsNotFoundError, "network", "the network that restores it is missing from the archive"),
+    (CodecUnavailableError, "codec", "a codec that it needs is not installed here"),
     (CheckpointError, "network", "the network that restores it is damaged"),
     (MetadataError, "metadata", "its restoration metadata cannot be read"),
     (RestorationMismatchError, "mismatch", "it is not what was measured when it was archived"),

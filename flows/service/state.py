@@ -27,6 +27,8 @@ class Service:
     metrics: Metrics
     work: Work
     keys: Keys
+    is_local: bool
+    """Whether only this machine can reach it."""
 
     async def do(self, call: Callable[..., Made], *arguments: Any) -> Made:
         """Do what takes a processor or storage, away from the loop that answers requests."""

@@ -43,7 +43,11 @@ class Work:
             if self._under_way >= self._room:
                 raise Full
             self._under_way += 1
-        future = self._pool.submit(call, *arguments)
+        try:
+            future = self._pool.submit(call, *arguments)
+        except RuntimeError as error:  # the service is ending
+            self._done(None)
+            raise Full from error
         future.add_done_callback(self._done)
         return await asyncio.wait_for(asyncio.wrap_future(future), self._seconds)
 
@@ -51,6 +55,6 @@ class Work:
         """Drop what waits; what runs comes to its end."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _done(self, _: Future[Any]) -> None:
+    def _done(self, _: Future[Any] | None) -> None:
         with self._lock:
             self._under_way -= 1

@@ -20,7 +20,7 @@ from cachetools import TTLCache
 
 from rescaling_core.codecs import read_extras
 from rescaling_core.containers.exif import orientation
-from rescaling_core.errors import RefoldError, RestorationMismatchError
+from rescaling_core.errors import RefoldError, RestorationMismatchError, UsageError
 from rescaling_core.metadata import read_metadata
 from rescaling_core.opened import OpenedLr, open_lr
 from rescaling_core.photo import Photo, decode_photo
@@ -139,7 +139,16 @@ class Archive:
             NotInArchiveError: There is no rendition to restore it from.
             RefoldError: The rendition is missing or damaged, or the store fails.
         """
-        return restore_whole(self.opened(self.row(key, target)), self._models)
+        return self.restored(self.row(key, target))
+
+    def restored(self, row: CatalogRow) -> Photo:
+        """The whole of a source, as `restore` gives it, from the rendition of a row.
+
+        Raises:
+            NotInArchiveError: The row has no rendition that can be restored.
+            RefoldError: The rendition is missing or damaged, or the store fails.
+        """
+        return restore_whole(self.opened(row), self._models)
 
     def view(
         self, row: CatalogRow, region: Area | None = None, size: tuple[int, int] | None = None
@@ -195,7 +204,10 @@ class Archive:
     def _source(self, row: CatalogRow) -> U8Array | None:
         named = (run.parameters.get("source") for run in reversed(self._catalog.runs()))
         url = next((url for url in named if url is not None), None)
-        data = None if url is None else unchanged_source(open_store(str(url)), row)
+        try:
+            data = None if url is None else unchanged_source(open_store(str(url)), row)
+        except UsageError:  # of a kind of storage that this machine does not know
+            return None
         if data is None:
             return None
         return decode_photo(data, max_pixels=(row.width or 1) * (row.height or 1)).pixels

@@ -218,6 +218,17 @@ class TestKeys:
         url = f"/iiif/3/{named('first', 'x2', PHOTO)}/info.json"
         assert [status(url, key) for key in (None, one_key, all_key)] == [401, 401, 200]
 
+    def test_pages_name_only_archives_that_the_key_opens(
+        self, keyed: tuple[FastAPI, str, str]
+    ) -> None:
+        app, all_key, one_key = keyed
+        client = client_of(app)
+        assert client.get("/").status_code == 401
+        page = client.get("/", headers={"X-API-Key": one_key})
+        assert page.url.path == "/pages/second"
+        assert "first" not in page.text
+        assert "/pages/first" in client.get("/", headers={"X-API-Key": all_key}).text
+
     def test_answers_to_a_key_are_private(self, keyed: tuple[FastAPI, str, str]) -> None:
         app, all_key, _ = keyed
         answer = client_of(app).get(

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -19,7 +20,7 @@ from flows.service.settings import ServeSettings
 from rescaling_core.photo.encode import as_image
 from tasks.renditions.archive import Archive
 from tests.every_rescaler import EveryRescaler
-from tests.service.conftest import client_of
+from tests.service.conftest import client_of, listening
 
 Listed = dict[str, dict[str, Any]]
 
@@ -89,6 +90,17 @@ def test_ranges_of_the_lr_file(client: TestClient, listed: Listed) -> None:
         answer = asked(text)
         assert (answer.status_code, answer.content) == (200, whole)
     assert asked("bytes=0-9", **{"If-Range": '"other"'}).status_code == 200
+
+
+def test_head_tells_what_get_would(every_rescaler: EveryRescaler, listed: Listed) -> None:
+    urls = {"archive": every_rescaler.url}
+    with listening(create_app(urls, ServeSettings(), Keys((), anonymous=True))) as url:
+        for path in (listed[PHOTO]["links"]["lr"], listed[PHOTO]["links"]["hr"], "/pages/archive"):
+            got = httpx.get(url + path)
+            head = httpx.head(url + path)
+            assert (head.status_code, head.content) == (200, b"")
+            for name in ("content-type", "content-length", "etag"):
+                assert head.headers.get(name) == got.headers.get(name), (path, name)
 
 
 def test_what_a_client_has_is_not_sent_again(client: TestClient, listed: Listed) -> None:

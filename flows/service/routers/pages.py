@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from humanize import naturalsize
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from flows.service.asking import Asked, Rendition, archive_of, require_reader
+from flows.service.asking import Asked, Rendition, archive_of, key_of, require_reader
 from flows.service.described import described
 from flows.service.errors import PublicError
 from flows.service.facts import in_words
@@ -45,9 +45,10 @@ _PAGES: Final = Environment(
 
 @router.get("/")
 async def home(request: Request) -> Response:
-    """The first archive."""
-    service = require_reader(request, next(iter(service_of(request).archives)))
-    return RedirectResponse(f"/pages/{quote(next(iter(service.archives)))}")
+    """The first archive that may be read."""
+    service, key = require_reader(request), key_of(request)
+    first = next(name for name in service.archives if service.keys.may_read(key, name))
+    return RedirectResponse(f"/pages/{quote(first)}")
 
 
 @router.get("/pages/{archive}")
@@ -131,7 +132,8 @@ async def layer(
 
 
 def _page(request: Request, template: str, **values: Any) -> HTMLResponse:
-    names = service_of(request).archives
+    service, key = service_of(request), key_of(request)
+    names = [name for name in service.archives if service.keys.may_read(key, name)]
     text = _PAGES.get_template(template).render(archives=names, version=__version__, **values)
     headers = {
         "Content-Security-Policy": _POLICY,
@@ -197,7 +199,7 @@ def _lines(request: Request, asked: Asked) -> list[tuple[str, str]]:
     prefix = urlencode({"prefix": key})
     manifest = f"{base}/iiif/presentation/3/{asked.id.archive}/manifest.json?{prefix}"
     # Where it lies is for those on this machine; others have their own way to it.
-    archive = url if asked.service.keys.anonymous else "ARCHIVE"
+    archive = url if asked.service.is_local else "ARCHIVE"
     return [
         ("IIIF image", f"{base}/iiif/3/{asked.id.lasting}/info.json"),
         ("IIIF manifest", manifest),

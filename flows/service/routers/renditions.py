@@ -177,7 +177,7 @@ def _restored(
     asked: Asked, area: Area | None, size: tuple[int, int] | None, format: ServedFormat
 ) -> bytes:
     if area is None and size is None:
-        photo = asked.archive.restore(asked.row.source_key, asked.row.target)
+        photo = asked.archive.restored(asked.row)
     else:
         photo = asked.archive.view(asked.row, area, size)
     asked.service.metrics.pixels.inc(photo.width * photo.height)
