@@ -52,9 +52,14 @@ function paint(layer) {
     const url = source.replace("{region}", `${x * span},${y * span},${w},${h}`)
       .replace("{size}", `${Math.ceil(w / factor)},${Math.ceil(h / factor)}`);
     const one = tile(url);
-    if (one.ready) pen.drawImage(one.image, (x * span - left) * zoom, (y * span - top_) * zoom, w * zoom, h * zoom);
+    if (!one.ready) continue;
+    // On whole pixels: no seams between tiles, and at 1:1 the very pixels of the image.
+    const at = [place(x * span, left), place(y * span, top_)];
+    const end = [place(x * span + w, left), place(y * span + h, top_)];
+    pen.drawImage(one.image, at[0], at[1], end[0] - at[0], end[1] - at[1]);
   }
 }
+function place(pixel, from) { return Math.round((pixel - from) * zoom); }
 function draw() {
   if (!frame) frame = requestAnimationFrame(() => { frame = 0; now(); });
 }
@@ -103,7 +108,7 @@ function tell() {
   name.hidden = heat || layers.names.length < 2;
 }
 function scale(factor, x = canvas.width / 2, y = canvas.height / 2) {
-  const next = Math.min(16, Math.max(fitted() / 2, zoom * factor));
+  const next = Math.max(Math.min(1, fitted() / 2), Math.min(Math.max(16, fitted()), zoom * factor));
   left += x / zoom - x / next;
   top_ += y / zoom - y / next;
   zoom = next;
