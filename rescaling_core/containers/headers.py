@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import struct
 from typing import Final
 
-from rescaling_core.containers import jxl
+from rescaling_core.containers import jxl, riff
 
 _MAGIC: Final = (
     ("JPEG", 0, b"\xff\xd8\xff"),
@@ -79,25 +78,8 @@ def peek_size(name: str, data: bytes) -> tuple[int, int] | None:
         ValueError, struct.error: The header is damaged.
     """
     if name == "WEBP":
-        return _webp_size(data)
+        return riff.picture_size(data)
     if name == "JXL":
         header = jxl.read_header(data)
         return header.width, header.height
     return None
-
-
-def _webp_size(data: bytes) -> tuple[int, int]:
-    """Source: https://developers.google.com/speed/webp/docs/riff_container."""
-    chunk = data[12:16]
-    if chunk == b"VP8X":
-        width, height = data[24:27], data[27:30]
-        if len(height) < 3:
-            raise ValueError("truncated header")
-        return int.from_bytes(width, "little") + 1, int.from_bytes(height, "little") + 1
-    if chunk == b"VP8L":
-        (bits,) = struct.unpack_from("<I", data, 21)
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if chunk == b"VP8 ":
-        w, h = struct.unpack_from("<HH", data, 26)
-        return w & 0x3FFF, h & 0x3FFF
-    raise ValueError(f"unknown first chunk {chunk!r}")

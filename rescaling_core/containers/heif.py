@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from rescaling_core.containers import isobmff
+from rescaling_core.containers.boxes import walk
 from rescaling_core.containers.parts import (
     METADATA,
     PIXELS,
@@ -18,6 +19,8 @@ from rescaling_core.containers.parts import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rescaling_core.containers.boxes import Box
 
 FILM_BOXES: Final = frozenset((b"moov", b"moof", b"mpvd", b"sidx", b"trak", b"mfra", b"styp"))
 """Top-level boxes that are there for moving pictures alone."""
@@ -55,7 +58,7 @@ def parts(data: bytes) -> list[Part]:
         ]
     items = tuple(found)
     boxes = set()
-    for box in isobmff.walk(data):
+    for box in walk(data):
         name = box.kind.decode("latin-1")
         found.append(Part(STRUCTURE, "box header", box.header, box.start - box.header))
         first = box.kind not in boxes
@@ -73,13 +76,13 @@ def parts(data: bytes) -> list[Part]:
     return tiled(found, data)
 
 
-def _media(data: bytes) -> Iterator[isobmff.Box]:
+def _media(data: bytes) -> Iterator[Box]:
     """The boxes that items lie in."""
-    for box in isobmff.walk(data):
+    for box in walk(data):
         if box.kind == b"mdat":
             yield box
         elif box.kind == b"meta":
-            inner = isobmff.walk(data, box.start + 4, box.end)
+            inner = walk(data, box.start + 4, box.end)
             yield from (one for one in inner if one.kind == b"idat")
 
 

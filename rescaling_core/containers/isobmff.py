@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from rescaling_core.containers.boxes import walk
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from rescaling_core.containers.boxes import Box
 
 ALPHA: Final = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")
 XMP_TYPE: Final = b"application/rdf+xml"
@@ -20,18 +22,6 @@ _PROPERTIES: Final = frozenset(
     (b"ispe", b"pixi", b"av1C", b"hvcC", b"colr", b"irot", b"imir", b"auxC", b"pasp", b"clap")
 )
 """Properties that a decoder or this program heeds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A box of a file."""
-
-    kind: bytes
-    header: int
-    """Offset of its header."""
-    start: int
-    """Offset of its content."""
-    end: int
 
 
 @dataclass(slots=True)
@@ -107,27 +97,6 @@ class Meta:
             for kind, start, ends in self.references
             if kind == b"thmb" and self.primary in ends
         }
-
-
-def walk(data: bytes, start: int = 0, end: int | None = None) -> Iterator[Box]:
-    """Walk boxes; what is not a whole box at the end is left out.
-
-    Args:
-        data: The file.
-        start: Offset of the first one.
-        end: Where they end; by default with the file.
-    """
-    stop = len(data) if end is None else end
-    at = start
-    while at + 8 <= stop:
-        size, content = int.from_bytes(data[at : at + 4], "big"), at + 8
-        if size == 1:
-            size, content = int.from_bytes(data[at + 8 : at + 16], "big"), at + 16
-        last = stop if size == 0 else at + size
-        if last < content or last > stop:
-            return
-        yield Box(data[at + 4 : at + 8], at, content, last)
-        at = last
 
 
 def read_meta(data: bytes) -> Meta:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from rescaling_core.containers import isobmff
+from rescaling_core.containers.boxes import walk
 from rescaling_core.containers.parts import (
     METADATA,
     PIXELS,
@@ -43,7 +43,7 @@ def parts(data: bytes) -> list[Part]:
         return [Part(PIXELS, "codestream", 0, len(data))] if data else []
     found = []
     seen: set[str] = set()
-    for box in isobmff.walk(data):
+    for box in walk(data):
         found.append(Part(STRUCTURE, "box header", box.header, box.start - box.header))
         name = f"box {box.kind.decode('latin-1')}"
         kind, known = _ROLES.get(box.kind, (UNKNOWN, name))
@@ -65,7 +65,7 @@ def box(data: bytes, kind: bytes) -> bytes | None:
     """
     if not data.startswith(CONTAINER_SIGNATURE):
         return None
-    return next((data[one.start : one.end] for one in isobmff.walk(data) if one.kind == kind), None)
+    return next((data[one.start : one.end] for one in walk(data) if one.kind == kind), None)
 
 
 def codestream(data: bytes) -> bytes:
@@ -73,7 +73,7 @@ def codestream(data: bytes) -> bytes:
     if not data.startswith(CONTAINER_SIGNATURE):
         return data
     found = []
-    for one in isobmff.walk(data):
+    for one in walk(data):
         if one.kind == b"jxlc":
             found.append(data[one.start : one.end])
         elif one.kind == b"jxlp":  # four bytes of sequence number come first
@@ -163,7 +163,7 @@ def _codestream_start(data: bytes) -> bytes:
     if not data.startswith(CONTAINER_SIGNATURE):
         return data[:80]
     parts = b""
-    for one in isobmff.walk(data):
+    for one in walk(data):
         if one.kind == b"jxlc":
             return data[one.start : min(one.end, one.start + 80)]
         if one.kind == b"jxlp":  # four bytes of sequence number come first

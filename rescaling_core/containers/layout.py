@@ -96,9 +96,9 @@ def _into_riff(data: bytes, tag: bytes, content: bytes) -> bytes:
 
 
 def _find_in_boxes(data: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
-    for box, start, end in boxes.walk(data):
-        if box == b"uuid" and data.startswith(UUID, start):
-            yield (start - 8, end), data[start + len(UUID) : end]
+    for box in boxes.walk(data, strict=True):
+        if box.kind == b"uuid" and data.startswith(UUID, box.start):
+            yield (box.header, box.end), data[box.start + len(UUID) : box.end]
 
 
 def _into_boxes(data: bytes, tag: bytes, content: bytes) -> bytes:

@@ -73,6 +73,30 @@ def parts(data: bytes) -> list[Part]:
     return tiled(found, data)
 
 
+def picture_size(data: bytes) -> tuple[int, int]:
+    """(width, height) as the first chunk of a WebP states them.
+
+    Raises:
+        ValueError, struct.error: The header is damaged, or its first chunk is of no known kind.
+
+    Source: the container specification; RFC 6386, 9.1; the WebP lossless bitstream
+    specification, 3.
+    """
+    kind = data[12:16]
+    if kind == b"VP8X":
+        width, height = data[24:27], data[27:30]
+        if len(height) < 3:
+            raise ValueError("truncated header")
+        return int.from_bytes(width, "little") + 1, int.from_bytes(height, "little") + 1
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8 ":
+        w, h = struct.unpack_from("<HH", data, 26)
+        return w & 0x3FFF, h & 0x3FFF
+    raise ValueError(f"unknown first chunk {kind!r}")
+
+
 def with_length(data: bytes) -> bytes:
     """The file with the length in its header that it has."""
     return data[:4] + struct.pack("<I", len(data) - 8) + data[8:]
@@ -82,22 +106,15 @@ def extended(data: bytes) -> bytes:
     """A WebP with the extended header, without which it may hold nothing but its picture.
 
     Raises:
-        ValueError: Its first chunk is of no kind that holds a picture.
+        ValueError, struct.error: As `picture_size`.
 
-    Source: the WebP container specification, "Extended file format"; RFC 6386, 9.1, and the WebP
-    lossless bitstream specification, 3, for the size of the picture.
+    Source: the WebP container specification, "Extended file format".
     """
-    kind, at = data[12:16], 20
+    kind = data[12:16]
     if kind == b"VP8X":
         return data
-    if kind == b"VP8 ":
-        width, height = (value & 0x3FFF for value in struct.unpack("<HH", data[at + 6 : at + 10]))
-        alpha = 0
-    elif kind == b"VP8L":
-        bits = int.from_bytes(data[at + 1 : at + 5], "little")
-        width, height, alpha = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, bits >> 28 & 1
-    else:
-        raise ValueError(f"a WebP that begins with a chunk {kind!r}")
+    width, height = picture_size(data)
+    alpha = data[24] >> 4 & 1 if kind == b"VP8L" else 0
     header = struct.pack("<II", 10, alpha << 4)
     header += (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     whole: bytes = data[:12] + b"VP8X" + header + data[12:]

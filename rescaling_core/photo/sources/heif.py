@@ -6,6 +6,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from rescaling_core.containers import exif, heif, isobmff
+from rescaling_core.containers.boxes import walk
 from rescaling_core.containers.parts import METADATA, UNKNOWN
 from rescaling_core.errors import UnsupportedImageError
 from rescaling_core.photo.foreign import foreign_of, refuse_gain_map, refuse_too_much
@@ -144,7 +145,7 @@ def _trims_padding(properties: dict[bytes, bytes]) -> bool:
 def _check_items(data: bytes, meta: Meta, *, is_heic: bool) -> None:
     """Refuse pictures and properties of which a decoder would give a part."""
     pictures = meta.of_picture()
-    brands = next((data[box.start : box.end] for box in isobmff.walk(data)), b"")
+    brands = next((data[box.start : box.end] for box in walk(data)), b"")
     if b"tmap" in brands or any(item.kind == b"tmap" for item in meta.items.values()):
         raise UnsupportedImageError("a gain map for HDR screens: it would be lost")
     for number, item in meta.items.items():
