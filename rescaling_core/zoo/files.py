@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
+    from torch.nn import Module
 
     from rescaling_core.zoo.card import ModelCard
+    from rescaling_core.zoo.restorer_card import RestorerCard
+
+Card = TypeVar("Card", "ModelCard", "RestorerCard")
 
 HEADER: Final = "refold"
 """The one entry of the safetensors metadata: JSON, so that equal weights give equal bytes."""
@@ -45,26 +49,47 @@ def save(
     Raises:
         CheckpointError: `path` does not end in `.safetensors`, or the card is of another network.
     """
-    if path.suffix != ".safetensors":
-        raise CheckpointError(f"{path}: weights are stored as .safetensors")
     if (card.family, dict(card.config)) != (rescaler.family, rescaler.config):
         raise CheckpointError(f"{path}: the card describes another network")
-    tensors = {name: stored(tensor, dtype) for name, tensor in rescaler.state_dict().items()}
     header = {
-        "version": 1,
         "id": card.id,
         "family": rescaler.family,
         "config": rescaler.config,
         "latent_policy": asdict(rescaler.latent_policy),
     }
-    data = serialise_tensors(tensors, metadata={HEADER: json.dumps(header)})
+    return write(path, rescaler, header, card, dtype)
+
+
+def write(
+    path: Path, network: Module, header: Mapping[str, Any], card: Card, dtype: torch.dtype
+) -> Card:
+    """Write a network's weights, and the card beside them.
+
+    Args:
+        path: Ends in `.safetensors`. The card gets the suffix `.json`.
+        network: Whose weights are written.
+        header: What the file says of itself, beside the version of that.
+        card: Its digest and size are filled in here.
+        dtype: What the weights are stored as.
+
+    Returns:
+        The card as written.
+
+    Raises:
+        CheckpointError: `path` does not end in `.safetensors`.
+    """
+    if path.suffix != ".safetensors":
+        raise CheckpointError(f"{path}: weights are stored as .safetensors")
+    tensors = {name: _stored(tensor, dtype) for name, tensor in network.state_dict().items()}
+    stated = json.dumps({"version": 1, **header})
+    data = serialise_tensors(tensors, metadata={HEADER: stated})
     card = replace(card, weights_sha256=hashlib.sha256(data).hexdigest(), weights_bytes=len(data))
     path.write_bytes(data)
     path.with_suffix(".json").write_text(card.to_json(), encoding="utf-8")
     return card
 
 
-def stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     """A tensor as it is written: a copy, since AIDN+ has two names for each of its tables."""
     if not tensor.is_floating_point():
         dtype = tensor.dtype

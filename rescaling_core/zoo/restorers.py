@@ -7,7 +7,6 @@ was trained on. Its card, JSON beside it, says how it was made and what it gave.
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,11 +14,10 @@ from typing import TYPE_CHECKING, Final
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as parse_tensors
-from safetensors.torch import save as serialise_tensors
 
 from rescaling_core.errors import CheckpointError, UsageError
 from rescaling_core.networks.restorer import Restorer
-from rescaling_core.zoo.files import HEADER, read_header, stored
+from rescaling_core.zoo.files import read_header, write
 from rescaling_core.zoo.restorer_card import Coding, RestorerCard, describe, read_coding
 
 if TYPE_CHECKING:
@@ -129,23 +127,15 @@ def save(
     Raises:
         CheckpointError: `path` does not end in `.safetensors`, or the card is of another network.
     """
-    if path.suffix != ".safetensors":
-        raise CheckpointError(f"{path}: weights are stored as .safetensors")
     if dict(card.config) != network.config:
         raise CheckpointError(f"{path}: the card describes another network")
     header = {
-        "version": 1,
         "kind": "restorer",
         "id": card.id,
         "config": network.config,
         "coding": asdict(card.coding),
     }
-    tensors = {name: stored(tensor, dtype) for name, tensor in network.state_dict().items()}
-    data = serialise_tensors(tensors, metadata={HEADER: json.dumps(header)})
-    card = replace(card, weights_sha256=hashlib.sha256(data).hexdigest(), weights_bytes=len(data))
-    path.write_bytes(data)
-    path.with_suffix(".json").write_text(card.to_json(), encoding="utf-8")
-    return card
+    return write(path, network, header, card, dtype)
 
 
 def parse(data: bytes, card_json: str | None, *, name: str) -> LoadedRestorer:
