@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
 from rescaling_core.networks.latent import seeded_generator
 from rescaling_core.networks.restorer import Restorer, mixed
+from rescaling_core.training.descent import Descent, prepare
 from rescaling_core.training.pairs import PairSampler
-from rescaling_core.training.schedule import Average, learning_rate
 from rescaling_core.training.trainer import STEPS_PER_SEED, StepReport
 
 if TYPE_CHECKING:
@@ -43,6 +42,7 @@ class RestorerTrainer:
         pairs: Sequence[Pair],
         *,
         device: str = "cpu",
+        first_step: int = 0,
     ) -> None:
         """Get ready for the first step.
 
@@ -51,46 +51,31 @@ class RestorerTrainer:
             restorer: Where to start; changed in place.
             pairs: What to train on.
             device: As torch names it.
+            first_step: How many of the recipe's steps `restorer` has had already.
 
         Raises:
             UsageError: No picture is as large as a patch.
         """
         plan = recipe.optimisation
         self.recipe = recipe
-        self.done = 0
-        self.restorer = restorer.to(device)
-        for parameter in self.restorer.parameters():
-            parameter.requires_grad = True
-            if parameter.dim() == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-        self.restorer.train()
+        self.restorer = restorer.requires_grad_()  # loaded weights are frozen
+        prepare(restorer, device)
         self._device = torch.device(device)
         self._patches = PairSampler(pairs, patch=plan.patch, scale=restorer.scale)
-        self._optimiser = torch.optim.AdamW(
-            self.restorer.parameters(),
-            lr=plan.learning_rate,
-            betas=plan.betas,
-            weight_decay=plan.weight_decay,
-        )
-        self._average = Average(self.restorer, decay=plan.ema)
+        self._descent = Descent(self.restorer, plan, done=first_step)
+
+    @property
+    def done(self) -> int:
+        """Number of steps done."""
+        return self._descent.done
 
     def step(self) -> StepReport:
         """Do one step."""
         plan = self.recipe.optimisation
         generator = seeded_generator(self.recipe.seed * STEPS_PER_SEED + self.done)
-        rate = learning_rate(self.done, plan)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
         luma, colours = self._errors(*self._patches.draw(plan.batch, generator))
         loss = luma + self.recipe.colour * colours
-        self._optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        parameters = list(self.restorer.parameters())
-        norm = float(torch.nn.utils.clip_grad_norm_(parameters, plan.clip))
-        if isfinite(norm):
-            self._optimiser.step()
-            self._average.update(self.restorer, self.done)
-        self.done += 1
+        norm, rate = self._descent.step(loss)
         return StepReport(
             step=self.done,
             loss=loss.item(),
@@ -103,25 +88,16 @@ class RestorerTrainer:
     def averaged(self) -> Restorer:
         """A copy with the averaged weights, for evaluation, on the CPU."""
         copy = Restorer(**self.restorer.config)
-        copy.load_state_dict(self._average.tensors)
+        copy.load_state_dict(self._descent.averaged)
         return copy.eval().requires_grad_(requires_grad=False)
 
     def state_dict(self) -> dict[str, Any]:
         """All that a later `load_state_dict` needs to continue as if never interrupted."""
-        return {
-            "done": self.done,
-            "weights": self.restorer.state_dict(),
-            "average": self._average.tensors,
-            "optimiser": self._optimiser.state_dict(),
-        }
+        return self._descent.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken."""
-        self.done = int(state["done"])
-        self.restorer.load_state_dict(state["weights"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        for name, tensor in state["average"].items():
-            self._average.tensors[name].copy_(tensor)
+        self._descent.load_state_dict(state)
 
     def _errors(
         self, decoded: Tensor, original: Tensor, qualities: Sequence[int]

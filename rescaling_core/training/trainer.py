@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
@@ -15,8 +14,8 @@ from rescaling_core.networks.aidn import AIDN
 from rescaling_core.networks.latent import seeded_generator
 from rescaling_core.training.acceleration import accelerate
 from rescaling_core.training.data import PatchSampler
+from rescaling_core.training.descent import Descent, prepare
 from rescaling_core.training.objectives import OBJECTIVES
-from rescaling_core.training.schedule import Average, learning_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -106,6 +105,7 @@ class Trainer:
         device: str = "cpu",
         accelerated: bool = False,
         team: Team = ALONE,
+        first_step: int = 0,
     ) -> None:
         """Get ready for the first step.
 
@@ -116,6 +116,7 @@ class Trainer:
             device: As torch names it.
             accelerated: See `accelerate`: the same mathematics, rounded otherwise.
             team: Each draws its share of the batch; all hold the same weights after each step.
+            first_step: How many of the recipe's steps `rescaler` has had already.
 
         Raises:
             UsageError: The batch cannot be divided among the team.
@@ -124,12 +125,8 @@ class Trainer:
             batch = recipe.optimisation.batch
             raise UsageError(f"recipe {recipe.id}: a batch of {batch} is not for {team.size} alike")
         self.recipe = recipe
-        self.done = 0
-        self.rescaler = rescaler.to(device)
-        for parameter in self.rescaler.parameters():
-            if parameter.dim() == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-        self.rescaler.train()
+        self.rescaler = rescaler
+        prepare(rescaler, device)
         # Loaded weights are frozen; a new network knows which of its tensors are constants.
         for name, parameter in new_rescaler(recipe).named_parameters():
             self.rescaler.get_parameter(name).requires_grad_(parameter.requires_grad)
@@ -140,23 +137,18 @@ class Trainer:
         self._loss = team.share(_StepModule(self.rescaler))
         self._device = torch.device(device)
         self._patches = PatchSampler(images, patch=plan.patch, device=self._device)
-        self._parameters = [p for p in self.rescaler.parameters() if p.requires_grad]
-        self._optimiser = torch.optim.AdamW(
-            self._parameters,
-            lr=plan.learning_rate,
-            betas=plan.betas,
-            weight_decay=plan.weight_decay,
-            fused=self._device.type == "cuda",
-        )
-        self._average = Average(self.rescaler, decay=plan.ema)
+        fused = self._device.type == "cuda"
+        self._descent = Descent(self.rescaler, plan, done=first_step, fused=fused)
+
+    @property
+    def done(self) -> int:
+        """Number of steps done."""
+        return self._descent.done
 
     def step(self) -> StepReport:
         """Do one step."""
         plan = self.recipe.optimisation
         generator = seeded_generator(self.recipe.seed * STEPS_PER_SEED + self.done)
-        rate = learning_rate(self.done, plan)
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
         scale = self._draw_scale(generator)  # the same for the whole team
         if self._team.rank:
             seed = self.recipe.seed + self._team.rank * _SEEDS_PER_RANK
@@ -165,13 +157,7 @@ class Trainer:
         hr = hr.to(memory_format=torch.channels_last)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_half(self.done)):
             loss: Loss = self._loss(hr, scale, self.recipe, generator)
-        self._optimiser.zero_grad()
-        loss.total.backward()  # type: ignore[no-untyped-call]
-        norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, plan.clip))
-        if isfinite(norm):
-            self._optimiser.step()
-            self._average.update(self.rescaler, self.done)
-        self.done += 1
+        norm, rate = self._descent.step(loss.total)
         return StepReport(
             step=self.done,
             loss=loss.total.item(),
@@ -185,25 +171,16 @@ class Trainer:
         """A copy with the averaged weights, for evaluation, float32, on `device`."""
         own = self.rescaler
         copy = networks.build(own.family, own.config, own.latent_policy)
-        copy.load_state_dict(self._average.tensors)
+        copy.load_state_dict(self._descent.averaged)
         return copy.to(device).eval().requires_grad_(requires_grad=False)
 
     def state_dict(self) -> dict[str, Any]:
         """All that a later `load_state_dict` needs to continue as if never interrupted."""
-        return {
-            "done": self.done,
-            "weights": self.rescaler.state_dict(),
-            "average": self._average.tensors,
-            "optimiser": self._optimiser.state_dict(),
-        }
+        return self._descent.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken."""
-        self.done = int(state["done"])
-        self.rescaler.load_state_dict(state["weights"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        for name, tensor in state["average"].items():
-            self._average.tensors[name].copy_(tensor)
+        self._descent.load_state_dict(state)
 
     def _draw_scale(self, generator: torch.Generator) -> float:
         scales = self.recipe.scales

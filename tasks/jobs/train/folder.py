@@ -29,8 +29,9 @@ METRICS: Final = "metrics.jsonl"
 class Resumable(Protocol):
     """A trainer of either kind, as far as a folder has to do with it."""
 
-    done: int
-    """Steps done."""
+    @property
+    def done(self) -> int:
+        """Number of steps done."""
 
     def state_dict(self) -> dict[str, Any]:
         """All that a later `load_state_dict` needs to continue as if never interrupted."""

@@ -79,9 +79,12 @@ def train_restorer_here(
     coded = PairFolder(pairs or out / "pairs", pictures, network.scale)
     measured = measured_pairs(coded, held_out, pictures)
     trainer = RestorerTrainer(
-        recipe, network, training_pairs(coded, images, pictures, pause=pause), device=device
+        recipe,
+        network,
+        training_pairs(coded, images, pictures, pause=pause),
+        device=device,
+        first_step=first_step,
     )
-    trainer.done = first_step
     path = out / f"{recipe.id}.safetensors"
     facts = {"data": recipe.data or f"{len(images)} images", "hardware": device}
 

@@ -240,8 +240,15 @@ def train_here(
     folder = RunFolder(out)
     rescaler = first_rescaler(recipe)
     on_gpu = device != "cpu"
-    trainer = Trainer(recipe, rescaler, images, device=device, accelerated=on_gpu, team=team)
-    trainer.done = first_step
+    trainer = Trainer(
+        recipe,
+        rescaler,
+        images,
+        device=device,
+        accelerated=on_gpu,
+        team=team,
+        first_step=first_step,
+    )
     first = team.rank == 0
     path = out / f"{recipe.id}.safetensors"
     facts = {
