@@ -54,7 +54,7 @@ def test_a_setting_that_a_codec_lacks_is_refused(text, quality, reason) -> None:
 def test_an_effort_outside_the_codecs_scale_is_refused() -> None:
     with pytest.raises(UsageError, match="effort 12: 1 to 9"):
         CodecSpec("png", effort=12)
-    with pytest.raises(UsageError, match="none to set"):
+    with pytest.raises(UsageError, match="no such setting"):
         CodecSpec("jpeg", 90, effort=1)
 
 
