@@ -337,6 +337,19 @@ def _jpegs() -> dict[str, Fault]:
         "jpeg with a comment of bytes": Fault(
             into_jpeg(j, segment(0xFE, SECRET + b"\0\1\2")), KEPT_OR_BACK, (SECRET + b"\0\1\2",)
         ),
+        "jpeg with a quantisation table that nothing uses": Fault(
+            into_jpeg(j, segment(0xDB, b"\x03" + SECRET.ljust(64, b"."))), KEPT_OR_BACK, (SECRET,)
+        ),
+        "jpeg with a quantisation table that is defined again": Fault(
+            into_jpeg(j, segment(0xDB, b"\x00" + SECRET.ljust(64, b"."))), KEPT_OR_BACK, (SECRET,)
+        ),
+        "jpeg with a code table that nothing uses": Fault(
+            into_jpeg(
+                j, segment(0xC4, b"\x03" + bytes(7) + bytes([len(SECRET)]) + bytes(8) + SECRET)
+            ),
+            KEPT_OR_BACK,
+            (SECRET,),
+        ),
         "jpeg of 4,294,967,295 dpi": Fault(
             into_jpeg(
                 bare,
@@ -391,6 +404,10 @@ def _pngs() -> dict[str, Fault]:
         ),
         "png with a second idat behind its stream": Fault(
             head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IDAT", SECRET) + end, DAMAGED
+        ),
+        "png with bytes in its end chunk": Fault(p[:-12] + chunk(b"IEND", SECRET), DAMAGED),
+        "png with apple's pointers and more": Fault(
+            into_png(p, chunk(b"iDOT", bytes(28) + SECRET)), KEPT_OR_BACK, (SECRET,)
         ),
         "png with a critical chunk": Fault(into_png(p, chunk(b"LYRS", SECRET)), DAMAGED),
         "png with a chunk that is not safe to copy": Fault(
@@ -503,6 +520,15 @@ def _webps() -> dict[str, Fault]:
     return {
         "webp with an unknown chunk": Fault(
             into_webp(w, riff_chunk(b"OWN ", SECRET)), KEPT_OR_BACK, (SECRET,)
+        ),
+        "webp with alpha that nobody reads": Fault(
+            into_webp(bare, riff_chunk(b"ALPH", SECRET)), (*KEPT_OR_BACK, "quarantined"), (SECRET,)
+        ),
+        "webp with a frame that nobody shows": Fault(
+            into_webp(bare, riff_chunk(b"ANMF", SECRET)), (*KEPT_OR_BACK, "quarantined"), (SECRET,)
+        ),
+        "webp with a second picture that nobody shows": Fault(
+            into_webp(bare, riff_chunk(b"VP8 ", SECRET)), (*KEPT_OR_BACK, "quarantined"), (SECRET,)
         ),
         "webp with c2pa": Fault(into_webp(w, riff_chunk(b"C2PA", c2pa())), KEPT_OR_BACK, (SECRET,)),
         "webp with two xmp chunks": Fault(

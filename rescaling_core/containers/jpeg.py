@@ -9,6 +9,7 @@ import re
 import struct
 from typing import TYPE_CHECKING, Final
 
+from rescaling_core.containers import jpeg_tables
 from rescaling_core.containers.parts import (
     METADATA,
     PIXELS,
@@ -66,7 +67,8 @@ def parts(data: bytes) -> list[Part]:
 
     Of EXIF and XMP the first segment is understood, and a colour profile whose segments are
     complete; a JFIF header where it states nothing but a density, and Adobe's where it is as long
-    as it should be. All other segments are unknown, named by their marker.
+    as it should be. Tables are part of the picture where a scan uses them. All other segments are
+    unknown, named by their marker.
 
     Raises:
         ValueError: There is no end marker.
@@ -74,8 +76,10 @@ def parts(data: bytes) -> list[Part]:
     found = [Part(STRUCTURE, "SOI", 0, 2)]
     seen: set[str] = set()
     profile = set(profile_segments(data))
+    segments = list(walk(data))
+    unused = jpeg_tables.unused(data, segments)
     ended = False
-    for marker, start, end in walk(data):
+    for marker, start, end in segments:
         if marker == EOI:
             found.append(Part(STRUCTURE, "EOI", start - 2, 2))
             ended = True
@@ -83,6 +87,8 @@ def parts(data: bytes) -> list[Part]:
         kind, name, prefix = _role(marker, data, start, end)
         if name == "icc" and start not in profile:
             kind, name, prefix = UNKNOWN, "APP2", 0
+        if start in unused:
+            kind, name = UNKNOWN, "unused tables"
         if name in seen and name in ("exif", "xmp", "JFIF", "Adobe"):
             kind, name, prefix = UNKNOWN, f"APP{marker - APP0}", 0
         seen.add(name)

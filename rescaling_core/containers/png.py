@@ -45,6 +45,8 @@ _ROLES: Final[dict[bytes, tuple[Kind, str]]] = {
     b"iCCP": (METADATA, "icc"),
     b"eXIf": (METADATA, "exif"),
 }
+_LENGTHS: Final = {b"IHDR": 13, b"IEND": 0, b"iDOT": 28}
+"""Bytes that these hold, all of them structure."""
 _HEADER_END: Final = 33
 """Offset behind the signature and the header chunk, which are of fixed length."""
 
@@ -95,7 +97,7 @@ def parts(data: bytes) -> list[Part]:
     found = [Part(STRUCTURE, "signature", 0, len(SIGNATURE))]
     seen: set[str] = set()
     for kind, at, length in walk(data):
-        role, name = _role(kind, data, at)
+        role, name = _role(kind, data, at, length)
         if name in seen and name == "xmp":
             name = "iTXt"  # a second packet is a text like others
         elif name in seen and kind not in _MANY and role != PIXELS:
@@ -107,7 +109,7 @@ def parts(data: bytes) -> list[Part]:
     return tiled(found, data)
 
 
-def _role(kind: bytes, data: bytes, at: int) -> tuple[Kind, str]:
+def _role(kind: bytes, data: bytes, at: int, length: int) -> tuple[Kind, str]:
     name = kind.decode("latin-1")
     if kind == b"iTXt" and is_plain_xmp(data, at):
         return METADATA, "xmp"
@@ -115,6 +117,8 @@ def _role(kind: bytes, data: bytes, at: int) -> tuple[Kind, str]:
         return (PIXELS if data[25] == 3 else UNKNOWN), name
     if kind == b"IDAT" or kind in ANIMATION:
         return PIXELS, name
+    if kind in _LENGTHS and length != _LENGTHS[kind]:  # there is something else in it
+        return UNKNOWN, name
     if kind in _ROLES:
         return _ROLES[kind]
     if kind in _ONCE or kind in _MANY or (kind.isalpha() and is_carried(name)):

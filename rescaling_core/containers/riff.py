@@ -35,6 +35,11 @@ _KINDS: Final[dict[bytes, tuple[Kind, str]]] = {
     b"XMP ": (METADATA, "xmp"),
     b"XMP\0": (METADATA, "xmp"),  # as some writers name it
 }
+_PICTURES: Final = (b"VP8 ", b"VP8L")
+_EXTENDED: Final = 10
+"""Bytes of an extended header."""
+_FLAGS: Final = {b"ALPH": 0x10, b"ANIM": 0x02, b"ANMF": 0x02}
+"""What the extended header says where there are such chunks."""
 
 
 def walk(data: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -56,16 +61,24 @@ def parts(data: bytes) -> list[Part]:
     """Every byte of a WebP.
 
     Only the first chunk of each type is understood: a second one is unknown, and so are the bytes
-    behind the length that the file states.
+    behind the length that the file states. Alpha and frames are part of the picture where the
+    header says that there are such; else no decoder looks at them.
 
     Raises:
         ValueError: A chunk reaches past the end of the file.
     """
     found = [Part(STRUCTURE, "RIFF header", 0, _HEADER)]
     seen: set[str] = set()
-    for kind, at, length in walk(data):
+    chunks = list(walk(data))
+    flags = next((data[at] for kind, at, n in chunks if kind == b"VP8X" and n == _EXTENDED), 0)
+    if not any(kind == b"VP8 " for kind, _, _ in chunks):
+        flags &= ~_FLAGS[b"ALPH"]  # other pictures have alpha of their own
+    for kind, at, length in chunks:
         role, name = _KINDS.get(kind, (UNKNOWN, f"chunk {kind.decode('latin-1')}"))
-        if name in seen and role != PIXELS:
+        again = name in seen and kind != b"ANMF"
+        again = again or (kind in _PICTURES and bool(seen & {"VP8", "VP8L"}))
+        wrong = kind in _FLAGS and not flags & _FLAGS[kind]
+        if again or wrong or (kind == b"VP8X" and length != _EXTENDED):
             role, name = UNKNOWN, f"chunk {kind.decode('latin-1')}"
         seen.add(name)
         found.append(Part(STRUCTURE, "chunk header", at - 8, 8))

@@ -99,7 +99,7 @@ def refuse_pictures(data: bytes, part: Part) -> None:
     Raises:
         UnsupportedImageError: It says which, and where.
     """
-    lead = 0 if part.name == "trailer" else min(_LEAD, part.offset)
+    lead = 0 if part.name in ("trailer", "unused tables") else min(_LEAD, part.offset)
     content = data[part.offset - lead : part.end]
     where = f"{part.length} bytes of {part.name} at offset {part.offset}"
     refuse_gain_map(content)
