@@ -13,6 +13,7 @@ import ray
 from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
 
 from rescaling_core.errors import RefoldError
+from tasks.cluster.deaths import why_died
 from tasks.cluster.slots import WorkerSlots
 from tasks.cluster.watchdog import allowed_seconds
 from tasks.settings import for_workers
@@ -126,7 +127,7 @@ class WorkerPool(Generic[Job, Result]):
                         raise error.cause from error
                     except RayError as error:
                         self._mistrust(actor)
-                        self._why = _first_line(error)
+                        self._why = why_died(error)
                         if not tried:
                             again.append(job)
                             continue
@@ -182,7 +183,7 @@ class WorkerPool(Generic[Job, Result]):
             except ActorUnavailableError:  # it died, and Ray has yet to notice
                 self._call(actor)
             except RayActorError as error:
-                failure = self._why = str(error).strip().splitlines()[-1]
+                failure = self._why = why_died(error)
                 logging.getLogger(__name__).warning("a worker cannot start: %s", failure)
                 ray.kill(actor)
             else:
@@ -231,10 +232,6 @@ def _take_counts(actors: list[Any]) -> None:
 
 def _taken(_: object) -> dict[str, int]:
     return requests.drain()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 PATIENCE_AT_THE_START = 30.0
