@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from tests.command import REPOSITORY
+from tests.servers.prometheus import HOW_TO, promtool
 from tests.unit.infra.metric_names import named_in, of_the_program
 
 INFRA = REPOSITORY / "infra"
@@ -76,3 +78,23 @@ def test_the_table_in_the_documentation_has_every_metric_and_no_other() -> None:
     metrics = {name for name in of_the_program() if not name.endswith(suffixes)}
     histograms = {name.removesuffix("_bucket") for name in of_the_program() if "_bucket" in name}
     assert named == metrics | histograms
+
+
+@pytest.mark.slow
+def test_promtool_takes_rules_and_configuration_and_every_alert_fires_when_it_should() -> None:
+    if os.environ.get("REFOLD_NO_PROMETHEUS") == "1":
+        pytest.skip(f"REFOLD_NO_PROMETHEUS=1 is set. {HOW_TO}")
+    folder = INFRA / "prometheus"
+    for command in (
+        ("check", "rules", folder / "rules.yml"),
+        ("check", "config", folder / "prometheus.yml"),
+        ("test", "rules", folder / "rules_test.yml"),
+    ):
+        done = promtool(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_rule_is_tried(rules: list[dict[str, Any]]) -> None:
+    tried = (INFRA / "prometheus" / "rules_test.yml").read_text()
+    for rule in rules:
+        assert (rule.get("alert") or rule["record"]) in tried, rule
