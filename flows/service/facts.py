@@ -8,6 +8,7 @@ from humanize import naturalsize
 
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.plan import FULL_SIZE, TRANSCODE
+from rescaling_core.quality.scores import known
 from tasks.catalog import CatalogRow
 
 
@@ -67,11 +68,8 @@ def _measured(row: CatalogRow) -> str:
         return ""
     if row.psnr_y == math.inf:
         return "the restoration is exact"
-    said = f"PSNR-Y {row.psnr_y:.2f} dB"
-    if row.ssim_y is not None:
-        said += f", SSIM-Y {row.ssim_y:.4f}"
-    if row.ssimulacra2 is not None:
-        said += f", SSIMULACRA 2 {row.ssimulacra2:.1f}"
+    # The worst sample is told in a line of its own.
+    said = ", ".join(f"{one.title} {one.text(value)}" for one, value in known(row) if not one.whole)
     return f"{said}, restored against the {row.origin or 'source'}, over the whole image"
 
 

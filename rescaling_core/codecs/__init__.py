@@ -14,7 +14,7 @@ from rescaling_core.codecs.files import (
     read_extras,
     read_xmp,
 )
-from rescaling_core.codecs.spec import CODECS, CodecSpec
+from rescaling_core.codecs.spec import CODECS, CodecSpec, codec_of
 from rescaling_core.codecs.traits import NO_EXTRAS, Codec, FileExtras
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "FileExtras",
     "available",
     "check_available",
+    "codec_of",
     "decode",
     "encode",
     "extension",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
@@ -22,6 +21,7 @@ from flows.service.described import Described, Failed, Listed, described
 from flows.service.errors import PublicError
 from flows.service.ranges import ranged
 from flows.service.state import service_of
+from rescaling_core import codecs
 from rescaling_core.photo.served import MEDIA_TYPES, ServedFormat, encode_served
 from rescaling_core.pixels.area import Area
 from tasks.catalog.paging import MOST_ROWS, Position, Search
@@ -104,11 +104,10 @@ async def lr(request: Request, asked: Rendition) -> Response:
     if (known := not_modified(request, asked.etag, headers)) is not None:
         return known
     data = await asked.service.do(asked.archive.lr_file, asked.row)
-    kind = mimetypes.guess_type(asked.row.lr_key or "")[0]
-    if (asked.row.lr_key or "").endswith(".jxl"):
-        kind = "image/jxl"
+    codec = codecs.codec_of(data)
+    kind = "application/octet-stream" if codec is None else codec.media_type
     headers |= {"ETag": asked.etag, "X-Content-Type-Options": "nosniff"}
-    return ranged(request, data, kind or "application/octet-stream", headers)
+    return ranged(request, data, kind, headers)
 
 
 @router.get(
