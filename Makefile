@@ -32,11 +32,11 @@ demo: $(STAMP)  ## archive and restore a folder of real photographs, and leave a
 test: $(STAMP)  ## run all tests (S3 servers and the embedded Prefect are started and stopped by the run)
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --durations 15
 
-quick: $(STAMP)  ## run the tests that take seconds
+quick: $(STAMP)  ## run the tests that start neither Ray nor a server
 	$(BIN)/python -m pytest -m "not slow and not radosgw and not faults"
 
 faults: $(STAMP)  ## run every fault test, the long ones too
-	REFOLD_ALL_FAULTS=1 $(BIN)/python -m pytest tests/faults --numprocesses $(JOBS)
+	REFOLD_ALL_FAULTS=1 $(BIN)/python -m pytest tests/faults tests/unit/rescaling_core/photo/test_photo_fuzz.py --numprocesses $(JOBS)
 
 lint: $(STAMP)  ## ruff, mypy, import contracts
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import uuid
 
 # Read when torch is first imported: small networks lose more by sharing cores than they gain.
@@ -13,7 +14,7 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -36,6 +37,53 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+SERVERS = {
+    "azure_environment", "chromium", "moto", "prefect_server", "radosgw", "ray_local", "s3_server",
+}  # fmt: skip
+"""Fixtures that start processes which take seconds."""
+
+SERVER_COMMANDS = ("azurite", "-m flows.cli", "gcs_server", "moto.server", "radosgw", "uvicorn")
+
+
+class _Quick:
+    """The test that runs, if it is one of `make quick`."""
+
+    test: str | None = None
+
+
+def _refuse_servers(event: str, arguments: tuple[Any, ...]) -> None:
+    """Fail a test of `make quick` that starts a server, a Ray or a command."""
+    if event != "subprocess.Popen" or _Quick.test is None:
+        return
+    command = " ".join(map(str, arguments[1]))
+    if any(word in command for word in SERVER_COMMANDS):
+        pytest.fail(f"{_Quick.test} starts {command[:200]}: it is to be marked slow")
+
+
+sys.addaudithook(_refuse_servers)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a server as slow, before `-m` chooses."""
+    for item in items:
+        wanted = {*getattr(item, "fixturenames", ())}
+        if (call := getattr(item, "callspec", None)) is not None:  # some name one as a parameter
+            wanted |= {value for value in call.params.values() if isinstance(value, str)}
+        if wanted & SERVERS:
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Know which test runs, its fixtures included."""
+    _Quick.test = None if item.get_closest_marker("slow") else item.nodeid
+    try:
+        return (yield)
+    finally:
+        _Quick.test = None
 
 
 @pytest.fixture(autouse=True)
@@ -158,16 +206,17 @@ def ray_local() -> Iterator[Any]:
     """A local Ray with two CPUs; it inherited the environment of the moment it was started."""
     import ray
 
-    from tasks.cluster.session import LOCAL_SETTINGS
+    from tasks.cluster.session import LOCAL_SETTINGS, without_what_nobody_needs
 
-    ray.init(
-        address="local",
-        num_cpus=2,
-        _system_config=LOCAL_SETTINGS,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-    )
+    with without_what_nobody_needs():
+        ray.init(
+            address="local",
+            num_cpus=2,
+            _system_config=LOCAL_SETTINGS,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
     try:
         yield ray
     finally:

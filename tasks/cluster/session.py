@@ -16,14 +16,19 @@ from typing import Any, Final
 
 import psutil
 import ray
-from ray._private import ray_constants, services
+from ray._private import ray_constants, services, utils
 from ray._private.node import Node
 
 from rescaling_core.errors import RefoldError
 
-LOCAL_SETTINGS = {"worker_niceness": 0}
-"""Ray's own is 15: beside anything else that is busy, a run would hardly advance. Workers are as
-nice as the command itself, so `nice` is the owner's to say."""
+LOCAL_SETTINGS: Final = {
+    # Ray's own is 15: beside anything else that is busy, a run would hardly advance. Workers are
+    # as nice as the command itself, so `nice` is the owner's to say.
+    "worker_niceness": 0,
+    # Ray would start a process for each CPU before it knows how many workers the run wants.
+    "prestart_worker_first_driver": False,
+}
+"""Settings of a local Ray."""
 
 STARTS: Final = 6
 """Tries of starting a local Ray. Nothing can make it more patient: its raylet ends itself where its
@@ -79,7 +84,7 @@ def _start(folder: Path) -> None:
     earlier = _children()
     for number in range(1, STARTS + 1):
         try:
-            with _of_one_machine(), _without_what_nobody_needs():
+            with _of_one_machine(), without_what_nobody_needs():
                 ray.init(
                     # Not None: that would join whatever cluster someone left running here.
                     address="local",
@@ -138,7 +143,7 @@ def _of_one_machine() -> Iterator[None]:
 
 
 @contextmanager
-def _without_what_nobody_needs() -> Iterator[None]:
+def without_what_nobody_needs() -> Iterator[None]:
     """Leave out three processes of Ray's, each of which takes seconds of CPU time to start.
 
     They are the one behind the dashboard, the one that starts further nodes, and the one that
@@ -146,15 +151,22 @@ def _without_what_nobody_needs() -> Iterator[None]:
     what makes Ray's own parts too slow for one another. The first one is started for the usage
     statistics even with `include_dashboard=False`. Though these are off, it asks the machine's
     metadata address which cloud this is. That it did not start is something that Ray allows for.
+
+    A fourth one, the dashboard's agent, cannot be left out, as a node lives only as long as its
+    agent does. It starts as where Ray is installed without the dashboard: it imports less, and
+    serves nothing.
     """
     node: Any = Node
     before = services.start_api_server, node.start_monitor, node.start_log_monitor
+    whether_installed = utils.get_dashboard_dependency_error
+    utils.get_dashboard_dependency_error = lambda: ImportError("no dashboard is wanted")
     services.start_api_server = lambda *_, **__: (None, None)
     node.start_monitor = node.start_log_monitor = lambda _: None
     try:
         yield
     finally:
         services.start_api_server, node.start_monitor, node.start_log_monitor = before
+        utils.get_dashboard_dependency_error = whether_installed
 
 
 def _children() -> set[psutil.Process]:

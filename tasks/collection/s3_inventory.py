@@ -26,7 +26,6 @@ from rescaling_core import limits
 from rescaling_core.errors import UsageError
 from tasks.collection.listing import BATCH_ROWS, SCHEMA, check_globs, is_wanted
 from tasks.storage import StorageError, Store, open_store
-from tasks.storage.s3.store import S3Store
 
 _NEEDED: Final = ("bucket", "key", "size", "e_tag")
 _VERSIONED: Final = ("is_latest", "is_delete_marker")
@@ -105,6 +104,8 @@ def read_report(
         StorageError: A file of it is missing or damaged.
     """
     check_globs(include, exclude)
+    from tasks.storage.s3.store import S3Store  # imports s3fs, which most collections do without
+
     if not isinstance(source, S3Store):
         raise UsageError(f"{source.url}: an S3 Inventory report is of a source on s3://")
     folder, _, name = manifest_url.rpartition("/")

@@ -16,6 +16,8 @@ from tasks.catalog import CatalogRow, RunRecord, delta, open_catalog
 from tasks.storage import open_store
 from tests.servers.proxy import proxy
 
+pytestmark = pytest.mark.slow
+
 SHARDS, STEP, LENGTH = 6, 5, 10
 """Shard n holds keys STEP·n to STEP·n + LENGTH: neighbours share half of theirs."""
 EXPECTED = (STEP * (SHARDS - 1) + LENGTH) * 2

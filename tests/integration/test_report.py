@@ -151,7 +151,7 @@ def test_alpha_and_profiles_go_with_a_preview() -> None:
     assert _opened(preview(image.convert("L"))).mode == "L"
 
 
-@pytest.mark.parametrize("where", ["local", "s3"])
+@pytest.mark.parametrize("where", ["local", "moto"])
 def test_a_page_is_written_again_in_place_of_the_earlier_one(
     where: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -12,6 +12,8 @@ import pytest
 from flows.service.ids import archive_names
 from tests.every_rescaler import EveryRescaler
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "flows.cli", "serve"]
 
 

@@ -16,7 +16,6 @@ from rescaling_core.quality.scores import MEASURES
 from tasks.catalog import RunRecord
 from tasks.catalog.history import floors_of
 from tasks.catalog.strategies import StrategyCost
-from tasks.jobs.report import figures
 from tasks.jobs.report.money import monthly_cost
 from tasks.jobs.report.previews import Shown
 from tasks.jobs.report.summary import RunAccount, TargetAccount, quality_of
@@ -103,6 +102,8 @@ def _parts(report: Report, strategies: Mapping[str, list[StrategyCost]]) -> list
 def _part(
     name: str, account: TargetAccount, floor: Floor, strategies: list[StrategyCost]
 ) -> TargetPart:
+    from tasks.jobs.report import figures  # imports matplotlib, which no other job draws with
+
     drawn: list[tuple[str, Markup]] = []
     scores: list[tuple[Measure, Mapping[str, float | None]]] = []
     for measure in MEASURES.values():

@@ -214,7 +214,7 @@ def test_alpha_that_the_mode_does_not_have_or_that_is_missing_is_refused() -> No
 # The record
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     key=st.text(st.characters(codec=None)),
     etag=st.text(),
@@ -304,7 +304,7 @@ def test_damaged_fields_are_named_in_one_error(changes: dict) -> None:
         RestorationMetadata.from_json(_document(**changes))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.data())
 def test_a_compact_record_that_is_damaged_is_an_error_or_another_record(data) -> None:
     whole = _draft(_PHOTO, CodecSpec("png"), _lr(_PHOTO)).to_bytes()

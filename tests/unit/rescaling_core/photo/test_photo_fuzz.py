@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import resource
 from contextlib import suppress
 from datetime import timedelta
@@ -89,6 +90,9 @@ def little_memory():
     assert grown * 1024 < MEMORY
 
 
+FEWER = 1 if os.environ.get("REFOLD_ALL_FAULTS") == "1" else 6
+"""The cases are the same each time, so that most of them are for `make faults`."""
+
 FUZZ = {
     "derandomize": True,
     "deadline": timedelta(seconds=20),
@@ -96,7 +100,7 @@ FUZZ = {
 }
 
 
-@settings(max_examples=2500, **FUZZ)
+@settings(max_examples=2500 // FEWER, **FUZZ)
 @given(data=damaged(CORPUS))
 def test_a_damaged_source_is_a_photo_or_one_of_our_errors(little_memory, data: bytes) -> None:
     try:
@@ -108,7 +112,7 @@ def test_a_damaged_source_is_a_photo_or_one_of_our_errors(little_memory, data: b
     assert (again.pixels == photo.pixels).all()
 
 
-@settings(max_examples=1200, **FUZZ)
+@settings(max_examples=1200 // FEWER, **FUZZ)
 @given(data=damaged(CORPUS, most=1), codec=st.sampled_from(("png", "jpeg", "webp", "avif", "jxl")))
 def test_what_survives_its_damage_is_archived_and_restored_or_kept(
     little_memory, data: bytes, codec: str
@@ -131,7 +135,7 @@ def test_what_survives_its_damage_is_archived_and_restored_or_kept(
         assert getattr(back, field) == getattr(photo, field), field
 
 
-@settings(max_examples=500, **FUZZ)
+@settings(max_examples=500 // FEWER, **FUZZ)
 @given(data=damaged(RENDITIONS))
 def test_a_damaged_rendition_is_read_or_one_of_our_errors(little_memory, data: bytes) -> None:
     with suppress(RefoldError):
@@ -141,7 +145,7 @@ def test_a_damaged_rendition_is_read_or_one_of_our_errors(little_memory, data: b
             metadata.photo_from_restoration(lr, record, data)
 
 
-@settings(max_examples=300, **FUZZ)
+@settings(max_examples=300 // FEWER, **FUZZ)
 @given(data=st.binary(max_size=200))
 def test_noise_is_no_photo(data: bytes) -> None:
     with pytest.raises(PhotoError):

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from safetensors.numpy import load_file
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from rescaling_core.pixels import strips
 from rescaling_core.quality import metrics
@@ -46,6 +45,10 @@ def test_figures_equal_those_of_the_official_code(name):
 
 
 def test_ssim_agrees_with_an_independent_implementation():
+    from torchmetrics.functional.image import (  # takes seconds to import
+        structural_similarity_index_measure,
+    )
+
     restored, reference = noisy_pair((40, 52))
     a, b = (torch.from_numpy(x)[None, None].double() for x in (restored, reference))
     _, full = structural_similarity_index_measure(
@@ -67,7 +70,7 @@ def test_luma_is_not_rounded():
     assert metrics.luma(blue)[0, 0] == pytest.approx(16 + 24.966)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(PAIRS)
 def test_figures_are_symmetric_and_perfect_only_for_equal_images(pair):
     a, b = pair
@@ -78,7 +81,7 @@ def test_figures_are_symmetric_and_perfect_only_for_equal_images(pair):
     assert metrics.max_abs_error(a, b) == np.abs(a.astype(int) - b).max()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(PAIRS)
 def test_grey_counts_as_three_equal_channels(pair):
     a, b = (x[..., :1] for x in pair)
@@ -96,7 +99,7 @@ def test_only_what_lies_inside_the_border_counts():
     assert metrics.ssim_y(restored, reference, border=4) == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(PAIRS, st.integers(1, 200))
 def test_figures_do_not_depend_on_how_a_large_image_is_cut(pair, pixels):
     a, b = pair

@@ -18,6 +18,7 @@ KILLED_AFTER = 13
 """Three steps after the last checkpoint: they are done again."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", TINY)
 def test_a_killed_run_that_is_continued_repeats_the_undisturbed_one(family, tmp_path):
     recipe = replace(tiny_recipe(family), cadence=Cadence(checkpoint=5, validation=STEPS))

@@ -28,6 +28,7 @@ def test_every_family_with_weights_is_tested_here():
     assert TINY.keys() == networks.FAMILIES.keys() - {"filter"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["irn", "t-irn", "sain", "aidn"])
 def test_training_lowers_the_loss(family, images):
     plan = Optimisation(steps=80, batch=4, patch=32, warmup=2, learning_rate=5e-3)

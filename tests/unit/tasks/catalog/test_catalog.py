@@ -192,7 +192,7 @@ KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(keys=st.lists(KEYS, min_size=1, max_size=6, unique=True))
 def test_keys_of_any_text_are_committed_found_and_not_pending(tmp_path_factory, keys):
@@ -233,7 +233,7 @@ def test_rows_are_chosen_by_condition_key_glob_state_and_target(catalog):
     assert catalog.counts() == {"x2": {"archived": 2, "kept": 1}, "x4": {"archived": 1}}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     commits=st.lists(
         st.lists(st.tuples(KEYS, st.sampled_from(["x2", "x4"])), min_size=1, unique=True),

@@ -88,7 +88,7 @@ def test_a_commit_that_a_compaction_overtook_is_computed_again(tmp_path: Path) -
     assert _keys(catalog) == ["a", "b", "d"]
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     commits=st.lists(st.lists(KEYS, min_size=1, max_size=5, unique=True), min_size=1, max_size=6),
     size=st.sampled_from([1, 8_000, 20_000, 2**20]),

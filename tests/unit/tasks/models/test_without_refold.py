@@ -95,11 +95,10 @@ CASES: Final = [
 
 OF_OTHERS: Final = [
     Case(name, f"x{scale_of(name):g}", tiling=tiling, mode=mode)
-    for name, (family, _) in NETWORKS.items()
-    if family != "filter"
-    for tiling, mode in ((DEFAULT_TILING, "RGB"), (SMALL_TILES, "L"))
+    for at, name in enumerate(name for name, (family, _) in NETWORKS.items() if family != "filter")
+    for tiling, mode in [((DEFAULT_TILING, "RGB"), (SMALL_TILES, "L"))[at % 2]]
 ]
-"""Every family that can be imported, drawn latents among them."""
+"""Every network that can be imported, drawn latents among them, whole and in tiles in turn."""
 
 
 @pytest.fixture(scope="module")
