@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tasks.control import metrics
+from tasks.control.record import Counts
 from tasks.control.run import Run
 from tasks.control.tally import Tally
 from tasks.settings import Settings, using
@@ -24,6 +25,10 @@ class Seen(Tally):
     @property
     def done(self) -> int:
         return self.seen
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(listed=self.seen)
 
 
 @pytest.fixture(autouse=True)
