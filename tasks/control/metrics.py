@@ -22,28 +22,31 @@ _WAVE_SECONDS: Final = (1, 5, 15, 60, 300, 900, 3600)
 
 
 class RunMetrics:
-    """The numbers of all runs of this process, by job."""
+    """The numbers of all runs of this process, by flow.
+
+    The label cannot be called `job`: Prometheus puts the name of its own scrape job there.
+    """
 
     def __init__(self) -> None:
         """Count from zero."""
         self.registry = registry = CollectorRegistry()
 
         def gauge(name: str, about: str) -> Gauge:
-            return Gauge(f"refold_run_{name}", about, ["job"], registry=registry)
+            return Gauge(f"refold_run_{name}", about, ["flow"], registry=registry)
 
         self.counts = Counter(
             "refold_run_counts",
             "What runs counted, by its name in their summary.",
-            ["job", "count"],
+            ["flow", "count"],
             registry=registry,
         )
         self.troubles = Counter(
-            "refold_run_troubles", "What somebody has to look at.", ["job"], registry=registry
+            "refold_run_troubles", "What somebody has to look at.", ["flow"], registry=registry
         )
         self.wave_seconds = Histogram(
             "refold_run_wave_seconds",
             "Seconds of a wave.",
-            ["job"],
+            ["flow"],
             buckets=_WAVE_SECONDS,
             registry=registry,
         )

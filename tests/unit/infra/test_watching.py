@@ -64,7 +64,7 @@ def test_counts_that_alerts_look_for_are_counts_of_their_jobs(
     asked = {
         pair
         for rule in rules
-        for pair in re.findall(r'\{job="(\w+)", count="(\w+)"\}', rule["expr"])
+        for pair in re.findall(r'\{flow="(\w+)", count="(\w+)"\}', rule["expr"])
     }
     assert len(asked) == 3
     for job, count in asked:

@@ -47,7 +47,7 @@ def _samples(text: str) -> dict[tuple[str, str], float]:
         (sample.name, sample.labels.get("count", "")): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
-        if sample.labels.get("job") == "look"
+        if sample.labels.get("flow") == "look"
     }
 
 

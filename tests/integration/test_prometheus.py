@@ -1,0 +1,112 @@
+"""Prometheus itself, from Debian, reads what a run serves and applies the rules to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tasks.control import metrics
+from tasks.control.record import Counts
+from tasks.control.run import Run
+from tasks.control.tally import Tally
+from tasks.settings import Settings, using
+from tests.command import REPOSITORY
+from tests.servers.processes import free_port, start, stop, tail, wait_for_http
+from tests.servers.prometheus import HOW_TO, program
+
+pytestmark = pytest.mark.slow
+
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found(Tally):
+    findings: tuple[str, ...] = ()
+
+    @property
+    def done(self) -> int:
+        return len(self.findings)
+
+    @property
+    def counts(self) -> Counts:
+        return Counts(quarantined=len(self.findings))
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    url: str
+    log: Path
+
+    def ask(self, query: str) -> list[dict[str, Any]]:
+        """Wait until a query has a result, and return it."""
+        url = f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                if found := json.load(answer)["data"]["result"]:
+                    return list(found)
+            assert time.monotonic() < deadline, tail(self.log)
+            time.sleep(0.3)
+
+
+@pytest.fixture
+def listening() -> str:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return "{}:{}".format(*free.getsockname())
+
+
+@pytest.fixture
+def prometheus(listening: str, tmp_path: Path) -> Iterator[Prometheus]:
+    """One with the configuration of infra, that asks this process in place of the worker."""
+    if os.environ.get("REFOLD_NO_PROMETHEUS") == "1":
+        pytest.skip(f"REFOLD_NO_PROMETHEUS=1 is set. {HOW_TO}")
+    folder = REPOSITORY / "infra" / "prometheus"
+    told = yaml.safe_load((folder / "prometheus.yml").read_text())
+    told["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    told["rule_files"] = [str(folder / name) for name in told["rule_files"]]
+    (driver,) = (one for one in told["scrape_configs"] if one["job_name"] == "driver")
+    driver["static_configs"] = [{"targets": [listening]}]
+    told["scrape_configs"] = [driver]
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(told))
+    port, log = free_port(), tmp_path / "log"
+    command = [
+        program("prometheus"),
+        f"--config.file={tmp_path}/prometheus.yml",
+        f"--storage.tsdb.path={tmp_path}/data",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    process = start(command, log, {**os.environ, "GOMAXPROCS": "1"})
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_for_http(f"{url}/-/ready", process, log, 60)
+        yield Prometheus(url, log)
+    finally:
+        stop(process)
+
+
+def test_it_reads_a_run_and_raises_the_alarm_at_a_finding(
+    prometheus: Prometheus, listening: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "_exposed", metrics._Exposed())
+    with using(Settings(metrics_listen=listening)):
+        run = Run("scrub", Found(), {})
+        run.add(Found(), "before")
+        (sample,) = prometheus.ask('refold_run_counts_total{count="findings"}')
+        assert sample["metric"]["flow"] == "scrub"
+        assert sample["value"][1] == "0"
+        run.add(Found(findings=("a.png", "b.png")), "found")
+    (alert,) = prometheus.ask('ALERTS{alertname="RefoldDamageFound"}')
+    assert alert["metric"]["alertstate"] == "firing"
+    assert alert["metric"]["severity"] == "page"
