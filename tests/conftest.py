@@ -227,3 +227,12 @@ def ray_local() -> Iterator[Any]:
 def refold(prefect_server: str) -> Refold:
     """The `refold` command, which reports to the test run's Prefect server."""
     return Refold({"PREFECT_API_URL": prefect_server})
+
+
+@pytest.fixture(scope="session")
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What gives a command's own Prefect server a database, which the first one makes in seconds.
+
+    It stands for the user's own, which is there from the first run on.
+    """
+    return {"PREFECT_HOME": str(tmp_path_factory.mktemp("prefect"))}

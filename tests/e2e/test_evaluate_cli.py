@@ -11,8 +11,12 @@ from PIL import Image
 REFOLD = (sys.executable, "-m", "flows.cli", "evaluate")
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
-def sets(tmp_path):
+def sets(tmp_path, prefect_server, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", prefect_server)  # one of its own takes ten CPU seconds
     (tmp_path / "mine").mkdir()
     # Shapes with sharp edges: what bicubic blurs.
     y, x = np.mgrid[:64, :96]
@@ -55,7 +59,6 @@ def test_json_has_the_promised_fields_and_the_network_beats_bicubic(sets):
     assert written == {"evaluation.parquet", "evaluation.md", "evaluation.png"}
 
 
-@pytest.mark.slow
 def test_rate_distortion_names_every_full_size_codec(sets):
     outcome = refold(
         sets, "--rd", "--rescaler", "irn-x2-lite", "--codec", "jpeg", "--out", sets / "out"

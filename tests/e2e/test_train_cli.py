@@ -27,8 +27,12 @@ optimisation = { steps = 20, batch = 2, patch = 32, warmup = 2 }
 """
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
-def workplace(tmp_path):
+def workplace(tmp_path, prefect_server, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", prefect_server)  # one of its own takes ten CPU seconds
     rng = np.random.default_rng(0)
     (tmp_path / "images").mkdir()
     for number in range(3):
@@ -54,7 +58,6 @@ def losses(folder):
     return [(record["step"], record["loss"]) for record in map(json.loads, lines)]
 
 
-@pytest.mark.slow
 def test_a_killed_run_that_is_continued_repeats_the_undisturbed_one(workplace):
     common = ("--config", "tiny.toml", "--data", "images")
     whole = refold(workplace, *common, "--out", "whole", "--json")
@@ -96,7 +99,6 @@ optimisation = { steps = 10, batch = 2, patch = 32, warmup = 2 }
 """
 
 
-@pytest.mark.slow
 def test_a_restorer_is_trained_by_the_same_command(workplace):
     (workplace / "restorer.toml").write_text(RESTORER)
     common = ("--config", "restorer.toml", "--data", "images", "--out", "run")
@@ -128,7 +130,6 @@ steps = 7502
 """
 
 
-@pytest.mark.slow
 def test_a_killed_queue_goes_on_where_it_was_and_one_bad_run_does_not_stop_it(workplace):
     """The last of its runs has no folder, as on a fresh clone: it continues the weights that ship.
 

@@ -20,6 +20,10 @@ def fourteen(tmp_path_factory: pytest.TempPathFactory, refold: Refold) -> Undist
 
 
 @pytest.fixture(scope="session")
-def sixty(tmp_path_factory: pytest.TempPathFactory, refold: Refold) -> Undisturbed:
-    """Sixty photographs and a broken one, two targets."""
+def many(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Undisturbed:
+    """Sixty photographs and a broken one, two targets; in CI the fourteen."""
+    if not ALL_FAULTS:
+        fourteen: Undisturbed = request.getfixturevalue("fourteen")
+        return fourteen
+    refold: Refold = request.getfixturevalue("refold")
     return undisturbed_run(refold, tmp_path_factory.mktemp("sixty"), 60)

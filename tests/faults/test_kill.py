@@ -65,9 +65,11 @@ def test_a_killed_worker_is_replaced_within_the_run(
     fourteen.check(refold, archive)
 
 
-def test_a_killed_command_leaves_no_server_behind(tmp_path: Path, fourteen: Undisturbed) -> None:
+def test_a_killed_command_leaves_no_server_behind(
+    tmp_path: Path, fourteen: Undisturbed, prefect_home: dict[str, str]
+) -> None:
     """One that has no server of its own to report to, and so starts one."""
-    alone = Refold({"PREFECT_HOME": str(tmp_path / "prefect")})
+    alone = Refold(prefect_home)
     process = alone.start(*fourteen.arguments(tmp_path / "archive"))
     deadline = time.monotonic() + 120
     while not (servers := _servers(process.pid)):
@@ -90,17 +92,17 @@ def _servers(parent: int) -> list[psutil.Process]:
 
 @pytest.mark.parametrize("number", range(RANDOM_KILLS))
 def test_a_run_killed_at_any_moment(
-    tmp_path: Path, refold: Refold, sixty: Undisturbed, number: int
+    tmp_path: Path, refold: Refold, many: Undisturbed, number: int
 ) -> None:
-    """Sixty images, two targets; the moments are spread evenly, then shaken."""
+    """The moments are spread evenly, then shaken."""
     archive = tmp_path / "archive"
     share = (number + random.Random(number).random()) / RANDOM_KILLS
-    process = refold.start(*sixty.arguments(archive))
+    process = refold.start(*many.arguments(archive))
     try:
-        process.wait(timeout=share * sixty.seconds)
+        process.wait(timeout=share * many.seconds)
     except subprocess.TimeoutExpired:
         os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    again = refold(*sixty.arguments(archive), "--json")
+    again = refold(*many.arguments(archive), "--json")
     assert again.code in (0, 3), again.err
-    sixty.check(refold, archive)
+    many.check(refold, archive)

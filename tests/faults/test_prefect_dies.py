@@ -26,11 +26,11 @@ def _kill_servers(process: subprocess.Popen[str]) -> None:
 
 
 def test_a_server_that_is_killed_again_and_again_fails_no_run(
-    tmp_path: Path, refold: Refold, fourteen: Undisturbed
+    tmp_path: Path, refold: Refold, fourteen: Undisturbed, prefect_home: dict[str, str]
 ) -> None:
     """It made a run fail whose every row was committed, as an internal error."""
     archive = tmp_path / "archive"
-    alone = Refold({"PREFECT_HOME": str(tmp_path / "prefect")})
+    alone = Refold(prefect_home)
     process = alone.start(*fourteen.arguments(archive))
     while not (archive / "renditions").exists():
         assert process.poll() is None, process.communicate()

@@ -32,11 +32,15 @@ def _wait_until(process: subprocess.Popen[str], mark: Path) -> list[psutil.Proce
 
 @pytest.mark.parametrize("number", ENDED_BY_THEM, ids=lambda number: number.name)
 def test_a_run_told_to_end_says_so_in_one_sentence_and_leaves_nothing_running(
-    tmp_path: Path, refold: Refold, fourteen: Undisturbed, number: signal.Signals
+    tmp_path: Path,
+    refold: Refold,
+    fourteen: Undisturbed,
+    number: signal.Signals,
+    prefect_home: dict[str, str],
 ) -> None:
     """With a Prefect server and a Ray of its own, in the middle of its conversions."""
     archive = tmp_path / "archive"
-    alone = Refold({"PREFECT_HOME": str(tmp_path / "prefect")})
+    alone = Refold(prefect_home)
     # A worker that has written two LR objects waits, so that the run cannot be faster than we are.
     waits = sabotaged(alone, "wait:after:put:2", tmp_path)
     process = waits.start(*fourteen.arguments(archive), "--json")
@@ -63,11 +67,15 @@ def test_a_run_told_to_end_says_so_in_one_sentence_and_leaves_nothing_running(
 @pytest.mark.skipif(not ALL_FAULTS, reason="a long one: `make faults` runs it")
 @pytest.mark.parametrize("moment", [0.3, 1.0, 2.0, 4.0, 8.0])
 def test_a_run_told_to_end_at_any_moment_ends_so(
-    tmp_path: Path, refold: Refold, fourteen: Undisturbed, moment: float
+    tmp_path: Path,
+    refold: Refold,
+    fourteen: Undisturbed,
+    moment: float,
+    prefect_home: dict[str, str],
 ) -> None:
     """While it imports, starts Prefect, starts Ray, converts."""
     archive = tmp_path / "archive"
-    alone = Refold({"PREFECT_HOME": str(tmp_path / "prefect")})
+    alone = Refold(prefect_home)
     process = alone.start(*fourteen.arguments(archive))
     time.sleep(moment)
     process.terminate()
