@@ -105,8 +105,9 @@ def archive(
     started = time.monotonic()
     options = options or PlanOptions()
     request = Request(source=source, archive=archive, options=options, selection=selection)
-    opening.check_request(check, request)
-    settings = settings or current()
+    with using(settings):
+        opening.check_request(check, request)
+        settings = current()
     plan = build_plan(options)
     if dry_run:
         collection, catalog = opening.open_for_reading(

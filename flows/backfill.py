@@ -66,7 +66,8 @@ def backfill(
         StorageError: A store cannot be reached or does not honour conditional writes.
     """
     options = options or PlanOptions(targets=("long-edge=256",))
-    opening.check_request(check, Request(archive=archive, options=options, source=source))
+    with using(settings):
+        opening.check_request(check, Request(archive=archive, options=options, source=source))
     plan = build_plan(options)
     catalog = opening.open_archive(archive, prove=True)
     found = opening.find_source(catalog, source)

@@ -96,7 +96,7 @@ def main() -> None:
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
     # Whatever it raised in the libraries, a signal is what ended the command.
-    sys.exit(endings.exit_code() or code)
+    endings.leave(endings.exit_code() or code)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -29,31 +29,55 @@ def run_flow(title: str, flow: Callable[P, R], *args: P.args, **kwargs: P.kwargs
 
     Raises:
         ServerStartError: Prefect's server does not start.
+        ServerUnreachableError: The one that is named cannot be told that a run begins.
     """
-    from tasks.control.server import prefect_server
+    from tasks.control.server import ServerUnreachableError, is_unreachable, prefect_server
 
     if Mode.places is not None and Mode.places.warning is not None:
         err.print(f"refold: warning: {Mode.places.warning}")
+    begun = False
     outcome: list[R] = []
-    observed = _observed(flow, outcome.append)
+
+    def begin() -> None:
+        nonlocal begun
+        begun = True
+
+    observed = _observed(flow, outcome.append, begin)
     with progress_bar(title):
         try:
             with prefect_server():
                 return observed(*args, **kwargs)
         except Exception as error:
+            reason = one_line(f"{type(error).__name__}: {error}")
+            if not begun and is_unreachable(error):
+                raise ServerUnreachableError(
+                    f"Prefect's server could not be told of the run; nothing was begun: {reason}; "
+                    "is it up? PREFECT_API_URL names it, and without that variable a command "
+                    "starts one of its own"
+                ) from error
             if isinstance(error, RefoldError) or not outcome:
                 raise
-            reason = one_line(f"{type(error).__name__}: {error}")
             err.print(f"refold: warning: all is done, but Prefect was not told so: {reason}")
             return outcome[0]
 
 
-def _observed(flow: Callable[P, R], observer: Callable[[R], None]) -> Callable[P, R]:
-    """The flow, with its result told to `observer` before Prefect hears of it."""
+def _observed(
+    flow: Callable[P, R],
+    observer: Callable[[R], None],
+    begin: Callable[[], None] = lambda: None,
+) -> Callable[P, R]:
+    """The flow, with its result told to `observer` before Prefect hears of it.
+
+    Args:
+        flow: A Prefect flow; it is copied.
+        observer: Is given the result.
+        begin: Is called once Prefect has let the run begin.
+    """
     observed = cast(Any, copy(flow))
     body = observed.fn
 
     def told(*args: P.args, **kwargs: P.kwargs) -> R:
+        begin()
         result: R = body(*args, **kwargs)
         observer(result)
         return result

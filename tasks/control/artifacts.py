@@ -12,6 +12,7 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact, cr
 from prefect.cache_policies import NO_CACHE
 
 from tasks.control.logs import run_log
+from tasks.control.server import in_short
 from tasks.storage import accounting as requests
 
 MAX_ROWS: Final = 500
@@ -48,7 +49,8 @@ def publish(
 def only_reporting() -> Iterator[None]:
     """Make what fails inside a warning: what the run did is done, whoever could be told of it."""
     try:
-        yield
+        with in_short():
+            yield
     except Exception as error:  # noqa: BLE001 - whatever it is, it is no reason to fail
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         run_log().warning("the summary of the run could not be left in Prefect: %s", reason)

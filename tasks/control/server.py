@@ -20,9 +20,11 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Final
 
+import httpx
 import prefect
 from prefect.settings import (
     PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     get_current_settings,
     temporary_settings,
@@ -39,9 +41,32 @@ RESTARTS: Final = 3
 PATIENCE_AT_THE_END: Final = 5.0
 """Seconds that it may take to end, and to be told what it has not been told yet."""
 
+RETRIES: Final = 4
+"""Times that a server of our own is told again what it did not take: for half a minute, in which
+one that died is up again. Prefect's own are for a minute, with each of half a dozen things."""
+
+RETRIES_AT_THE_END: Final = 2
+"""Times that it is told again what makes no difference to the work: for six seconds."""
+
 
 class ServerStartError(RefoldError):
     """Prefect's server did not start."""
+
+
+class ServerUnreachableError(RefoldError):
+    """Prefect's server was not to be reached before a run began."""
+
+
+@contextmanager
+def in_short() -> Iterator[None]:
+    """Tell Prefect inside only what it takes at once: the work is done."""
+    with temporary_settings({PREFECT_CLIENT_MAX_RETRIES: RETRIES_AT_THE_END}):
+        yield
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether an error of Prefect's client says that there is no server, or none that works."""
+    return isinstance(error, httpx.HTTPError) or "Failed to reach API" in str(error)
 
 
 @contextmanager
@@ -52,13 +77,19 @@ def prefect_server() -> Iterator[None]:
         ServerStartError: One of their own does not start, however often it is tried.
     """
     if PREFECT_API_URL.value():
-        yield
+        try:
+            yield
+        except Exception:  # of all ends but a signal, for which there is no time
+            _tell_the_rest()
+            raise
+        _tell_the_rest()
         return
     with tempfile.TemporaryDirectory(prefix="refold-", ignore_cleanup_errors=True) as folder:
         server = _Server(Path(folder) / "prefect.log")
         try:
             server.start()
-            with temporary_settings({PREFECT_API_URL: f"{server.url}/api"}):
+            ours = {PREFECT_API_URL: f"{server.url}/api", PREFECT_CLIENT_MAX_RETRIES: RETRIES}
+            with temporary_settings(ours):
                 yield
                 _tell_the_rest()
         finally:
