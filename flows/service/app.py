@@ -25,7 +25,7 @@ from rescaling_core import __version__
 from tasks.renditions.archive import Archive
 from tasks.renditions.cache import ByteCache
 
-_LOOPBACK: Final = ["localhost", "127.0.0.1", "[::1]", "testserver"]
+_LOOPBACK: Final = ["localhost", "127.0.0.1", "[::1]"]
 
 _ABOUT: Final = """
 Archives of small images from which the originals are restored on demand, with the quality that was
