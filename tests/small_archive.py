@@ -84,9 +84,12 @@ class SmallArchive:
         selection: Selection = EVERYTHING,
         max_pixels: int = 10**6,
         floor: Sequence[str] = (),
+        preset: str | None = None,
     ) -> None:
-        """What `refold archive` does, in this process."""
-        asked_for = PlanOptions(targets=targets, max_pixels=max_pixels, floor=tuple(floor))
+        """What `refold archive` does, in this process; a preset takes the place of targets."""
+        asked_for = PlanOptions(
+            preset=preset, targets=targets, max_pixels=max_pixels, floor=tuple(floor)
+        )
         wanted = build_plan(asked_for)
         plan, models = settle(wanted, self.archive)
         job = ConversionJob(
