@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import skimage.data
 from PIL import Image
 
@@ -62,6 +66,46 @@ class Refold:
             os.killpg(process.pid, signal.SIGKILL)
             raise
         return Ran(process.returncode, out, err)
+
+
+class RefoldHere(Refold):
+    """Runs `refold` in this process: for tests that are about what a command does.
+
+    A process of its own imports for seconds, and starts a Ray of its own.
+    """
+
+    def within(self, environment: Mapping[str, str]) -> RefoldHere:
+        return RefoldHere({**self._environment, **environment})
+
+    def __call__(self, *arguments: str, under: Sequence[str] = (), timeout: float = 400) -> Ran:
+        assert not under, "a command in this process runs under nothing"
+        from flows.cli import app
+
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, _logging_as_it_was():
+            for name, value in self._environment.items():
+                patch.setenv(name, value)
+            patch.chdir(REPOSITORY)
+            variables = dict(os.environ)
+            try:
+                with redirect_stdout(out), redirect_stderr(err):
+                    code = app.run(arguments)
+            finally:  # the command sets some for the libraries that it is about to import
+                os.environ.clear()
+                os.environ.update(variables)
+        return Ran(int(code), out.getvalue(), err.getvalue())
+
+
+@contextmanager
+def _logging_as_it_was() -> Iterator[None]:
+    """Take back what a command does to the logging of its process."""
+    raises, filters = logging.raiseExceptions, [(h, h.filters[:]) for h in logging.root.handlers]
+    try:
+        yield
+    finally:
+        logging.raiseExceptions = raises
+        for handler, before in filters:
+            handler.filters[:] = before
 
 
 def photograph(sample: str, height: int, width: int, top: int = 40, left: int = 60) -> Image.Image:

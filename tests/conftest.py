@@ -15,13 +15,14 @@ os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 import torch
 
 from tests import every_rescaler as kinds
-from tests.command import Refold
+from tests.command import Refold, RefoldHere
 from tests.servers import azurite
 from tests.servers import chromium as browser
 from tests.servers.ceph_packages import HOW_TO
@@ -197,7 +198,13 @@ def prefect_server() -> Iterator[str]:
     from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
-    with prefect_test_harness(server_startup_timeout=120):
+    from tasks.control.server import LEAN
+
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:  # as a command's own server
+            for name, value in LEAN.items():
+                patch.setenv(name, value)
+            stack.enter_context(prefect_test_harness(server_startup_timeout=120))
         yield str(PREFECT_API_URL.value())
 
 
@@ -236,3 +243,9 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     It stands for the user's own, which is there from the first run on.
     """
     return {"PREFECT_HOME": str(tmp_path_factory.mktemp("prefect"))}
+
+
+@pytest.fixture(scope="session")
+def refold_here(prefect_server: str, ray_local: Any) -> RefoldHere:
+    """The `refold` command in this process, with the Ray and the Prefect server of the test run."""
+    return RefoldHere({"PREFECT_API_URL": prefect_server})

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from rescaling_core.quality import metrics
-from tests.command import Refold, write_photographs
+from tests.command import Refold, RefoldHere, write_photographs
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +70,7 @@ def test_archive_twice_touch_one_restore_all(tmp_path: Path, refold: Refold) -> 
 
 
 def test_every_source_is_accounted_for_and_broken_ones_stop_nothing(
-    tmp_path: Path, refold: Refold
+    tmp_path: Path, refold_here: RefoldHere
 ) -> None:
     photos, archive = tmp_path / "photos", tmp_path / "archive"
     good = write_photographs(photos, 2)
@@ -82,7 +82,7 @@ def test_every_source_is_accounted_for_and_broken_ones_stop_nothing(
     Image.fromarray(np.zeros((40, 40), np.uint16)).save(photos / "sixteen.png")
     Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(photos / "flat.png")
 
-    ran = refold(
+    ran = refold_here(
         "archive", str(photos), str(archive), "--target", "x2", "--target", "long-edge=32", "--json"
     )
     assert ran.code == 3, ran.err
@@ -90,7 +90,8 @@ def test_every_source_is_accounted_for_and_broken_ones_stop_nothing(
     assert (ran.json["archived"], ran.json["kept"], ran.json["quarantined"]) == (3, 1, 4)
 
     states = {
-        (row["source_key"], row["target"]): row for row in refold("ls", str(archive), "--json").json
+        (row["source_key"], row["target"]): row
+        for row in refold_here("ls", str(archive), "--json").json
     }
     assert len(states) == 8 * 2
     for key, word in {
@@ -106,10 +107,10 @@ def test_every_source_is_accounted_for_and_broken_ones_stop_nothing(
     assert "not smaller" in states["flat.png", "x2"]["reason"]
     assert states["flat.png", "long-edge=32"]["state"] == "archived"
 
-    again = refold("archive", str(photos), str(archive), "--target", "x2", "--json")
+    again = refold_here("archive", str(photos), str(archive), "--target", "x2", "--json")
     assert (again.code, again.json["unchanged"]) == (0, 8)
 
-    refused = refold("restore", str(archive), str(tmp_path / "out"), "cut.png", "--json")
+    refused = refold_here("restore", str(archive), str(tmp_path / "out"), "cut.png", "--json")
     assert refused.code == 1
     assert "quarantined" in refused.json["failures"][0]["reason"]
 
@@ -126,10 +127,10 @@ def test_every_source_is_accounted_for_and_broken_ones_stop_nothing(
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(
-    tmp_path: Path, refold: Refold, arguments: tuple[str, ...], word: str
+    tmp_path: Path, refold_here: RefoldHere, arguments: tuple[str, ...], word: str
 ) -> None:
     write_photographs(tmp_path / "photos", 1)
-    ran = refold("archive", str(tmp_path / "photos"), str(tmp_path / "archive"), *arguments)
+    ran = refold_here("archive", str(tmp_path / "photos"), str(tmp_path / "archive"), *arguments)
     assert ran.code == 2
     lines = [line for line in ran.err.splitlines() if line.startswith("refold:")]
     assert len(lines) == 1
@@ -140,9 +141,9 @@ def test_wrong_usage_is_one_line_and_exit_2(
 
 @pytest.mark.parametrize("source", ["./nowhere", "gopher://x/y", ""])
 def test_a_source_that_does_not_exist_is_refused(
-    tmp_path: Path, refold: Refold, source: str
+    tmp_path: Path, refold_here: RefoldHere, source: str
 ) -> None:
-    ran = refold("archive", source, str(tmp_path / "archive"))
+    ran = refold_here("archive", source, str(tmp_path / "archive"))
     assert ran.code in (1, 2)
     assert "refold:" in ran.err
     assert "Traceback" not in ran.err
@@ -150,11 +151,11 @@ def test_a_source_that_does_not_exist_is_refused(
 
 
 def test_more_encoders_than_the_cluster_has_cpus_are_refused(
-    tmp_path: Path, refold: Refold
+    tmp_path: Path, refold_here: RefoldHere
 ) -> None:
     """It waited for them for ever."""
     write_photographs(tmp_path / "photos", 1)
-    ran = refold.within({"REFOLD_ENCODERS": "10000"})(
+    ran = refold_here.within({"REFOLD_ENCODERS": "10000"})(
         "archive", str(tmp_path / "photos"), str(tmp_path / "archive")
     )
     assert ran.code == 2, ran.err

@@ -1,22 +1,14 @@
 """`refold evaluate` as a user runs it."""
 
-import json
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from PIL import Image
-
-REFOLD = (sys.executable, "-m", "flows.cli", "evaluate")
-
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def sets(tmp_path, prefect_server, monkeypatch):
-    monkeypatch.setenv("PREFECT_API_URL", prefect_server)  # one of its own takes ten CPU seconds
+def sets(tmp_path):
     (tmp_path / "mine").mkdir()
     # Shapes with sharp edges: what bicubic blurs.
     y, x = np.mgrid[:64, :96]
@@ -26,19 +18,18 @@ def sets(tmp_path, prefect_server, monkeypatch):
     return tmp_path
 
 
-def refold(*arguments):
-    return subprocess.run(
-        (*REFOLD, *map(str, arguments)), capture_output=True, text=True, check=False, timeout=300
-    )
+@pytest.fixture
+def evaluate(refold_here):
+    return lambda *arguments: refold_here("evaluate", *map(str, arguments))
 
 
-def test_json_has_the_promised_fields_and_the_network_beats_bicubic(sets):
-    outcome = refold(
+def test_json_has_the_promised_fields_and_the_network_beats_bicubic(sets, evaluate):
+    outcome = evaluate(
         sets, "--rescaler", "bicubic", "--rescaler", "irn-x2-lite", "--scale", 2,
         "--out", sets / "out", "--json",
     )  # fmt: skip
-    assert outcome.returncode == 0, outcome.stderr
-    rows = json.loads(outcome.stdout)["rows"]
+    assert outcome.code == 0, outcome.err
+    rows = outcome.json["rows"]
     fields = [
         "set",
         "rescaler",
@@ -59,11 +50,11 @@ def test_json_has_the_promised_fields_and_the_network_beats_bicubic(sets):
     assert written == {"evaluation.parquet", "evaluation.md", "evaluation.png"}
 
 
-def test_rate_distortion_names_every_full_size_codec(sets):
-    outcome = refold(
+def test_rate_distortion_names_every_full_size_codec(sets, evaluate):
+    outcome = evaluate(
         sets, "--rd", "--rescaler", "irn-x2-lite", "--codec", "jpeg", "--out", sets / "out"
     )
-    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.code == 0, outcome.err
     table = (sets / "out" / "rate-distortion.md").read_text()
     assert table.count("| irn-x2-lite jpeg |") == 2
     assert all(f"### mine: bits at equal {name}" in table for name in ("PSNR-Y", "SSIMULACRA 2"))
@@ -71,9 +62,9 @@ def test_rate_distortion_names_every_full_size_codec(sets):
     assert (sets / "out" / "rate-distortion.png").stat().st_size > 0
 
 
-def test_wrong_usage_is_one_line_and_exit_code_2(sets):
-    outcome = refold(sets, "--rescaler", "irn-x9")
-    assert outcome.returncode == 2
-    assert "irn-x9" in outcome.stderr
-    assert "Traceback" not in outcome.stderr
-    assert outcome.stdout == ""
+def test_wrong_usage_is_one_line_and_exit_code_2(sets, evaluate):
+    outcome = evaluate(sets, "--rescaler", "irn-x9")
+    assert outcome.code == 2
+    assert "irn-x9" in outcome.err
+    assert "Traceback" not in outcome.err
+    assert outcome.out == ""
