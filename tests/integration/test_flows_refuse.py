@@ -33,7 +33,7 @@ REFUSED: tuple[tuple[Callable[..., Any], dict[str, Any], str], ...] = (
     (
         archive,
         {"source": "{photos}", "archive": "{new}", "options": PlanOptions(targets=("x",))},
-        "target x",
+        "target 'x'",
     ),
     (backfill, {"archive": "{archive}", "source": "{photos}/nowhere"}, "nowhere"),
     (maintain, {"archive": "{archive}", "grace": "1m"}, "1m"),
