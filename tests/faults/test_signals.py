@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from flows.cli.exits import Exit
-from tests.command import Refold
+from tests.command import Refold, RefoldHere
 from tests.faults.conftest import ALL_FAULTS
 from tests.faults.undisturbed import Undisturbed, sabotaged
 
@@ -45,7 +45,7 @@ def _code_of_the_next_run(refold: Refold, archive: Path) -> Exit:
 @pytest.mark.parametrize("number", ENDED_BY_THEM, ids=lambda number: number.name)
 def test_a_run_told_to_end_says_so_in_one_sentence_and_leaves_nothing_running(
     tmp_path: Path,
-    refold: Refold,
+    refold_here: RefoldHere,
     fourteen: Undisturbed,
     number: signal.Signals,
     prefect_home: dict[str, str],
@@ -71,17 +71,17 @@ def test_a_run_told_to_end_says_so_in_one_sentence_and_leaves_nothing_running(
     assert out == ""
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
-    expected = _code_of_the_next_run(refold, archive)
-    again = refold(*fourteen.arguments(archive))
+    expected = _code_of_the_next_run(refold_here, archive)
+    again = refold_here(*fourteen.arguments(archive))
     assert again.code == expected, again.err
-    fourteen.check(refold, archive)
+    fourteen.check(refold_here, archive)
 
 
 @pytest.mark.skipif(not ALL_FAULTS, reason="a long one: `make faults` runs it")
 @pytest.mark.parametrize("moment", [0.3, 1.0, 2.0, 4.0, 8.0])
 def test_a_run_told_to_end_at_any_moment_ends_so(
     tmp_path: Path,
-    refold: Refold,
+    refold_here: RefoldHere,
     fourteen: Undisturbed,
     moment: float,
     prefect_home: dict[str, str],
@@ -95,7 +95,7 @@ def test_a_run_told_to_end_at_any_moment_ends_so(
     _, err = process.communicate(timeout=60)
     assert process.returncode in (143, -signal.SIGTERM), err  # the latter: before its first line
     assert not any(word in err for word in UNWANTED), err
-    expected = _code_of_the_next_run(refold, archive)
-    again = refold(*fourteen.arguments(archive))
+    expected = _code_of_the_next_run(refold_here, archive)
+    again = refold_here(*fourteen.arguments(archive))
     assert again.code == expected, again.err
-    fourteen.check(refold, archive)
+    fourteen.check(refold_here, archive)
