@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from prefect.automations import Automation
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState, PauseDeployment, RunDeployment
-from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
 from tasks.control.events import DAMAGE, QUARANTINE
 
@@ -31,10 +30,10 @@ def _id_of(deployment: str) -> str:
         return str(client.read_deployment_by_name(deployment).id)
 
 
-def wanted() -> list[Automation]:
+def wanted() -> list[AutomationCore]:
     """Every automation, for the deployments as the server has them."""
     return [
-        Automation(
+        AutomationCore(
             name="refold: a run that fell silent has crashed",
             description="Its machine is gone, or it hangs. The next run goes on where it was. "
             "Needs PREFECT_FLOWS_HEARTBEAT_FREQUENCY in the environment of the worker.",
@@ -56,7 +55,7 @@ def wanted() -> list[Automation]:
                 )
             ],
         ),
-        Automation(
+        AutomationCore(
             name="refold: no source goes while the archive is damaged",
             description="A scrub found damage: the schedule of retire is paused until somebody "
             "repaired it and resumes it.",
@@ -70,7 +69,7 @@ def wanted() -> list[Automation]:
                 PauseDeployment(source="selected", deployment_id=_id_of("retire/weekly-proof"))
             ],
         ),
-        Automation(
+        AutomationCore(
             name="refold: a page about many sources in quarantine",
             description="A run put more than a hundredth into quarantine: its page says why.",
             trigger=EventTrigger(
