@@ -16,6 +16,8 @@ from tests.servers.endpoint import S3Endpoint
 from tests.servers.processes import ServerError, free_port, kill, start, tail, wait_for_http
 
 ACCESS_KEY, SECRET_KEY = "refoldtest", "refoldtestsecret"
+JOB_USER, JOB_ACCESS_KEY, JOB_SECRET_KEY = "job", "refoldjob", "refoldjobsecret"
+"""Who may do nothing at all unless a bucket's policy says so."""
 
 RIGHTS = {
     "mon.": {"mon": "allow *"},
@@ -77,7 +79,8 @@ def radosgw_server() -> Iterator[S3Endpoint]:
         gateway.make_cluster()
         for name in ("mon", "osd", "rgw"):
             stack.callback(kill, gateway.start(name))
-        gateway.add_user()
+        gateway.add_user("test", ACCESS_KEY, SECRET_KEY)
+        gateway.add_user(JOB_USER, JOB_ACCESS_KEY, JOB_SECRET_KEY)
         yield S3Endpoint("radosgw", gateway.url, ACCESS_KEY, SECRET_KEY)
 
 
@@ -135,10 +138,11 @@ class _Gateway:
                 raise ServerError(f"{error}\n{logs}\n{HOW_TO}") from error
         return process
 
-    def add_user(self) -> None:
-        """Make the user whose keys the tests know."""
-        keys = (f"--access-key={ACCESS_KEY}", f"--secret-key={SECRET_KEY}")
-        self._run("radosgw-admin", "user", "create", "--uid=test", "--display-name=test", *keys)
+    def add_user(self, name: str, access_key: str, secret_key: str) -> None:
+        """Make a user whose keys the tests know."""
+        keys = (f"--access-key={access_key}", f"--secret-key={secret_key}")
+        who = (f"--uid={name}", f"--display-name={name}")
+        self._run("radosgw-admin", "user", "create", *who, *keys)
 
     @property
     def _environment(self) -> dict[str, str]:
