@@ -114,3 +114,25 @@ def test_each_deployment_runs_on_a_worker_and_one_by_its_schedule(
         runs = {(run.job, run.archived, run.quarantined) for run in made.catalog.runs()}
         assert runs >= {("archive", 2, 0), ("backfill", 3, 0), ("scrub", 0, 0)}
         assert sorted(path.name for path in out.rglob("*.png")) == ["a.png", "b.png"]
+
+
+def test_automations_are_made_once_and_pause_retire_where_damage_was_found(
+    prefect: Deployed,
+) -> None:
+    script = str(REPOSITORY / "infra" / "automations.py")
+    first, second = (prefect.python(script).splitlines() for _ in range(2))
+    assert [line.split(":")[0] for line in first] == ["created"] * 3
+    assert [line.split(":")[0] for line in second] == ["replaced"] * 3
+    with prefect.client() as client:  # type: ignore[attr-defined]
+        names = {one.name for one in client.read_automations()}
+        assert names == {line.split(": ", 1)[1] for line in first}
+        assert client.read_deployment_by_name("retire/weekly-proof").paused is False
+
+        tell = "emit_event(DAMAGE, {'prefect.resource.id': 'refold.run.01'})"
+        deadline = time.monotonic() + PATIENCE
+        while not client.read_deployment_by_name("retire/weekly-proof").paused:
+            assert time.monotonic() < deadline, "nobody acted on the event"
+            # Again, should the server not have taken up the automation yet.
+            prefect.python("-c", f"from tasks.control.events import DAMAGE, emit_event; {tell}")
+            time.sleep(5)
+        assert client.read_deployment_by_name("archive/nightly").paused is False

@@ -23,6 +23,21 @@ class Deployed:
     api: str
     """URL of the API; the UI is the same without `/api`."""
     worker_log: Path
+    environment: Mapping[str, str]
+    """Of whoever talks to this server."""
+
+    def python(self, *arguments: str) -> str:
+        """What a Python program prints that uses this server."""
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        if done.returncode:
+            raise ServerError(f"{arguments}:\n{done.stdout}{done.stderr}")
+        return done.stdout
 
     def client(self) -> object:
         """A synchronous client of this server, not of the test run's."""
@@ -78,7 +93,7 @@ def deployed(checkout: Path, variables: Mapping[str, str]) -> Iterator[Deployed]
             work = [*command, "worker", "start", "--pool", POOL]
             worker = start(work, worker_log, environment, checkout)
             try:
-                yield Deployed(api, worker_log)
+                yield Deployed(api, worker_log, environment)
                 if worker.poll() is not None:
                     raise ServerError(f"the worker ended:\n{tail(worker_log)}")
             finally:
