@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -110,6 +111,28 @@ class Chromium:
         return Visit(requests=[url for url in urls if not url.startswith("data:")], **seen)
 
     @contextmanager
+    def tab(self, width: int = 1000) -> Iterator[Tab]:
+        """A tab to be led from page to page in a window of some width.
+
+        Raises:
+            ServerError: The browser does not start or does not answer.
+        """
+        profile = TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True)
+        with profile as folder, self._opened(folder, width) as port:
+            with urlopen(f"http://127.0.0.1:{port}/json/list", timeout=30) as answer:
+                (tab,) = (one for one in json.load(answer) if one["type"] == "page")
+            with connect(tab["webSocketDebuggerUrl"], max_size=None) as socket:
+                tools = _DevTools(socket)
+                for domain in ("Network", "Page", "Runtime", "Log"):
+                    tools.ask(f"{domain}.enable")
+                # A window cannot be as narrow as a telephone; a page can.
+                tools.ask(
+                    "Emulation.setDeviceMetricsOverride",
+                    width=width, height=900, deviceScaleFactor=1, mobile=width < 500,
+                )  # fmt: skip
+                yield Tab(tools)
+
+    @contextmanager
     def _opened(self, folder: str, width: int) -> Iterator[int]:
         """Start the browser on an empty page; gives the port that it is led by."""
         command = [
@@ -204,6 +227,77 @@ class _DevTools:
         if "method" in message:
             self.events.append(message)
         return message
+
+
+class Tab:
+    """A tab of the browser."""
+
+    def __init__(self, tools: _DevTools) -> None:
+        self._tools = tools
+
+    def open(self, url: str) -> None:
+        """Go to a page and wait until it is loaded."""
+        self._tools.events.clear()
+        self._tools.ask("Page.navigate", url=url)
+        self._tools.until("Page.loadEventFired")
+
+    def value(self, expression: str) -> Any:
+        """What an expression of JavaScript gives on the page; promises are waited for."""
+        result = self._tools.ask(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
+        )
+        if "exceptionDetails" in result:
+            raise ServerError(f"{expression}: {result['exceptionDetails']}")
+        return result["result"].get("value")
+
+    def wait(self, expression: str, seconds: float = 60) -> None:
+        """Wait until an expression is true on the page."""
+        deadline = time.monotonic() + seconds
+        while not self.value(f"!!({expression})"):
+            if time.monotonic() > deadline:
+                raise ServerError(f"not within {seconds:.0f} s: {expression}")
+            time.sleep(0.05)
+
+    def press(self, key: str) -> None:
+        """Press a key where the focus is."""
+        for kind in ("keyDown", "keyUp"):
+            text = {"text": key} if len(key) == 1 and kind == "keyDown" else {}
+            self._tools.ask("Input.dispatchKeyEvent", type=kind, key=key, **text)
+
+    def picture(self, path: Path) -> None:
+        """Take a picture of the page."""
+        shot = self._tools.ask("Page.captureScreenshot", captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(shot["data"]))
+
+    @property
+    def look(self) -> dict[str, Any]:
+        """What `LOOK` sees."""
+        seen: dict[str, Any] = json.loads(self.value(LOOK))
+        return seen
+
+    @property
+    def errors(self) -> list[str]:
+        """What the console of this page complained about."""
+        found = []
+        for event in self._tools.events:
+            params = event["params"]
+            if event["method"] == "Runtime.exceptionThrown":
+                found.append(str(params["exceptionDetails"]))
+            elif event["method"] == "Log.entryAdded" and params["entry"]["level"] == "error":
+                found.append(f"{params['entry']['text']} {params['entry'].get('url')}")
+            elif event["method"] == "Runtime.consoleAPICalled" and params["type"] == "error":
+                found.append(str(params["args"]))
+        return found
+
+    @property
+    def requests(self) -> list[str]:
+        """URLs that this page asked for, data URIs aside."""
+        urls = [
+            event["params"]["request"]["url"]
+            for event in self._tools.events
+            if event["method"] == "Network.requestWillBeSent"
+        ]
+        return [url for url in urls if not url.startswith("data:")]
 
 
 def _seen(room: np.ndarray) -> np.ndarray:

@@ -1,18 +1,26 @@
-"""The inspector, as HTML."""
+"""The inspector, as a browser shows it and as HTML."""
 
 from __future__ import annotations
 
+import io
 import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
 from flows.service.access import Keys
 from flows.service.app import create_app
 from flows.service.settings import ServeSettings
+from rescaling_core.photo.encode import as_image
+from tasks.renditions.archive import Archive
 from tests.every_rescaler import EveryRescaler
-from tests.service.conftest import client_of
+from tests.servers.chromium import Chromium
+from tests.service.conftest import client_of, listening
 from tests.service.test_renditions import Listed, picture
 
 WIDE = "restored/wide.png"
@@ -88,3 +96,92 @@ def test_the_lr_image_is_enlarged_by_a_filter_alone(client: TestClient, listed: 
     assert enlarged.shape == restored.shape
     apart = np.abs(enlarged.astype(int) - restored)[4:-4, 4:-4]  # edges are mirrored, or not
     assert apart.max() <= 3  # the rescaler is bicubic too
+
+
+@pytest.fixture(scope="module")
+def url(every_rescaler: EveryRescaler) -> Iterator[str]:
+    app = create_app(
+        {"archive": every_rescaler.url}, ServeSettings(sources=True), Keys((), anonymous=True)
+    )
+    with listening(app) as url:
+        yield url
+
+
+def shown_pixels(tab: Any) -> np.ndarray:
+    """The canvas of the image page, (h, w, 4)."""
+    text = tab.value("document.getElementById('canvas').toDataURL('image/png')")
+    import base64
+
+    with Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2]))) as image:
+        return np.asarray(image)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 380])
+def test_a_browser_goes_from_the_gallery_to_restored_pixels(
+    url: str, width: int, chromium: Chromium, every_rescaler: EveryRescaler, tmp_path: Path
+) -> None:
+    ready = "document.getElementById('stage').dataset.state === 'ready'"
+    with chromium.tab(width) as tab:
+        tab.open(f"{url}/pages/archive?prefix=restored")
+        tab.wait("[...document.images].every(image => image.complete && image.naturalWidth)")
+        assert tab.look["overflow"] <= 0
+        assert tab.look["unnamed"] == 0
+        tab.picture(tmp_path / f"gallery-{width}.png")
+        tab.press("ArrowRight")
+        assert tab.value("document.activeElement.className") == "card"
+        assert tab.errors == []
+        tab.open(url + tab.value("document.activeElement.getAttribute('href')"))
+        tab.wait(ready)
+        assert tab.look["overflow"] <= 0
+        assert {one.partition("/images/")[0] for one in tab.requests if "/images/" in one} == {url}
+        assert all(one.startswith(url) for one in tab.requests)
+        # At 1:1, without the swipe, what is seen is what `refold restore` gives.
+        tab.value("document.getElementById('swipe').value = 0")
+        tab.value("document.getElementById('swipe').dispatchEvent(new Event('input'))")
+        tab.value("document.getElementById('full').click()")
+        tab.wait(ready)
+        tab.value("new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))")
+        restored = np.asarray(as_image(Archive(every_rescaler.url).restore(WIDE)))
+        seen = shown_pixels(tab)
+        assert fits_somewhere(seen[..., :3], restored)
+        # The swipe shows another picture, and the map of differences a third.
+        tab.value("document.getElementById('swipe').value = 100")
+        tab.value("document.getElementById('swipe').dispatchEvent(new Event('input'))")
+        tab.wait(ready)
+        tab.value("new Promise(done => setTimeout(done, 200))")
+        tab.wait(ready)
+        beside = shown_pixels(tab)
+        assert not np.array_equal(seen, beside)
+        tab.value("document.getElementById('heat').click()")
+        tab.value("new Promise(done => setTimeout(done, 200))")
+        assert not np.array_equal(shown_pixels(tab), beside)
+        assert tab.value("document.getElementById('heat').getAttribute('aria-pressed')") == "true"
+        tab.picture(tmp_path / f"image-{width}.png")
+        # The keyboard zooms.
+        tab.value("document.getElementById('stage').focus()")
+        tab.press("+")
+        tab.wait("document.getElementById('said').textContent.startsWith('150')")
+        got = tab.value(
+            "fetch(document.getElementById('download').href).then(a => a.arrayBuffer())"
+            ".then(b => btoa(String.fromCharCode(...new Uint8Array(b.slice(0, 8)))))"
+        )
+        assert got.startswith("iVBORw0K")  # a PNG
+        assert tab.errors == []
+        tab.open(f"{url}/pages/archive/about")
+        assert tab.look["overflow"] <= 0
+        assert tab.errors == []
+
+
+def fits_somewhere(seen: np.ndarray, restored: np.ndarray) -> bool:
+    """Whether a part of the restored image, larger than a few pixels, is seen as it is."""
+    height, width = seen.shape[:2]
+    rows, columns = restored.shape[:2]
+    part = restored[rows // 2 - 20 : rows // 2 + 20, columns // 2 - 20 : columns // 2 + 20]
+    for y in range(max(1, height - 40)):
+        for x in range(max(1, width - 40)):
+            if (seen[y, x] == part[0, 0]).all() and np.array_equal(
+                seen[y : y + 40, x : x + 40], part
+            ):
+                return True
+    return False

@@ -9,7 +9,7 @@ const width = layers.width, height = layers.height, side = layers.tile;
 const kept = new Map(); // URL → {image, ready}; the newest last
 const MOST = 400;
 let first = layers.names.indexOf("restored"), second = 0, swipe = 0.5, heat = false;
-let zoom = 1, left = 0, top_ = 0, frame = 0;
+let zoom = 1, left = 0, top_ = 0, frame = 0, laid = false;
 
 function fitted() { return Math.min(canvas.width / width, canvas.height / height); }
 function fit() {
@@ -18,11 +18,18 @@ function fit() {
   top_ = (height - canvas.height / zoom) / 2;
   draw();
 }
+// A window that changes its size, as phones' do when they scroll, keeps what is zoomed into in its middle.
 function resize() {
   const ratio = window.devicePixelRatio || 1;
+  const whole = !laid || Math.abs(zoom - fitted()) < 1e-9;
+  const x = left + canvas.width / zoom / 2, y = top_ + canvas.height / zoom / 2;
   canvas.width = Math.max(1, Math.round(stage.clientWidth * ratio));
   canvas.height = Math.max(1, Math.round(stage.clientHeight * ratio));
-  fit();
+  laid = true;
+  if (whole) { fit(); return; }
+  left = x - canvas.width / zoom / 2;
+  top_ = y - canvas.height / zoom / 2;
+  draw();
 }
 function tile(url) {
   let one = kept.get(url);
