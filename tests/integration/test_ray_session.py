@@ -29,9 +29,12 @@ def _run(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
 def test_a_local_ray_is_private_and_leaves_nothing(tmp_path: Path) -> None:
     ran = _run(
         """
-        import os, psutil, ray
+        import os, psutil, ray, subprocess, sys
         from tasks.cluster.session import ray_session
 
+        ASK = "import sys; from ray._raylet import GcsClient; " + (
+            "GcsClient(address=sys.argv[1]).internal_kv_keys(b'', namespace=None, timeout=30)"
+        )
         with ray_session():
             assert ray.get(ray.remote(lambda: 1).remote()) == 1
             me = psutil.Process()
@@ -42,10 +45,23 @@ def test_a_local_ray_is_private_and_leaves_nothing(tmp_path: Path) -> None:
             print("folder", ray._private.worker._global_node.temp_dir)
             above = os.path.dirname(ray._private.worker._global_node.temp_dir)
             print("mode", oct(os.stat(above).st_mode))
+            # Another user of this machine would have all but the token of the run.
+            told = {name: value for name, value in os.environ.items() if "RAY_AUTH" not in name}
+            address = ray.get_runtime_context().gcs_address
+            for token in ("0" * 64, os.environ["RAY_AUTH_TOKEN"]):
+                asked = subprocess.run(
+                    [sys.executable, "-c", ASK, address], capture_output=True,
+                    env=told | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token},
+                )
+                print("answered", asked.returncode == 0)
         """,
         HOME=str(tmp_path),
     )
     assert ran.returncode == 0, ran.stderr[-2000:]
+    assert [line for line in ran.stdout.splitlines() if line.startswith("answered")] == [
+        "answered False",
+        "answered True",
+    ]
     said = [line.split() for line in ran.stdout.splitlines()]
     listening = {line[-1] for line in said if line[0] == "listens"}
     assert listening
