@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -40,6 +41,17 @@ def _code_of_the_next_run(refold: Refold, archive: Path) -> Exit:
     listed = refold("ls", str(archive), "--json")
     known = {row["source_key"] for row in listed.json} if listed.code == Exit.DONE else set()
     return Exit.DONE if "broken.png" in known else Exit.QUARANTINE
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_ignored() -> Iterator[None]:
+    """What `nohup` or a shell has the tests ignore, the commands that they start would ignore."""
+    ignored = [one for one in ENDED_BY_THEM if signal.getsignal(one) is signal.SIG_IGN]
+    for one in ignored:
+        signal.signal(one, signal.SIG_DFL)
+    yield
+    for one in ignored:
+        signal.signal(one, signal.SIG_IGN)
 
 
 @pytest.mark.parametrize("number", ENDED_BY_THEM, ids=lambda number: number.name)
