@@ -6,7 +6,6 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
@@ -14,12 +13,11 @@ from rescaling_core.errors import UsageError
 from rescaling_core.pixels.arrays import U8Array
 from rescaling_core.training.recipe import Recipe
 from rescaling_core.training.restorer_recipe import RestorerRecipe
-from tasks.jobs.train.data import read_training_set
+from tasks.jobs.train.data import AnyRecipe, read_training_set
 from tasks.jobs.train.pause import Pause
 from tasks.jobs.train.queue import Due, QueueOutcome, due, make_way, read_queue
-from tasks.jobs.train.restorers import train_restorer_here
-from tasks.jobs.train.run import TrainingResult, check_request, train_here
-from tasks.jobs.train.working import work_off
+from tasks.jobs.train.run import TrainingResult, check_request
+from tasks.jobs.train.working import train_alone, work_off
 
 
 @flow(name="train", log_prints=False, validate_parameters=True)
@@ -65,12 +63,8 @@ def train(
     images, held_out = read_training_images(data, validation)
     get_run_logger().info("recipe=%s images=%d held_out=%d", recipe.id, len(images), len(held_out))
     pause = Pause(None if pause_file is None else Path(pause_file))
-    if isinstance(recipe, RestorerRecipe):
-        kept = None if pairs is None else Path(pairs)
-        return run_restorer_recipe(
-            recipe, images, held_out, Path(out), resume=resume, pairs=kept, pause=pause
-        )
-    return run_recipe(recipe, images, held_out, Path(out), resume=resume, pause=pause)
+    kept = None if pairs is None else Path(pairs)
+    return run_recipe(recipe, images, held_out, Path(out), resume=resume, pairs=kept, pause=pause)
 
 
 @flow(name="train queue", log_prints=False, validate_parameters=True)
@@ -116,23 +110,7 @@ def read_training_images(data: str, validation: str | None) -> tuple[list[U8Arra
 
 @task(name="train", cache_policy=NO_CACHE)
 def run_recipe(
-    recipe: Recipe,
-    images: list[U8Array],
-    held_out: list[U8Array],
-    out: Path,
-    *,
-    resume: bool,
-    pause: Pause,
-) -> TrainingResult:
-    """Train in this process."""
-    result = train_here(recipe, images, held_out, out, resume=resume, device=_device(), pause=pause)
-    assert result is not None
-    return result
-
-
-@task(name="train a restorer", cache_policy=NO_CACHE)
-def run_restorer_recipe(
-    recipe: RestorerRecipe,
+    recipe: AnyRecipe,
     images: list[U8Array],
     held_out: list[U8Array],
     out: Path,
@@ -141,10 +119,8 @@ def run_restorer_recipe(
     pairs: Path | None,
     pause: Pause,
 ) -> TrainingResult:
-    """Train a restorer in this process."""
-    return train_restorer_here(
-        recipe, images, held_out, out, resume=resume, device=_device(), pairs=pairs, pause=pause
-    )
+    """Train in this process."""
+    return train_alone(recipe, images, held_out, out, resume=resume, pairs=pairs, pause=pause)
 
 
 @task(name="train on workers", cache_policy=NO_CACHE)
@@ -155,7 +131,3 @@ def run_on_workers(
     from tasks.jobs.train.team import train_on_workers
 
     return train_on_workers(recipe, data, validation, out, workers=workers, resume=resume)
-
-
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 from pydantic import Field, FiniteFloat, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -18,6 +18,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from rescaling_core.errors import UsageError
 
 PREFIX: Final = "REFOLD_"
+
+Kind = TypeVar("Kind", bound=BaseSettings)
 
 Share = Annotated[FiniteFloat, Field(gt=0)]
 Count = Annotated[int, Field(ge=1, lt=10**9)]
@@ -112,13 +114,21 @@ def current() -> Settings:
     Raises:
         UsageError: A variable has a value it cannot have.
     """
-    if given := _given.get():
-        return given
+    return _given.get() or of_environment(Settings)
+
+
+def of_environment(kind: type[Kind]) -> Kind:
+    """Settings of a kind, as the environment has them.
+
+    Raises:
+        UsageError: A variable has a value it cannot have.
+    """
     try:
-        return Settings()
+        return kind()
     except ValidationError as error:
         wrong = error.errors()[0]
-        name = f"{PREFIX}{'_'.join(map(str, wrong['loc'][:1]))}".upper()
+        prefix = kind.model_config.get("env_prefix", "")
+        name = f"{prefix}{'_'.join(map(str, wrong['loc'][:1]))}".upper()
         reason = wrong["msg"].removeprefix("Input ")
         raise UsageError(f"{name}={wrong['input']!r:.80}: the value {reason}") from error
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import Field, FiniteFloat, ValidationError, field_validator
+from pydantic import Field, FiniteFloat, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from rescaling_core.errors import UsageError
+from tasks.settings import of_environment
 
 PREFIX: Final = "REFOLD_SERVE_"
 
@@ -103,10 +103,4 @@ def serve_settings() -> ServeSettings:
     Raises:
         UsageError: A variable has a value it cannot have.
     """
-    try:
-        return ServeSettings()
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        name = f"{PREFIX}{'_'.join(map(str, wrong['loc'][:1]))}".upper()
-        reason = wrong["msg"].removeprefix("Input ")
-        raise UsageError(f"{name}={wrong['input']!r:.80}: the value {reason}") from error
+    return of_environment(ServeSettings)

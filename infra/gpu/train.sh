@@ -17,8 +17,7 @@ python=${PYTHON:-python3}
 if [ -n "$wheels" ]; then
     "$python" -m pip install --quiet --no-index --no-deps "$wheels"/*.whl
 fi
-"$python" infra/gpu/work_queue.py --check "$queue"
-
+# Fails here where something is missing, before anything is unpacked.
 runs=$("$python" infra/gpu/work_queue.py --folder "$queue")
 mkdir -p "$runs" "$state"
 # What came in parts is put together again.

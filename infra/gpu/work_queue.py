@@ -1,8 +1,7 @@
 """Work off a training queue where neither Prefect nor Ray is installed: on a bare machine.
 
     python infra/gpu/work_queue.py QUEUE             (in the repository's root)
-    python infra/gpu/work_queue.py --check QUEUE     is all there that it needs?
-    python infra/gpu/work_queue.py --folder QUEUE    where its runs have their folders
+    python infra/gpu/work_queue.py --folder QUEUE    check it, and say where its runs lie
 
 `refold train --queue QUEUE` does the same as a flow run. Needed here: torch, numpy, pillow, fsspec,
 pydantic, safetensors, simplejpeg.
@@ -32,8 +31,9 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("queue")
-    parser.add_argument("--check", action="store_true", help="begin nothing")
-    parser.add_argument("--folder", action="store_true", help="print the folder of the runs")
+    parser.add_argument(
+        "--folder", action="store_true", help="begin nothing, print the folder of the runs"
+    )
     given = parser.parse_args()
     try:
         queue = read_queue(given.queue)
@@ -43,7 +43,6 @@ def main() -> int:
         return 2
     if given.folder:
         sys.stdout.write(f"{queue.out}\n")
-    if given.folder or given.check:
         return 0
     make_way(queue)
     failed = False

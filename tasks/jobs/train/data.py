@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -16,6 +16,8 @@ from rescaling_core.training.restorer_recipe import RestorerRecipe
 from tasks.collection.images import list_images, read_images
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rescaling_core.pixels.arrays import U8Array
 
 RECIPES_DIR: Final = Path(str(files("rescaling_core.zoo"))) / "recipes"
@@ -27,6 +29,8 @@ _VALIDATION_SIDE: Final = 256
 
 
 AnyRecipe = Recipe | RestorerRecipe
+
+Parsed = TypeVar("Parsed")
 
 
 def load_any_recipe(config: str) -> AnyRecipe:
@@ -64,15 +68,35 @@ def parse_recipe(text: str, *, name: str) -> AnyRecipe:
     Raises:
         UsageError: It is not TOML, or not a recipe; the message names the first field at fault.
     """
+
+    def validated(values: dict[str, Any]) -> AnyRecipe:
+        kind = _RESTORER_RECIPE if "kind" in values else _RECIPE
+        return kind.validate_python(values)
+
+    return parse_toml(text, validated, name=name, what="recipe")
+
+
+def parse_toml(
+    text: str, validated: Callable[[dict[str, Any]], Parsed], *, name: str, what: str
+) -> Parsed:
+    """Validate the text of a TOML file.
+
+    Args:
+        text: Of the file.
+        validated: Makes what is wanted of the values, or raises pydantic's `ValidationError`.
+        name: What to call the file in an error.
+        what: What to call the whole in an error.
+
+    Raises:
+        UsageError: It is not TOML, or not what is wanted; the message names the first field at
+            fault.
+    """
     try:
-        values = limits.read_toml(text)
-        if "kind" in values:
-            return _RESTORER_RECIPE.validate_python(values)
-        return _RECIPE.validate_python(values)
+        return validated(limits.read_toml(text))
     except ValidationError as error:  # which is a ValueError too
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{name}: {field or 'recipe'}: {first['msg']}") from error
+        raise UsageError(f"{name}: {field or what}: {first['msg']}") from error
     except ValueError as error:
         raise UsageError(f"{name}: not TOML: {error}") from error
 
@@ -117,5 +141,5 @@ def _middle(image: U8Array) -> U8Array:
     return np.ascontiguousarray(crop)
 
 
-_RECIPE: Final = TypeAdapter(Recipe)
-_RESTORER_RECIPE: Final = TypeAdapter(RestorerRecipe)
+_RECIPE: Final[TypeAdapter[AnyRecipe]] = TypeAdapter(Recipe)
+_RESTORER_RECIPE: Final[TypeAdapter[AnyRecipe]] = TypeAdapter(RestorerRecipe)

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from rescaling_core import limits, zoo
+from rescaling_core import zoo
 from rescaling_core.errors import UsageError
 from rescaling_core.model_ids import name_of
 from rescaling_core.training.restorer_recipe import RestorerRecipe
 from rescaling_core.zoo import restorers
-from tasks.jobs.train.data import load_any_recipe
+from tasks.jobs.train.data import load_any_recipe, parse_toml
 from tasks.jobs.train.folder import CHECKPOINT
 
 if TYPE_CHECKING:
@@ -115,16 +115,12 @@ def read_queue(path: str) -> Queue:
         UsageError: It cannot be read or is not a queue; the message names the first field at fault.
     """
     try:
-        values = limits.read_toml(Path(path).read_text("utf-8"))
-        return _QUEUE.validate_python(values)
+        text = Path(path).read_text("utf-8")
     except OSError as error:
         raise UsageError(f"queue {path}: cannot be read: {error.strerror}") from error
-    except ValidationError as error:  # which is a ValueError too
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"queue {path}: {field or 'queue'}: {first['msg']}") from error
-    except ValueError as error:
+    except UnicodeDecodeError as error:
         raise UsageError(f"queue {path}: not TOML: {error}") from error
+    return parse_toml(text, _QUEUE.validate_python, name=f"queue {path}", what="queue")
 
 
 def due(queue: Queue, run: QueuedRun) -> Due:

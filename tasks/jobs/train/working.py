@@ -1,9 +1,10 @@
-"""Working off one run of a training queue in this process."""
+"""Training in this process: a recipe of either kind, or one run of a queue."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -14,6 +15,12 @@ from tasks.jobs.train.pause import Pause
 from tasks.jobs.train.queue import Due, QueueOutcome
 from tasks.jobs.train.restorers import train_restorer_here
 from tasks.jobs.train.run import TrainingResult, train_here
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rescaling_core.pixels.arrays import U8Array
+    from tasks.jobs.train.data import AnyRecipe
 
 
 def work_off(run: Due, pause: Pause) -> QueueOutcome:
@@ -31,17 +38,38 @@ def work_off(run: Due, pause: Pause) -> QueueOutcome:
 
 
 def _trained(run: Due, pause: Pause) -> TrainingResult:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     images, held_out = read_training_set(run.data, run.validation)
-    recipe = run.recipe if run.start is None else replace(run.recipe, start=run.start)
+    return train_alone(
+        run.recipe if run.start is None else replace(run.recipe, start=run.start),
+        images, held_out, run.folder,
+        resume=True, pairs=Path(run.pairs), pause=pause, first_step=run.first_step,
+    )  # fmt: skip
+
+
+def train_alone(
+    recipe: AnyRecipe,
+    images: Sequence[U8Array],
+    held_out: Sequence[U8Array],
+    out: Path,
+    *,
+    resume: bool,
+    pairs: Path | None,
+    pause: Pause,
+    first_step: int = 0,
+) -> TrainingResult:
+    """Train a recipe of either kind in this process, on its GPU if it has one.
+
+    See `train_here` and `train_restorer_here`; `pairs` is for a restorer alone.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     if isinstance(recipe, RestorerRecipe):
         return train_restorer_here(
-            recipe, images, held_out, run.folder, resume=True, device=device,
-            pairs=Path(run.pairs), pause=pause, first_step=run.first_step,
+            recipe, images, held_out, out, resume=resume, device=device, pairs=pairs, pause=pause,
+            first_step=first_step,
         )  # fmt: skip
     result = train_here(
-        recipe, images, held_out, run.folder, resume=True, device=device, pause=pause,
-        first_step=run.first_step,
+        recipe, images, held_out, out, resume=resume, device=device, pause=pause,
+        first_step=first_step,
     )  # fmt: skip
-    assert result is not None  # trained alone, not in a team
+    assert result is not None  # only others of a team have none
     return result
