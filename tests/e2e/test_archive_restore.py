@@ -22,11 +22,14 @@ def _psnr_y(first: Path, second: Path) -> float:
         return metrics.psnr_y(np.asarray(a), np.asarray(b))
 
 
-def test_archive_twice_touch_one_restore_all(tmp_path: Path, refold: Refold) -> None:
+def test_archive_twice_touch_one_restore_all(
+    tmp_path: Path, refold: Refold, refold_here: RefoldHere
+) -> None:
+    """The first run and the last are processes of their own, as every command of a user is."""
     photos, archive, out = tmp_path / "photos", tmp_path / "archive", tmp_path / "out"
     keys = write_photographs(photos, 5)
 
-    dry = refold("archive", str(photos), str(archive), "--target", "x2", "--dry-run", "--json")
+    dry = refold_here("archive", str(photos), str(archive), "--target", "x2", "--dry-run", "--json")
     assert dry.code == 0, dry.err
     assert dry.json["pending"] == 5
     assert not archive.exists()
@@ -37,22 +40,22 @@ def test_archive_twice_touch_one_restore_all(tmp_path: Path, refold: Refold) -> 
     assert first.json["source_bytes"] == sum((photos / key).stat().st_size for key in keys)
     assert 0 < first.json["stored_bytes"] < first.json["source_bytes"]
 
-    rows = refold("ls", str(archive), "--json").json
+    rows = refold_here("ls", str(archive), "--json").json
     assert sum(row["lr_bytes"] for row in rows) == first.json["stored_bytes"]
 
-    second = refold("archive", str(photos), str(archive), "--target", "x2", "--json")
+    second = refold_here("archive", str(photos), str(archive), "--target", "x2", "--json")
     assert (second.json["archived"], second.json["unchanged"]) == (0, 5)
 
     os.utime(photos / keys[0], ns=(1, 1))
-    third = refold("archive", str(photos), str(archive), "--target", "x2", "--json")
+    third = refold_here("archive", str(photos), str(archive), "--target", "x2", "--json")
     assert (third.json["archived"], third.json["unchanged"]) == (1, 4)
 
-    listed = refold("ls", str(archive), "--json").json
+    listed = refold_here("ls", str(archive), "--json").json
     assert sorted(row["source_key"] for row in listed) == keys
     assert {row["state"] for row in listed} == {"archived"}
     assert all((archive / row["lr_key"]).stat().st_size == row["lr_bytes"] for row in listed)
 
-    restored = refold("restore", str(archive), str(out), "--all", "--json")
+    restored = refold_here("restore", str(archive), str(out), "--all", "--json")
     assert restored.code == 0, restored.err
     assert restored.json["restored"] == 5
     recorded = {row["source_key"]: row["psnr_y"] for row in listed}

@@ -38,7 +38,7 @@ from tasks.renditions import restoring
 from tasks.storage import StorageError, open_store
 from tasks.storage.local import LocalStore
 from tasks.storage.store import Surveyed
-from tests.command import Refold, photograph
+from tests.command import RefoldHere, photograph
 from tests.small_archive import HerePool, SmallArchive, copied, small_archive
 
 WEEK = timedelta(days=7)
@@ -414,10 +414,10 @@ def test_sources_on_s3_are_retired_to_the_last_one(tmp_path: Path, moto_url: str
 
 @pytest.mark.slow
 def test_the_command_does_nothing_unless_told_to(
-    made: SmallArchive, refold: Refold, monkeypatch: pytest.MonkeyPatch
+    made: SmallArchive, refold_here: RefoldHere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = ("retire", made.source_url, made.archive_url, "--older-than", "0d", "--json")
-    dry = refold(*asked)
+    dry = refold_here(*asked)
     assert dry.code == 0, dry.err
     assert (dry.json["dry_run"], dry.json["marked"], dry.json["run_id"]) == (True, 3, None)
     assert not Journal(made.archive).exists()
@@ -427,7 +427,7 @@ def test_the_command_does_nothing_unless_told_to(
         _retire(made)
     *_, last = journal.entries()
     journal.add([replace(last, at=datetime.now(UTC))])
-    done = refold(*asked, "--yes")
+    done = refold_here(*asked, "--yes")
     assert done.code == 0, done.err
     assert (done.json["deleted"], done.json["waiting"]) == (2, 1)
     assert len(_keys(made)) == 1

@@ -31,7 +31,7 @@ PICTURES = (
     else ("Set5", "Set14", "BSD100", "Kodak", "Urban100")
 )
 WHOLE = Tiling(tile=10**6, overlap=0)
-TILES = Tiling(tile=80 if BENCH is None else 192, overlap=32)
+TILES = Tiling(tile=64 if BENCH is None else 192, overlap=32)
 
 
 @settings(deadline=None, max_examples=100)
@@ -150,7 +150,7 @@ def test_tiles_change_nothing_on_photographs(name: str, pictures: str) -> None:
 
 def _photographs(name: str) -> Iterator[np.ndarray]:
     if BENCH is None:
-        yield np.atleast_3d(getattr(skimage.data, name)()[100:260, 130:290])
+        yield np.atleast_3d(getattr(skimage.data, name)()[100:228, 130:258])
         return
     for path in sorted((BENCH / name).iterdir()):
         with Image.open(path) as opened:
