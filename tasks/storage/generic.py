@@ -7,9 +7,10 @@ on Azure Blob Storage and on Google Cloud Storage.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from fsspec import AbstractFileSystem
@@ -18,7 +19,7 @@ from fsspec.core import url_to_fs
 
 from rescaling_core.errors import UsageError
 from tasks.storage import patience
-from tasks.storage.delta_places import DeltaPlace, delta_place
+from tasks.storage.delta_places import GOOGLE, DeltaPlace, delta_place
 from tasks.storage.errors import (
     ObjectNotFoundError,
     ObjectUnreadableError,
@@ -41,8 +42,16 @@ class GenericStore(Store):
         except (ValueError, ImportError) as error:
             known = "a path, file://, s3:// or another protocol fsspec knows"
             raise UsageError(f"{url}: {_one_line(error)}; expected {known}") from error
+        except Exception as error:  # some connect and log in here already
+            raise StorageError(
+                f"{url}: cannot connect: {_one_line(error)}", retryable=patience.may_pass(error)
+            ) from error
         patience.make_patient(self._fs)
         self._root = str(root).rstrip("/") + "/"
+        # FTP has one connection, on which one thing at a time can be asked for.
+        self._turns: AbstractContextManager[object] = (
+            RLock() if self._fs.protocol == "ftp" else nullcontext()
+        )
 
     @property
     def place(self) -> Place:
@@ -59,8 +68,17 @@ class GenericStore(Store):
     def require_root(self) -> None:
         """See `Store.require_root`."""
         with self._naming("look at the folder"):
-            if not self._fs.isdir(self._root.rstrip("/") or "/"):
+            if not self._is_folder(self._root.rstrip("/") or "/"):
                 raise UsageError(f"{self.url}: no such folder")
+
+    def _is_folder(self, path: str) -> bool:
+        """As `isdir` of fsspec's own, which says no as well where no answer came."""
+        if not _asks_info(self._fs):
+            return bool(self._fs.isdir(path))
+        try:
+            return bool(self._fs.info(path)["type"] == "directory")
+        except FileNotFoundError:
+            return False
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """See `Store.list`; fsspec holds the listing in memory here."""
@@ -157,7 +175,7 @@ class GenericStore(Store):
 
     @staticmethod
     def _describe(key: str, entry: dict[str, Any]) -> ObjectInfo:
-        marks = ("ETag", "etag", "checksum", "mtime", "created")
+        marks = ("ETag", "etag", "checksum", "mtime", "created", "modify")
         changed = next((entry[mark] for mark in marks if mark in entry), "")
         if isinstance(changed, datetime):
             changed = changed.timestamp()
@@ -172,7 +190,8 @@ class GenericStore(Store):
     @contextmanager
     def _naming(self, what: str, key: str | None = None) -> Iterator[None]:
         try:
-            yield
+            with self._turns:
+                yield
         except (StorageError, UsageError):
             raise
         except FileNotFoundError as error:
@@ -196,6 +215,15 @@ def _walks(filesystem: Any) -> bool:
     return type(filesystem).find is AbstractFileSystem.find
 
 
+def _asks_info(filesystem: Any) -> bool:
+    """Whether a file system tells folders by `info`, swallowing its errors."""
+    if not isinstance(filesystem, AsyncFileSystem):
+        return type(filesystem).isdir is AbstractFileSystem.isdir
+    return type(filesystem)._isdir is AsyncFileSystem._isdir or bool(
+        GOOGLE & set(filesystem.protocol)
+    )
+
+
 def _written(entry: dict[str, Any]) -> datetime | None:
     """When an object was last written, where the store's client says so."""
     for name in ("last_modified", "LastModified", "updated", "mtime"):
@@ -209,4 +237,6 @@ def _written(entry: dict[str, Any]) -> datetime | None:
 
 def _one_line(error: BaseException) -> str:
     text = str(error).strip()
+    if not text and isinstance(error, TimeoutError):
+        return "no answer came in time"
     return text.splitlines()[0] if text else type(error).__name__

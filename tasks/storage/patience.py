@@ -6,6 +6,10 @@ fsspec brings; each has other words for the same.
 
 from __future__ import annotations
 
+import inspect
+import logging
+import os
+from types import MethodType
 from typing import Any, Final
 
 from tasks import settings
@@ -55,6 +59,8 @@ def _options(protocol: str) -> dict[str, Any]:
             sock_read=told.store_read_seconds,
         )
         if protocol in GOOGLE:
+            # Else a second service, which keeps to none of these, is asked about the bucket.
+            os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
             return {"requests_timeout": patience}
         return {"client_kwargs": {"timeout": patience}}
     if protocol == "ftp":
@@ -66,13 +72,27 @@ def _options(protocol: str) -> dict[str, Any]:
 
 
 def make_patient(filesystem: Any) -> None:
-    """Have the client of a file system wait as long as the settings say, where it has to be made.
-
-    adlfs gives its client no settings: it gets one of ours, for the same account.
-    """
+    """Have a file system wait and try as the settings say, where it was not told when made."""
     names = filesystem.protocol
-    if not AZURE & ({names} if isinstance(names, str) else set(names)):
-        return
+    protocols = {names} if isinstance(names, str) else set(names)
+    if protocols & AZURE:
+        _replace_client(filesystem)
+    elif protocols & GOOGLE:
+        _try_as_often(filesystem)
+
+
+def _try_as_often(filesystem: Any) -> None:
+    """Google's tries six times, whatever it is told, and logs a traceback of what we raise."""
+    from gcsfs.retry import retry_request  # type: ignore[import-untyped]
+
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
+    once = inspect.unwrap(type(filesystem)._request)
+    often = retry_request(once, retries=settings.current().store_attempts)
+    filesystem._request = MethodType(often, filesystem)
+
+
+def _replace_client(filesystem: Any) -> None:
+    """Azure's gives its client no settings: it gets one of ours, for the same account."""
     from azure.storage.blob.aio import BlobServiceClient
 
     told, client = settings.current(), filesystem.service_client
