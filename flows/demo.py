@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
 
@@ -15,6 +15,9 @@ from flows.cli.app import quiet_libraries
 from flows.cli.console import err, out, progress_bar
 from tasks.pages.gallery import GalleryRow, render_gallery
 from tasks.pages.words import size_text
+
+if TYPE_CHECKING:
+    from tasks.catalog import CatalogRow
 
 OUTPUT: Final = Path("demo-output")
 TARGETS: Final = ("x2", "x4")
@@ -105,26 +108,31 @@ def _gallery_rows(store: str, restored: dict[tuple[str, str], str]) -> list[Gall
         open_catalog(open_store(store), create=False).rows(),
         key=lambda row: (row.source_key, row.target),
     )
-    return [
-        GalleryRow(
-            key=row.source_key,
-            target=row.target,
-            state=row.state,
-            reason=row.reason or "",
-            width=row.width or 0,
-            height=row.height or 0,
-            source_bytes=row.source_size,
-            lr_bytes=row.lr_bytes,
-            psnr_y=row.psnr_y,
-            ssim_y=row.ssim_y,
-            rescaler=row.rescaler or "",
-            seconds=row.seconds,
-            source_path=f"photos/{row.source_key}",
-            lr_path=None if row.lr_key is None else f"archive/{row.lr_key}",
-            restored_path=restored.get((row.source_key, row.target)),
-        )
-        for row in rows
-    ]
+    return [_gallery_row(row, restored.get((row.source_key, row.target))) for row in rows]
+
+
+def _gallery_row(row: CatalogRow, restored_path: str | None) -> GalleryRow:
+    from tasks.catalog import Archived, Quarantined
+
+    stored = row if isinstance(row, Archived) else None
+    made = None if isinstance(row, Quarantined) else row
+    return GalleryRow(
+        key=row.source_key,
+        target=row.target,
+        state=row.state,
+        reason="" if isinstance(row, Archived) else row.reason,
+        width=(made.width if made else None) or 0,
+        height=(made.height if made else None) or 0,
+        source_bytes=row.source_size,
+        lr_bytes=stored.lr_bytes if stored else None,
+        psnr_y=row.psnr_y,
+        ssim_y=row.ssim_y,
+        rescaler=(made.rescaler if made else None) or "",
+        seconds=row.seconds,
+        source_path=f"photos/{row.source_key}",
+        lr_path=f"archive/{stored.lr_key}" if stored else None,
+        restored_path=restored_path,
+    )
 
 
 def print_table(rows: Sequence[GalleryRow]) -> None:

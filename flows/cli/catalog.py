@@ -138,31 +138,33 @@ def _catalog(archive: str) -> Catalog:
 
 
 def _record(row: CatalogRow) -> dict[str, Any]:
+    """The same names for every row, with null for what there is not in its state."""
     from rescaling_core.quality.scores import MEASURES
 
-    values = {name: getattr(row, name, None) for name in (*LISTED, *MEASURES)}
-    quality: float | None = row.quality
+    values: dict[str, Any] = {name: getattr(row, name, None) for name in (*LISTED, *MEASURES)}
+    quality: float | None = values["quality"]
     if quality is not None and quality == int(quality):
         quality = int(quality)
     return values | {"source_bytes": row.source_size, "quality": quality}
 
 
 def _full_record(row: CatalogRow) -> dict[str, Any]:
-    metadata = json_module.loads(row.metadata_json) if row.metadata_json else None
+    metadata_json: str | None = getattr(row, "metadata_json", None)
     return _record(row) | {
         "source_etag": row.source_etag,
         "source_sha256": row.source_sha256,
-        "lr_sha256": row.lr_sha256,
-        "weights_sha256": row.weights_sha256,
-        "error_class": row.error_class,
+        "lr_sha256": getattr(row, "lr_sha256", None),
+        "weights_sha256": getattr(row, "weights_sha256", None),
+        "error_class": getattr(row, "error_class", None),
         "run_id": row.run_id,
         "committed_at": row.committed_at.isoformat() if row.committed_at else None,
-        "restoration_metadata": metadata,
+        "restoration_metadata": json_module.loads(metadata_json) if metadata_json else None,
     }
 
 
 def _totals(rows: Iterable[CatalogRow]) -> dict[str, Any]:
     """Of all rows, sorted by source key, of which one source's are in memory."""
+    from tasks.catalog import Archived
     from tasks.catalog.history import histories
     from tasks.catalog.strategies import StrategyTallies
 
@@ -175,8 +177,8 @@ def _totals(rows: Iterable[CatalogRow]) -> dict[str, Any]:
         for row in history.rows:
             states[row.state] += 1
             targets.add(row.target)
-            if row.state == "archived":
-                stored_bytes += row.lr_bytes or 0
+            if isinstance(row, Archived):
+                stored_bytes += row.lr_bytes
                 tallies.add(row)
         if history.archived:
             source_bytes += history.latest.source_size

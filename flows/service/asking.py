@@ -15,7 +15,7 @@ from flows.service.errors import PublicError
 from flows.service.ids import RenditionId, no_such_image
 from flows.service.state import Service, service_of
 from rescaling_core.pixels.area import Area
-from tasks.catalog import CatalogRow
+from tasks.catalog import Archived, CatalogRow, Quarantined
 from tasks.renditions.archive import Archive
 
 IMMUTABLE: Final = "max-age=31536000, immutable"
@@ -38,16 +38,22 @@ class Asked:
     @property
     def etag(self) -> str:
         """Of the LR file."""
-        return f'"{self.row.lr_sha256}"'
+        return f'"{self._digest}"'
 
     def etag_of(self, *parts: object) -> str:
         """Of an answer that is made from the LR file and these parts of the request."""
-        text = "\0".join(map(str, (self.row.lr_sha256, *parts)))
+        text = "\0".join(map(str, (self._digest, *parts)))
         return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+
+    @property
+    def _digest(self) -> str | None:
+        return self.row.lr_sha256 if isinstance(self.row, Archived) else None
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the image once it is upright; of a preview, of its source."""
+        if isinstance(self.row, Quarantined):
+            return 0, 0
         return self.row.width or 0, self.row.height or 0
 
     @property

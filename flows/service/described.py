@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from flows.service.ids import RenditionId
-from tasks.catalog import CatalogRow
+from tasks.catalog import Archived, CatalogRow, Quarantined
 from tasks.catalog.history import can_be_restored
 
 _EXAMPLE: Final[JsonDict] = {
@@ -119,31 +119,33 @@ def described(archive: str, row: CatalogRow) -> Described:
     id = RenditionId.of(archive, row)
     here = f"/v1/renditions/{id.exact}"
     links = {"self": here}
-    if row.state == "archived":
+    stored = row if isinstance(row, Archived) else None
+    if stored is not None:
         links["lr"] = f"{here}/lr"
     if can_be_restored(row):
         links |= {"hr": f"{here}/hr", "iiif": f"/iiif/3/{id.lasting}"}
+    made = None if isinstance(row, Quarantined) else row
     return Described(
         id=id.exact,
         archive=archive,
         key=row.source_key,
         target=row.target,
         state=row.state,
-        reason=row.reason,
+        reason=None if isinstance(row, Archived) else row.reason,
         restorable=can_be_restored(row),
-        width=row.width,
-        height=row.height,
-        mode=row.mode,
-        rescaler=row.rescaler,
-        scale=row.scale,
-        codec=row.codec,
-        quality=row.quality,
+        width=made.width if made else None,
+        height=made.height if made else None,
+        mode=made.mode if made else None,
+        rescaler=made.rescaler if made else None,
+        scale=made.scale if made else None,
+        codec=made.codec if made else None,
+        quality=made.quality if made else None,
         psnr_y=_finite(row.psnr_y),
         exact=row.psnr_y == math.inf,
         ssim_y=_finite(row.ssim_y),
         source_bytes=row.source_size,
-        lr_bytes=row.lr_bytes,
-        lr_sha256=row.lr_sha256,
+        lr_bytes=stored.lr_bytes if stored else None,
+        lr_sha256=stored.lr_sha256 if stored else None,
         committed_at=row.committed_at,
         links=links,
     )

@@ -9,7 +9,7 @@ from humanize import naturalsize
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.plan import FULL_SIZE, TRANSCODE
 from rescaling_core.quality.scores import known
-from tasks.catalog import CatalogRow
+from tasks.catalog import Archived, CatalogRow, Quarantined
 
 
 def in_words(row: CatalogRow, record: RestorationMetadata | None) -> list[tuple[str, str]]:
@@ -20,10 +20,10 @@ def in_words(row: CatalogRow, record: RestorationMetadata | None) -> list[tuple[
         record: Its restoration metadata, where there are any.
     """
     facts = [("Key", row.source_key), ("Target", row.target), ("State", _state(row))]
-    if row.width:
+    if not isinstance(row, Quarantined) and row.width:
         facts.append(("Size", f"{row.width} × {row.height} pixels, mode {row.mode}"))
     facts.append(("Source", f"{_bytes(row.source_size)}, SHA-256 {row.source_sha256 or 'unknown'}"))
-    if row.lr_bytes is not None:
+    if isinstance(row, Archived):
         share = f", {row.lr_bytes / row.source_size:.1%} of the source" if row.source_size else ""
         facts.append(("Stored", f"{_bytes(row.lr_bytes)}{share}"))
     facts += [("Measured", _measured(row)), ("Made by", _made(row))]
@@ -60,11 +60,11 @@ def _recorded(record: RestorationMetadata) -> list[tuple[str, str]]:
 
 
 def _state(row: CatalogRow) -> str:
-    return f"{row.state}: {row.reason}" if row.reason else row.state
+    return row.state if isinstance(row, Archived) else f"{row.state}: {row.reason}"
 
 
 def _measured(row: CatalogRow) -> str:
-    if row.psnr_y is None:
+    if isinstance(row, Quarantined) or row.psnr_y is None:
         return ""
     if row.psnr_y == math.inf:
         return "the restoration is exact"
@@ -74,7 +74,7 @@ def _measured(row: CatalogRow) -> str:
 
 
 def _made(row: CatalogRow) -> str:
-    if row.rescaler is None:
+    if isinstance(row, Quarantined) or row.rescaler is None:
         return ""
     quality = f" at quality {row.quality}" if row.quality is not None else ""
     return f"{row.rescaler} at x{row.scale or 1:g}, {row.codec}{quality}"

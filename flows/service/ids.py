@@ -16,7 +16,7 @@ from http import HTTPStatus
 from typing import Final
 
 from flows.service.errors import PublicError
-from tasks.catalog import CatalogRow
+from tasks.catalog import Archived, CatalogRow
 
 _LONGEST: Final = 4096
 _DIGITS: Final = 16
@@ -35,7 +35,7 @@ class RenditionId:
     @classmethod
     def of(cls, archive: str, row: CatalogRow) -> RenditionId:
         """That of a row."""
-        return cls(archive, row.target, row.source_key, row.lr_sha256)
+        return cls(archive, row.target, row.source_key, _digest(row))
 
     @property
     def lasting(self) -> str:
@@ -70,7 +70,12 @@ class RenditionId:
 
     def fits(self, row: CatalogRow) -> bool:
         """Whether a row is the version that is meant."""
-        return self.digest is None or (row.lr_sha256 or "").startswith(self.digest)
+        return self.digest is None or (_digest(row) or "").startswith(self.digest)
+
+
+def _digest(row: CatalogRow) -> str | None:
+    """SHA-256 of the LR file; None where there is none."""
+    return row.lr_sha256 if isinstance(row, Archived) else None
 
 
 def no_such_image() -> PublicError:

@@ -7,15 +7,19 @@ for each run.
 
 from __future__ import annotations
 
-from tasks.catalog.schema import LIGHT, RENDITIONS, RUNS, CatalogRow, RunRecord, State
+from tasks.catalog.rows import Archived, CatalogRow, Kept, Quarantined, State
+from tasks.catalog.schema import LIGHT, RENDITIONS, RUNS, RunRecord
 from tasks.catalog.table import Catalog, open_catalog
 
 __all__ = [
     "LIGHT",
     "RENDITIONS",
     "RUNS",
+    "Archived",
     "Catalog",
     "CatalogRow",
+    "Kept",
+    "Quarantined",
     "RunRecord",
     "State",
     "open_catalog",

@@ -9,14 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from rescaling_core.errors import MetadataError
 from rescaling_core.plan import Floor, Target
-from tasks.catalog.schema import CatalogRow, RunRecord, State
+from tasks.catalog.rows import Archived, CatalogRow, State
 from tasks.storage.versions import same_version
 
 if TYPE_CHECKING:
+    from tasks.catalog.schema import RunRecord
     from tasks.catalog.table import Catalog
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -64,17 +65,17 @@ class History:
         return tuple(row for row in self.rows if not _same_source(row, latest))
 
     @property
-    def archived(self) -> tuple[CatalogRow, ...]:
+    def archived(self) -> tuple[Archived, ...]:
         """The current rows that have an LR object, previews too."""
-        return tuple(row for row in self.current if row.state == "archived")
+        return tuple(row for row in self.current if isinstance(row, Archived))
 
     @property
-    def restorable(self) -> tuple[CatalogRow, ...]:
+    def restorable(self) -> tuple[Archived, ...]:
         """The current rows that the source can be restored from."""
         return tuple(filter(can_be_restored, self.current))
 
     @property
-    def relied_on(self) -> tuple[CatalogRow, ...]:
+    def relied_on(self) -> tuple[Archived, ...]:
         """The restorable rows that were made from the source itself.
 
         A retired source rests on these: each is restored and compared before the source goes.
@@ -82,7 +83,7 @@ class History:
         return tuple(row for row in self.restorable if row.origin != "restored image")
 
     @property
-    def best(self) -> CatalogRow | None:
+    def best(self) -> Archived | None:
         """The row that the source is best restored from; None if there is none."""
         return max(self.restorable, key=restoration_rank, default=None)
 
@@ -97,12 +98,12 @@ class History:
         return next((state for state in ranked if state in states), "kept")
 
 
-def can_be_restored(row: CatalogRow) -> bool:
+def can_be_restored(row: CatalogRow) -> TypeGuard[Archived]:
     """Whether a row has an LR object that is not a preview: previews have no measures."""
-    return row.state == "archived" and row.psnr_y is not None
+    return isinstance(row, Archived) and row.psnr_y is not None
 
 
-def restoration_rank(row: CatalogRow) -> tuple[bool, float]:
+def restoration_rank(row: Archived) -> tuple[bool, float]:
     """How well a source is restored from a rendition, to compare with others of the source.
 
     What was made from a restored image was measured against that image, which does not tell how

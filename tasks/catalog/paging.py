@@ -10,7 +10,7 @@ from typing import Final
 
 from rescaling_core.errors import UsageError
 from tasks.catalog import query as sql
-from tasks.catalog.schema import CatalogRow, State
+from tasks.catalog.rows import CatalogRow, State
 
 MOST_ROWS: Final = 500
 """Of a page."""

@@ -9,14 +9,15 @@ import pyarrow as pa
 from tasks.catalog import query as sql
 from tasks.catalog.difference import DONE, Difference, difference_of
 from tasks.catalog.paging import Page, Position, Search
-from tasks.catalog.schema import LIGHT, RENDITIONS, RUNS, CatalogRow, RunRecord, to_rows
+from tasks.catalog.rows import Archived
+from tasks.catalog.schema import LIGHT, RENDITIONS, RUNS, RunRecord, to_rows
 from tasks.catalog.totals import STEPS, Totals
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from tasks.catalog.delta import CatalogTable
-    from tasks.catalog.schema import State
+    from tasks.catalog.rows import CatalogRow, State
 
 LOOKED_AT_AGAIN: Final = (
     "FileUnreadable",
@@ -185,7 +186,7 @@ class CatalogReader:
         between: tuple[str, str] | None = None,
         columns: Sequence[str] = (),
     ) -> Iterator[CatalogRow]:
-        """Rows as records, in which columns that are left out are None; see `batches`."""
+        """Rows as records; see `batches`. `columns` are all, or `LIGHT`, or those and more."""
         for batch in self.batches(
             where,
             keys=keys,
@@ -196,6 +197,14 @@ class CatalogReader:
             columns=columns,
         ):
             yield from to_rows(batch)
+
+    def archived(
+        self, where: str | None = None, *, sources: Sequence[str] = ()
+    ) -> Iterator[Archived]:
+        """The rows of what is archived, with all columns; see `batches`."""
+        for row in self.rows(where, sources=sources, state="archived"):
+            if isinstance(row, Archived):
+                yield row
 
     def page(self, search: Search, after: Position | None, count: int) -> Page:
         """Some rows behind a position, by source key and target.

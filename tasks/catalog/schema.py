@@ -1,4 +1,4 @@
-"""The tables of a catalog: their columns, in Arrow and as records.
+"""The tables of a catalog: their columns, and how records become rows of them and back.
 
 The tables are Delta Lake: DuckDB, Polars and Spark read them as they are. Columns are only ever
 added, nullable, at the end.
@@ -6,7 +6,7 @@ added, nullable, at the end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
 from types import NoneType, UnionType
 from typing import (
@@ -26,23 +26,13 @@ import pyarrow.compute as pc
 
 from rescaling_core import limits
 from rescaling_core.errors import MetadataError
-from rescaling_core.quality.scores import Scores, names_in_order
+from rescaling_core.quality.scores import names_in_order
+from tasks.catalog.rows import Archived, CatalogRow, Kept, Quarantined
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-State = Literal["archived", "kept", "quarantined"]
-"""How a source ended for a target. Every listed source ends in exactly one of them."""
-
-Origin = Literal["source", "restored image"]
+    from collections.abc import Mapping, Sequence
 
 TIME: Final = pa.timestamp("us", tz="UTC")
-
-Int32 = Annotated[int, pa.int32()]
-"""A number whose column takes 32 bits."""
-
-Committed = Annotated[datetime | None, "never null"]
-"""A time that a record lacks until the commit sets it."""
 
 _KINDS: Final = {str: pa.string(), int: pa.int64(), float: pa.float64(), datetime: TIME}
 
@@ -57,6 +47,31 @@ def schema_of(record: type) -> pa.Schema:
     return pa.schema([_column(name, hints[name]) for name in names_in_order(record)])
 
 
+def schema_of_any(records: Sequence[type], order: Sequence[str]) -> pa.Schema:
+    """The columns of a table whose rows are records of several dataclasses.
+
+    A field that some of them lack is a column that may be null.
+
+    Args:
+        records: The dataclasses. Fields of one name have the same type in all of them, but for
+            being None.
+        order: Names of columns in the order they have in the table. Fields that are not named here
+            are the last columns.
+
+    Raises:
+        ValueError: Two of them do not agree on a column.
+    """
+    schemas = [schema_of(record) for record in records]
+    columns = dict.fromkeys(order)
+    for name in [name for schema in schemas for name in schema.names]:
+        having = [schema.field(name) for schema in schemas if name in schema.names]
+        if any(one.type != having[0].type for one in having):
+            raise ValueError(f"{name}: a column of two types")
+        nullable = len(having) < len(records) or any(one.nullable for one in having)
+        columns[name] = having[0].with_nullable(nullable)
+    return pa.schema(columns.values())
+
+
 def _column(name: str, hint: Any) -> pa.Field:
     stated: Sequence[Any] = ()
     if get_origin(hint) is Annotated:
@@ -69,70 +84,6 @@ def _column(name: str, hint: Any) -> pa.Field:
     if arrow is None:
         arrow = _KINDS[type(get_args(kind)[0]) if get_origin(kind) is Literal else kind]
     return pa.field(name, arrow, nullable=NoneType in union and "never null" not in stated)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogRow(Scores):
-    """What became of one source for one target: a row of the table `renditions`.
-
-    The columns of measures that are not named here are the last ones.
-    """
-
-    source_key: str
-    """Relative to the collection."""
-    source_etag: str
-    """The store's change mark when the source was listed."""
-    source_size: int
-    """Bytes."""
-    source_sha256: str | None = None
-    """Of the source's bytes; None if they could not be read."""
-    target: str
-    """Such as `x2`. With `source_key` it identifies the row."""
-    state: State
-    reason: str | None = None
-    """Why kept or in quarantine."""
-    error_class: str | None = None
-    """Of what put it into quarantine."""
-    lr_key: str | None = None
-    """Of the LR object, relative to the archive."""
-    lr_bytes: int | None = None
-    lr_sha256: str | None = None
-    rescaler: str | None = None
-    weights_sha256: str | None = None
-    scale: float | None = None
-    """HR side / LR side."""
-    codec: str | None = None
-    quality: Int32 | None = None
-    """On the codec's own scale; None if it has none."""
-    psnr_y: float | None = None
-    """dB, of the restoration against the source; of the best candidate where it is kept."""
-    ssim_y: float | None = None
-    width: Int32 | None = None
-    """Pixels of the HR image."""
-    height: Int32 | None = None
-    mode: str | None = None
-    """Pixel mode of the HR image, such as RGB."""
-    metadata_json: str | None = None
-    """The whole restoration metadata, as embedded in the LR file."""
-    seconds: float | None = None
-    """Spent on the conversion."""
-    shard_id: str
-    run_id: str
-    committed_at: Committed = None
-    """Set by the commit."""
-    ssimulacra2: float | None = None
-    """Points, where the floor asked for it."""
-    refinement: Int32 | None = None
-    """Steps by which the LR image was refined; None for none."""
-    strategies_json: str | None = None
-    """What each strategy of the plan would have stored; see `tasks.catalog.strategies`. LR files do
-    not hold it, so that rows of a rebuilt catalog lack it."""
-    origin: Origin | None = None
-    """What the rendition was made from, and its measures compare with; None where there is none,
-    and in rows of before this column was."""
-    depends_on: str | None = None
-    """Of what is kept or in quarantine for a reason that may pass: the circumstances, such as
-    `max_pixels=200000000`. None where they do not matter, and in rows of before this column was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,8 +125,42 @@ class RunRecord:
         return found
 
 
-RENDITIONS: Final = schema_of(CatalogRow)
-"""Columns of `renditions`, in the order and with the meaning of `CatalogRow`'s fields."""
+_KINDS_OF_ROWS: Final[Mapping[str, type[CatalogRow]]] = {
+    "archived": Archived,
+    "kept": Kept,
+    "quarantined": Quarantined,
+}
+"""By state."""
+
+RENDITIONS: Final = schema_of_any(
+    (Archived, Kept, Quarantined),
+    # As they were added, release by release; a measure that is added later is the last column.
+    order=(
+        *("source_key", "source_etag", "source_size", "source_sha256", "target", "state"),
+        *("reason", "error_class", "lr_key", "lr_bytes", "lr_sha256", "rescaler"),
+        *("weights_sha256", "scale", "codec", "quality", "psnr_y", "ssim_y", "width", "height"),
+        *("mode", "metadata_json", "seconds", "shard_id", "run_id", "committed_at"),
+        *("ssimulacra2", "refinement", "strategies_json", "origin", "depends_on"),
+    ),
+)
+"""Columns of `renditions`: the fields of all rows, with the meaning that they have there."""
+
+_TAKEN: Final = {
+    kind: [one.name for one in fields(kind) if one.init] for kind in _KINDS_OF_ROWS.values()
+}
+"""Columns that each kind of row takes."""
+
+_NOTHING: Final = {pa.string(): "", pa.int32(): 0, pa.int64(): 0, pa.float64(): 0.0}
+
+_NEEDED: Final = {
+    kind: {
+        one.name: _NOTHING[RENDITIONS.field(one.name).type]
+        for one in fields(kind)
+        if one.init and one.default is MISSING
+    }
+    for kind in _KINDS_OF_ROWS.values()
+}
+"""Columns that no row of a kind may lack, and what stands for nothing in them."""
 
 LIGHT: Final = tuple(
     name for name in RENDITIONS.names if name not in ("metadata_json", "strategies_json")
@@ -187,24 +172,48 @@ RUNS: Final = schema_of(RunRecord)
 
 
 def to_arrow(records: Sequence[Any], schema: pa.Schema, **instead: Sequence[Any]) -> pa.Table:
-    """Records (`CatalogRow`, `RunRecord`) as a table.
+    """Records (`CatalogRow`, `RunRecord`) as a table, with null where a record lacks the column.
 
     Args:
-        records: All of one class, whose fields are the columns of `schema`.
+        records: Their fields are columns of `schema`.
         schema: `RENDITIONS` or `RUNS`.
         **instead: Columns to take in place of the records' own.
     """
     columns = [
-        instead[name] if name in instead else [getattr(record, name) for record in records]
+        instead[name] if name in instead else [getattr(record, name, None) for record in records]
         for name in schema.names
     ]
     return pa.table(columns, schema=schema)
 
 
 def to_rows(batch: pa.RecordBatch | pa.Table) -> list[CatalogRow]:
-    """The other way; columns a later release may have added are passed over."""
-    names = [field.name for field in fields(CatalogRow) if field.name in batch.schema.names]
-    return [CatalogRow(**values) for values in _measured(batch.select(names)).to_pylist()]
+    """Rows of a table as records; columns that a later release may have added are passed over.
+
+    Args:
+        batch: Rows of `renditions`, with all of its columns or with those of `LIGHT`.
+
+    Raises:
+        MetadataError: A row is in a state that this release does not know.
+    """
+    names = [name for name in RENDITIONS.names if name in batch.schema.names]
+    return [_row_of(values) for values in _measured(batch.select(names)).to_pylist()]
+
+
+def _row_of(values: Mapping[str, Any]) -> CatalogRow:
+    state = values["state"]
+    if state not in _KINDS_OF_ROWS:
+        raise MetadataError(
+            f"catalog: {values['source_key']} at {values['target']}: its state is {state!r}, not "
+            f"one of {', '.join(_KINDS_OF_ROWS)}; a later release may know it"
+        )
+    kind = _KINDS_OF_ROWS[state]
+    taken: dict[str, Any] = {name: values.get(name) for name in _TAKEN[kind]}
+    for name, nothing in _NEEDED[kind].items():
+        # Nobody wrote such a row. It is read as one that names nothing, as what it lacks is then
+        # found missing by those who look, one by one, and stops nobody from reading the others.
+        if taken[name] is None:
+            taken[name] = nothing
+    return kind(**taken)
 
 
 def _measured(batch: pa.RecordBatch | pa.Table) -> pa.RecordBatch | pa.Table:

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 
 from rescaling_core import limits
 from rescaling_core.convert import Rival
-from rescaling_core.metadata import RestorationMetadata
-from tasks.catalog import CatalogRow
+from tasks.catalog import Archived, CatalogRow
 
 
 def to_json(rivals: Sequence[Rival]) -> str | None:
@@ -113,9 +112,9 @@ class StrategyTallies:
 
     def add(self, row: CatalogRow) -> None:
         """Count a row, if there is anything to count."""
-        if row.state == "archived" and row.strategies_json and row.metadata_json:
-            winner = RestorationMetadata.from_json(row.metadata_json).strategy
-            self.count(row.target, winner, row.lr_bytes or 0, from_json(row.strategies_json))
+        if isinstance(row, Archived) and row.strategies_json and row.metadata_json:
+            rivals = from_json(row.strategies_json)
+            self.count(row.target, row.recorded.strategy, row.lr_bytes, rivals)
 
     def count(self, target: str, winner: str, nbytes: int, rivals: Iterable[Rival]) -> None:
         """Count a rendition."""

@@ -13,7 +13,7 @@ from rescaling_core.errors import UsageError
 from tasks.catalog import query as sql
 from tasks.catalog.delta import CatalogTable
 from tasks.catalog.reading import CatalogReader
-from tasks.catalog.schema import RENDITIONS, RUNS, CatalogRow, RunRecord, to_arrow
+from tasks.catalog.schema import RENDITIONS, RUNS, RunRecord, to_arrow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from deltalake import CommitProperties, DeltaTable
 
     from tasks.catalog.difference import Doubtful
+    from tasks.catalog.rows import CatalogRow
     from tasks.storage import Store
 
 RENDITIONS_PREFIX: Final = "catalog/renditions"

@@ -29,7 +29,7 @@ from rescaling_core.pixels.arrays import U8Array
 from rescaling_core.plan import TRANSCODE
 from rescaling_core.regions import view
 from rescaling_core.restore import restore_whole
-from tasks.catalog import Catalog, CatalogRow, open_catalog
+from tasks.catalog import Archived, Catalog, CatalogRow, open_catalog
 from tasks.catalog.history import History, can_be_restored
 from tasks.catalog.paging import Page, Position, Search
 from tasks.models.lookup import Models
@@ -160,9 +160,8 @@ class Archive:
             UsageError: The region does not lie within the photo, or the size is not one.
             RefoldError: The rendition is missing or damaged, or the store fails.
         """
-        opened = self.opened(row)
-        remember = _Remembered(self.cache, row.lr_sha256 or "")
-        return view(opened, self._models, region, size, remember=remember)
+        remember = _Remembered(self.cache, _restorable(row).lr_sha256)
+        return view(self.opened(row), self._models, region, size, remember=remember)
 
     def opened(self, row: CatalogRow) -> OpenedLr:
         """The LR file of a row, decoded and checked.
@@ -171,12 +170,8 @@ class Archive:
             NotInArchiveError: The row has no rendition that can be restored.
             RefoldError: The rendition is missing or damaged, or the store fails.
         """
-        if not can_be_restored(row):
-            state = "a preview" if row.state == "archived" else row.state
-            raise NotInArchiveError(
-                f"{row.source_key} at {row.target}: {state}, so that nothing can be restored"
-            )
-        return self.cache.get((row.lr_sha256, "open"), lambda: self._open(row))
+        found = _restorable(row)
+        return self.cache.get((found.lr_sha256, "open"), lambda: self._open(found))
 
     def lr_file(self, row: CatalogRow) -> bytes:
         """The stored LR file of a row, byte for byte.
@@ -187,21 +182,22 @@ class Archive:
             ObjectNotFoundError: It is gone.
             StorageError: The store failed.
         """
-        if row.state != "archived" or row.lr_key is None:
-            raise NotInArchiveError(f"{row.source_key} at {row.target}: no LR file is stored")
-        return self.cache.get((row.lr_sha256, "file"), lambda: self._read(row))
+        found = _archived(row)
+        return self.cache.get((found.lr_sha256, "file"), lambda: self._read(found))
 
     def source(self, row: CatalogRow) -> U8Array | None:
-        """The pixels of a source as stored, where it still is what was archived.
+        """The pixels of a source as stored, where it was archived and still is what it was.
 
         The collection is the one that the last archive run named.
 
         Raises:
             StorageError: The collection cannot be reached.
         """
+        if not isinstance(row, Archived):
+            return None
         return self.cache.get((row.source_sha256, "source"), lambda: self._source(row))
 
-    def _source(self, row: CatalogRow) -> U8Array | None:
+    def _source(self, row: Archived) -> U8Array | None:
         named = (run.parameters.get("source") for run in reversed(self._catalog.runs()))
         url = next((url for url in named if url is not None), None)
         try:
@@ -210,7 +206,7 @@ class Archive:
             return None
         if data is None:
             return None
-        return decode_photo(data, max_pixels=(row.width or 1) * (row.height or 1)).pixels
+        return decode_photo(data, max_pixels=row.pixels).pixels
 
     def seen_size(self, row: CatalogRow) -> tuple[int, int]:
         """Width and height of the restored image once it is upright, without decoding pixels.
@@ -219,24 +215,50 @@ class Archive:
             NotInArchiveError: The row has no LR file.
             RefoldError: The rendition is missing or damaged, or the store fails.
         """
-        turned = self.cache.get((row.lr_sha256, "turned"), lambda: self._orientation(row))
-        return upright_size(row.width or 1, row.height or 1, turned)
+        found = _archived(row)
+        turned = self.cache.get((found.lr_sha256, "turned"), lambda: self._orientation(found))
+        return upright_size(found.width, found.height, turned)
 
-    def _orientation(self, row: CatalogRow) -> int:
+    def _orientation(self, row: Archived) -> int:
         if row.rescaler == TRANSCODE:
             return self.opened(row).frame.orientation
         data = self.lr_file(row)
         carried = read_metadata(data).extras
         return orientation(read_extras(data).exif if "exif" in carried.native else carried.exif)
 
-    def _read(self, row: CatalogRow) -> bytes:
-        data = self._store.get(row.lr_key or "")
+    def _read(self, row: Archived) -> bytes:
+        data = self._store.get(row.lr_key)
         if hashlib.sha256(data).hexdigest() != row.lr_sha256:
             raise RestorationMismatchError(
                 f"{row.lr_key}: its bytes are not those that were archived"
             )
         return data
 
-    def _open(self, row: CatalogRow) -> OpenedLr:
+    def _open(self, row: Archived) -> OpenedLr:
         stored = self._renditions.read(row)
         return open_lr(stored.data, recorded=stored.recorded, max_pixels=stored.max_pixels)
+
+
+def _archived(row: CatalogRow) -> Archived:
+    """The row, if an LR file of it is stored.
+
+    Raises:
+        NotInArchiveError: There is none.
+    """
+    if not isinstance(row, Archived):
+        raise NotInArchiveError(f"{row.source_key} at {row.target}: no LR file is stored")
+    return row
+
+
+def _restorable(row: CatalogRow) -> Archived:
+    """The row, if its source can be restored from it.
+
+    Raises:
+        NotInArchiveError: It cannot.
+    """
+    if not can_be_restored(row):
+        state = "a preview" if row.state == "archived" else row.state
+        raise NotInArchiveError(
+            f"{row.source_key} at {row.target}: {state}, so that nothing can be restored"
+        )
+    return row

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from rescaling_core.errors import MetadataError
-from rescaling_core.metadata import RestorationMetadata, read_metadata
+from rescaling_core.metadata import read_metadata
 from rescaling_core.quality.scores import MEASURES
-from tasks.catalog import CatalogRow
+from tasks.catalog import Archived
 from tasks.renditions.rows import described
 from tasks.storage import ObjectNotFoundError, Store
 from tasks.storage.versions import bare_mark
@@ -34,14 +34,14 @@ class Finding:
     reason: str
 
 
-def inspect_stored(archive: Store, row: CatalogRow) -> Finding | None:
+def inspect_stored(archive: Store, row: Archived) -> Finding | None:
     """Check existence, size, digest, and that file and catalog tell the same.
 
     Raises:
         StorageError: The store failed.
     """
     try:
-        data = archive.get(row.lr_key or "")
+        data = archive.get(row.lr_key)
     except ObjectNotFoundError as error:
         reason = "no such object"
         return finding(row, "missing", f"{reason}: {error}" if error.__cause__ else reason)
@@ -51,7 +51,7 @@ def inspect_stored(archive: Store, row: CatalogRow) -> Finding | None:
         return finding(row, "digest", "its bytes are not those that were archived")
     try:
         embedded = read_metadata(data)
-        recorded = RestorationMetadata.from_json(row.metadata_json or "")
+        recorded = row.recorded
     except MetadataError as error:
         return finding(row, "metadata", str(error))
     columns = described(embedded) | {
@@ -76,12 +76,12 @@ def inspect_stored(archive: Store, row: CatalogRow) -> Finding | None:
     return None
 
 
-def finding(row: CatalogRow, problem: Problem, reason: str) -> Finding:
+def finding(row: Archived, problem: Problem, reason: str) -> Finding:
     """What is wrong with a row's LR object."""
     return Finding(
         source_key=row.source_key,
         target=row.target,
-        lr_key=row.lr_key or "",
+        lr_key=row.lr_key,
         problem=problem,
         reason=reason,
     )

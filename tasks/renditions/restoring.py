@@ -9,7 +9,7 @@ from rescaling_core.errors import RestorationMismatchError
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import Photo, RestoredFile, restored_file
 from rescaling_core.restore import restore, restore_source_file
-from tasks.catalog import CatalogRow
+from tasks.catalog import Archived
 from tasks.models.lookup import Models
 from tasks.renditions.pixels import pixel_limit
 from tasks.storage import Store
@@ -71,7 +71,7 @@ class Renditions:
         self._models = Models(archive)
         self._max_pixels = pixel_limit(archive)
 
-    def read(self, row: CatalogRow) -> StoredRendition:
+    def read(self, row: Archived) -> StoredRendition:
         """Read the rendition that a row of the catalog names.
 
         Raises:
@@ -80,7 +80,7 @@ class Renditions:
             MetadataError: The row holds no restoration metadata that can be read.
             StorageError: The store failed.
         """
-        return self.read_named(row.lr_key or "", row.lr_sha256 or "", row.metadata_json or "")
+        return self.read_named(row.lr_key, row.lr_sha256, row.metadata_json or "")
 
     def read_named(self, lr_key: str, lr_sha256: str, metadata_json: str) -> StoredRendition:
         """As `read`, for those who were told only these columns of the row."""

@@ -11,7 +11,7 @@ from typing import Any
 from rescaling_core.convert import Rendition, SourceRef
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.quality.scores import MEASURES
-from tasks.catalog import CatalogRow, strategies
+from tasks.catalog import Archived, Kept, Quarantined, strategies
 from tasks.collection.shards import SourceObject
 
 
@@ -42,11 +42,10 @@ class RowWriter:
             sha256=self._sha256() or "",
         )
 
-    def archived(self, rendition: Rendition, lr_key: str, lr_sha256: str) -> CatalogRow:
+    def archived(self, rendition: Rendition, lr_key: str, lr_sha256: str) -> Archived:
         """A rendition that was restored from its bytes and lies in storage."""
-        return self._row(
-            rendition.target.name,
-            "archived",
+        return Archived(
+            **self._common(rendition.target.name),
             lr_key=lr_key,
             lr_sha256=lr_sha256,
             lr_bytes=len(rendition.lr_data),
@@ -62,7 +61,7 @@ class RowWriter:
         best: RestorationMetadata | None = None,
         *,
         depends_on: str | None = None,
-    ) -> CatalogRow:
+    ) -> Kept:
         """The source stays as it is.
 
         Args:
@@ -72,16 +71,15 @@ class RowWriter:
             depends_on: The circumstances under which it is so; see `circumstances`.
         """
         reached = {} if best is None else described(best)
-        return self._row(target, "kept", reason=reason, depends_on=depends_on, **reached)
+        return Kept(**self._common(target), reason=reason, depends_on=depends_on, **reached)
 
     def quarantined(
         self, reason: str, error_class: str, *, depends_on: str | None = None
-    ) -> list[CatalogRow]:
+    ) -> list[Quarantined]:
         """The source could not be converted to any target."""
         return [
-            self._row(
-                target,
-                "quarantined",
+            Quarantined(
+                **self._common(target),
                 reason=reason,
                 error_class=error_class,
                 depends_on=depends_on,
@@ -95,21 +93,20 @@ class RowWriter:
     def _now(self) -> float:
         return time.monotonic() - self.waited()
 
-    def _row(self, target: str, state: Any, **values: Any) -> CatalogRow:
+    def _common(self, target: str) -> dict[str, Any]:
+        """The columns of every row, whatever became of the source."""
         now = self._now()
         seconds, self._since = now - self._since, now
-        return CatalogRow(
-            source_key=self.source.key,
-            source_etag=self.source.etag,
-            source_size=self.source.size,
-            source_sha256=self._sha256(),
-            target=target,
-            state=state,
-            seconds=seconds,
-            run_id=self.run_id,
-            shard_id=self.shard_id,
-            **values,
-        )
+        return {
+            "source_key": self.source.key,
+            "source_etag": self.source.etag,
+            "source_size": self.source.size,
+            "source_sha256": self._sha256(),
+            "target": target,
+            "seconds": seconds,
+            "run_id": self.run_id,
+            "shard_id": self.shard_id,
+        }
 
 
 def described(metadata: RestorationMetadata) -> dict[str, Any]:

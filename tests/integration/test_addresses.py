@@ -14,7 +14,7 @@ from tasks.catalog.trial import try_tables
 from tasks.control.opening import open_for_reading, open_for_writing
 from tasks.storage import open_store
 from tests.command import photograph
-from tests.unit.report_samples import row
+from tests.rows import row
 
 WORK = (
     "a*b",

@@ -47,4 +47,4 @@ def test_what_no_row_names_is_removed_there_once_it_is_old(
     assert keys == [stray]
     maintenance.remove_garbage.fn(made.archive, keys, later)
     assert not made.archive.exists(stray)
-    assert all(made.archive.exists(row.lr_key or "") for row in made.rows())
+    assert all(made.archive.exists(row.lr_key) for row in made.rows())

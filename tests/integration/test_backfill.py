@@ -11,7 +11,7 @@ import pytest
 
 from rescaling_core.errors import UsageError
 from rescaling_core.metadata import read_metadata
-from tasks.catalog import CatalogRow
+from tasks.catalog import Archived
 from tasks.control import opening
 from tasks.control.run import Run, Wave
 from tasks.jobs.backfill import steps as backfilling
@@ -87,22 +87,22 @@ def test_a_rendition_of_a_restored_image_says_so_and_comes_after_those_of_the_so
     assert (copy.origin, original.origin) == ("restored image", "source")
     assert copy.source_sha256 == original.source_sha256
     better = replace(copy, psnr_y=(original.psnr_y or 0) + 5)  # against the restored image
-    made.catalog.commit_shard("s", [better], instead_of=[copy.lr_key or ""])
+    made.catalog.commit_shard("s", [better], instead_of=[copy.lr_key])
     (request,), _ = made.requests([first])
     assert request.lr_key == original.lr_key
     (request,), _ = made.requests([first], "x4")
     assert request.lr_key == copy.lr_key
-    told = read_metadata(made.archive.get(copy.lr_key or ""))  # without the catalog
+    told = read_metadata(made.archive.get(copy.lr_key))  # without the catalog
     assert told.origin == "restored image"
-    rebuilt = row_of(made.archive, copy.lr_key or "", shard_id="s", run_id="r")
-    assert isinstance(rebuilt, CatalogRow)
+    rebuilt = row_of(made.archive, copy.lr_key, shard_id="s", run_id="r")
+    assert isinstance(rebuilt, Archived)
     assert rebuilt.origin == "restored image"
 
 
 def test_a_preview_is_not_made_from_a_damaged_rendition(made: SmallArchive) -> None:
     row = made.rows()[0]
-    sound = made.archive.get(row.lr_key or "")
-    made.archive.put(row.lr_key or "", sound[:-1] + b"\0")
+    sound = made.archive.get(row.lr_key)
+    made.archive.put(row.lr_key, sound[:-1] + b"\0")
     plan = build_plan(PlanOptions(targets=("long-edge=16",)))
     job = BackfillJob(source_url=None, archive_url=made.archive_url, plan=plan, run_id="b")
     filled = Backfiller(job).fill(list(backfilling.gaps_of(made.catalog, plan)))
@@ -115,7 +115,7 @@ def test_a_wave_that_is_tried_again_neither_loses_nor_doubles(
 ) -> None:
     monkeypatch.setattr(backfilling, "BATCH", 1)
     row = made.rows()[0]
-    made.archive.put(row.lr_key or "", b"damaged")
+    made.archive.put(row.lr_key, b"damaged")
     plan = build_plan(PlanOptions(targets=("long-edge=16",)))
     job = BackfillJob(source_url=None, archive_url=made.archive_url, plan=plan, run_id="b")
     filler, asked = Backfiller(job), []

@@ -14,6 +14,7 @@ import pytest
 
 from tasks.catalog import CatalogRow, RunRecord, delta, open_catalog
 from tasks.storage import open_store
+from tests.rows import row
 from tests.servers.proxy import proxy
 
 pytestmark = pytest.mark.slow
@@ -32,12 +33,10 @@ def url(request, tmp_path):
 
 def rows_of(shard: int, run: str, etag: str = "e1") -> list[CatalogRow]:
     return [
-        CatalogRow(
-            source_key=f"photos/{number:04}.png",
+        row(
+            f"photos/{number:04}.png",
+            target,
             source_etag=etag,
-            source_size=1,
-            target=target,
-            state="archived",
             shard_id=f"shard-{shard}",
             run_id=run,
         )

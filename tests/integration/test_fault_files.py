@@ -36,11 +36,11 @@ def test_what_retire_would_delete_comes_back_with_all_that_it_held(
         rows[row.source_key].append(row)
     assert rows.keys() == names.keys()
     wrong = {
-        key: row.reason
+        key: row
         for key, (row,) in rows.items()
         if row.state not in names[key].right
         # What a plan cannot make smaller it keeps, whatever the file holds.
-        and not (row.state == "kept" and "not smaller" in (row.reason or ""))
+        and not (row.state == "kept" and "not smaller" in row.reason)
     }
     assert not wrong
 

@@ -19,6 +19,7 @@ from tasks.jobs.archive.steps import find_pending, shards_of
 from tasks.jobs.archive.worker import ConversionJob, ShardConverter
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import Store, open_store
+from tests.rows import error_of, reason_of
 from tests.small_archive import SmallArchive, copied, small_archive
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -39,7 +40,7 @@ def made(template: Path, tmp_path: Path) -> SmallArchive:
 
 
 def _states(made: SmallArchive) -> dict[str, tuple[str, str | None]]:
-    return {row.source_key: (row.state, row.error_class) for row in made.rows()}
+    return {row.source_key: (row.state, error_of(row)) for row in made.rows()}
 
 
 def _photos(made: SmallArchive) -> Path:
@@ -68,7 +69,7 @@ def test_links_are_accounted_for_and_not_followed_unless_asked(
         "roll 0/photo 0.png": ("archived", None),
         "roll 1/photo 1.png": ("archived", None),
     }
-    reasons = {row.source_key: row.reason or "" for row in made.rows()}
+    reasons = {row.source_key: reason_of(row) for row in made.rows()}
     assert "--follow-links" in reasons["album"]
     assert "leads to itself" in reasons["itself"]
     assert _pending(made) == []
@@ -79,7 +80,7 @@ def test_links_are_accounted_for_and_not_followed_unless_asked(
 def test_a_link_to_the_archive_archives_none_of_it(made: SmallArchive) -> None:
     photos = _photos(made)
     (photos / "arc").symlink_to(made.archive_url)
-    (photos / "some.png").symlink_to(Path(made.archive_url) / (made.rows()[0].lr_key or ""))
+    (photos / "some.png").symlink_to(Path(made.archive_url) / made.rows()[0].lr_key)
     made.run("x2", run_id="run-2", selection=Selection(follow_links=True))
     states = _states(made)
     assert states["arc"] == states["some.png"] == ("kept", None)
@@ -87,16 +88,16 @@ def test_a_link_to_the_archive_archives_none_of_it(made: SmallArchive) -> None:
 
 
 def test_a_rendition_is_not_taken_as_a_source_unless_asked(made: SmallArchive) -> None:
-    rendition = made.archive.get(made.rows()[0].lr_key or "")
+    rendition = made.archive.get(made.rows()[0].lr_key)
     made.source.put("copied back.png", rendition)
     made.run("x2", run_id="run-2")
     (row,) = (row for row in made.rows() if row.source_key == "copied back.png")
-    assert (row.state, row.lr_key) == ("kept", None)
-    assert "--include-renditions" in (row.reason or "")
+    assert row.state == "kept"
+    assert "--include-renditions" in reason_of(row)
     made.source.put("again.png", rendition)
     made.run("x2", run_id="run-3", selection=Selection(include_renditions=True))
     (row,) = (row for row in made.rows() if row.source_key == "again.png")
-    assert "--include-renditions" not in (row.reason or "")
+    assert "--include-renditions" not in reason_of(row)
 
 
 @pytest.mark.parametrize("seconds", [-1000, 2**40])
@@ -223,7 +224,7 @@ def test_verify_sources_finds_other_bytes_whatever_the_marks_say(made: SmallArch
 
     (first, second) = made.rows()
     wrong = replace(first, source_sha256="0" * 64)
-    made.catalog.commit_shard("wrong", [wrong], instead_of=[first.lr_key or ""])
+    made.catalog.commit_shard("wrong", [wrong], instead_of=[first.lr_key])
     assert _pending(made) == []
     assert _pending(made, verify_sources=True) == [first.source_key]
     made.run("x2", run_id="run-2", selection=Selection(verify_sources=True))
@@ -288,4 +289,4 @@ def test_what_cannot_be_read_is_its_own_outcome_and_is_looked_at_again(
     (photos / "lost+found").chmod(0o755)
     assert _pending(made) == ["lost+found/old.png", "secret.png"]
     (row,) = (row for row in made.rows() if row.source_key == "lost+found/")
-    assert "Permission denied" in (row.reason or "")
+    assert "Permission denied" in reason_of(row)

@@ -27,6 +27,7 @@ from tasks.jobs.scrub.worker import Check, Inspector
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import StorageError
 from tasks.storage.local import LocalStore
+from tests.rows import error_of, reason_of
 from tests.small_archive import SmallArchive, copied, small_archive
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -70,7 +71,9 @@ def _archive(made: SmallArchive) -> list[Outcome]:
     ]
     shard = Shard.of(sources, targets=plan.target_names, plan_digest=plan.digest)
     rows = ShardConverter(job).convert(shard).rows
-    return [Outcome(row.state == "quarantined", f"{row.error_class}: {row.reason}") for row in rows]
+    return [
+        Outcome(row.state == "quarantined", f"{error_of(row)}: {reason_of(row)}") for row in rows
+    ]
 
 
 def _backfill(made: SmallArchive) -> list[Outcome]:
@@ -97,7 +100,7 @@ def _restore(made: SmallArchive) -> list[Outcome]:
 def _scrub(made: SmallArchive) -> list[Outcome]:
     checks = [Check(row, restore=True) for row in made.rows()]
     found = {item.lr_key: item.reason for item in Inspector(made.archive_url).inspect(checks)}
-    return [Outcome(row.lr_key in found, found.get(row.lr_key or "", "")) for row in made.rows()]
+    return [Outcome(row.lr_key in found, found.get(row.lr_key, "")) for row in made.rows()]
 
 
 def _repair(made: SmallArchive) -> list[Outcome]:
@@ -122,7 +125,7 @@ def _retire(made: SmallArchive) -> list[Outcome]:
 
 def _rebuild(made: SmallArchive) -> list[Outcome]:
     results = [
-        row_of(made.archive, row.lr_key or "", shard_id="s", run_id="run-2") for row in made.rows()
+        row_of(made.archive, row.lr_key, shard_id="s", run_id="run-2") for row in made.rows()
     ]
     return [Outcome(isinstance(one, Unreadable), getattr(one, "reason", "")) for one in results]
 
@@ -246,9 +249,7 @@ def test_an_interruption_is_never_an_outcome(
 def test_an_object_that_may_not_be_read_is_its_own_outcome(job: str, made: SmallArchive) -> None:
     row = made.rows()[1]
     base, key = (
-        (made.source_url, row.source_key)
-        if job in OF_SOURCES
-        else (made.archive_url, row.lr_key or "")
+        (made.source_url, row.source_key) if job in OF_SOURCES else (made.archive_url, row.lr_key)
     )
     path = Path(base) / key
     # No permission stops root. A link that leads out is not followed; `plan` draws no sample of it.

@@ -29,6 +29,7 @@ from tasks.storage import StorageError, open_store
 from tasks.storage.local import LocalStore
 from tasks.storage.s3.store import S3Store
 from tests.command import photograph, write_photographs
+from tests.rows import error_of, reason_of
 from tests.servers.endpoint import S3Endpoint
 from tests.servers.proxy import Fault, proxy
 
@@ -61,8 +62,10 @@ def _whole(job: ConversionJob) -> Shard:
     return Shard.of(sources, targets=job.plan.target_names, plan_digest=job.plan.digest)
 
 
-def _made(rows: tuple[CatalogRow, ...]) -> list[tuple[str, str, str | None, str | None]]:
-    return [(row.source_key, row.state, row.lr_sha256, row.reason) for row in rows]
+def _made(rows: tuple[CatalogRow, ...]) -> list[tuple[str | None, ...]]:
+    return [
+        (row.source_key, row.state, getattr(row, "lr_sha256", None), reason_of(row)) for row in rows
+    ]
 
 
 @pytest.mark.usefixtures("one_thread", "ray_local")
@@ -219,7 +222,7 @@ def test_a_source_whose_encoder_crashed_is_quarantined_alone(
 
     monkeypatch.setattr(codecs, "encode", encode)
     rows = ShardConverter(job).convert(_whole(job)).rows
-    classes = Counter(row.error_class for row in rows)
+    classes = Counter(map(error_of, rows))
     assert classes == {None: IMAGES - 1, "EncoderDiedError": 1, "UnreadableImageError": 1}
 
 

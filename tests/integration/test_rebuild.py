@@ -73,13 +73,13 @@ def test_beside_a_running_archive_the_rows_of_the_run_win(tmp_path: Path) -> Non
 def test_a_row_that_is_there_stays_whatever_else_lies_in_the_archive(tmp_path: Path) -> None:
     made = small_archive(str(tmp_path), tmp_path, 1)
     (old,) = made.rows()
-    first = (tmp_path / "archive" / (old.lr_key or "")).read_bytes()
+    first = (tmp_path / "archive" / old.lr_key).read_bytes()
     made.source.put(old.source_key, made.source.get(old.source_key) + b"touched")
     made.run("x2", run_id="run-2")
     (new,) = made.rows()
     assert new.lr_key != old.lr_key
-    os.utime(tmp_path / "archive" / (new.lr_key or ""), (1, 1))  # the older one looks newer
-    assert (tmp_path / "archive" / (old.lr_key or "")).read_bytes() == first
+    os.utime(tmp_path / "archive" / new.lr_key, (1, 1))  # the older one looks newer
+    assert (tmp_path / "archive" / old.lr_key).read_bytes() == first
     _rebuild(made.archive)
     assert made.rows() == [new]
 
@@ -87,7 +87,7 @@ def test_a_row_that_is_there_stays_whatever_else_lies_in_the_archive(tmp_path: P
 def test_of_several_lr_objects_of_a_source_the_newest_counts(tmp_path: Path) -> None:
     made = small_archive(str(tmp_path), tmp_path, 1)
     (old,) = made.rows()
-    os.utime(tmp_path / "archive" / (old.lr_key or ""), (1, 1))
+    os.utime(tmp_path / "archive" / old.lr_key, (1, 1))
     made.source.put(old.source_key, made.source.get(old.source_key) + b"touched")
     made.run("x2", run_id="run-2")
     (new,) = made.rows()
@@ -117,7 +117,7 @@ def _best(made: SmallArchive) -> tuple[str, str]:
 
 def test_damaged_and_foreign_objects_are_named_and_make_no_row(tmp_path: Path) -> None:
     made = small_archive(str(tmp_path), tmp_path, 2)
-    damaged, moved = (row.lr_key or "" for row in made.rows())
+    damaged, moved = (row.lr_key for row in made.rows())
     data = bytearray(made.archive.get(damaged))
     data[-5] ^= 1
     made.archive.put(damaged, bytes(data))
@@ -179,7 +179,7 @@ def test_the_command_rebuilds_and_says_what_is_damaged(
     tmp_path: Path, refold_here: RefoldHere
 ) -> None:
     made = small_archive(str(tmp_path), tmp_path, 2)
-    made.archive.put(made.rows()[0].lr_key or "", b"gone bad")
+    made.archive.put(made.rows()[0].lr_key, b"gone bad")
     shutil.rmtree(tmp_path / "archive" / "catalog")
     ran = refold_here("rebuild", made.archive_url, "--json")
     assert ran.code == 1, ran.err

@@ -76,7 +76,7 @@ def test_what_is_refused_says_why_and_its_neighbours_are_shown(
     made: SmallArchive, damage: str
 ) -> None:
     worst = _worst(made)[0].row
-    lr_key = worst.lr_key or ""
+    lr_key = worst.lr_key
     if damage == "flipped":
         data = bytearray(made.archive.get(lr_key))
         data[len(data) // 2] ^= 1

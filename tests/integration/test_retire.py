@@ -214,7 +214,7 @@ def _quarantined(made: SmallArchive, key: str) -> str:
 
 def _rendition(made: SmallArchive, key: str, target: str = "x2") -> str:
     (row,) = (row for row in made.rows() if (row.source_key, row.target) == (key, target))
-    return row.lr_key or ""
+    return row.lr_key
 
 
 @pytest.mark.parametrize("when", ["before it was marked", "after it was marked"])

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from rescaling_core.errors import UsageError
-from tasks.catalog import CatalogRow
+from tasks.catalog import Archived
 from tasks.catalog import digests as fixity
 from tasks.catalog.upkeep import keep_up
 from tasks.control.record import Counts, JobRun, record_job
@@ -66,18 +66,18 @@ def test_every_flipped_bit_is_found_and_none_is_restored(made: SmallArchive) -> 
     for i in range(100):
         row = draw.choice(rows)
         bit = draw.randrange((row.lr_bytes or 0) * 8)
-        _flip(made, row.lr_key or "", bit)
+        _flip(made, row.lr_key, bit)
         (found,) = inspector.inspect([Check(row, restore=True)])
         assert (found.lr_key, found.problem) == (row.lr_key, "digest")
         request = RestoreRequest(
             source_key=row.source_key,
-            lr_key=row.lr_key or "",
+            lr_key=row.lr_key,
             lr_sha256=row.lr_sha256 or "",
             metadata_json=row.metadata_json or "",
             output_key=f"{i}.png",
         )
         assert isinstance(restorer.restore(request), NotRestored)
-        _flip(made, row.lr_key or "", bit)
+        _flip(made, row.lr_key, bit)
     assert not Path(out).exists()
     assert _inspect(made) == []
 
@@ -130,7 +130,7 @@ def test_notes_of_digests_follow_the_files(made: SmallArchive) -> None:
 
 
 def test_missing_cut_and_swapped_objects_are_told_apart(made: SmallArchive) -> None:
-    first, second, third, fourth = (row.lr_key or "" for row in made.rows())
+    first, second, third, fourth = (row.lr_key for row in made.rows())
     made.archive.delete(first)
     made.archive.put(second, made.archive.get(second)[:-1])
     swapped = made.archive.get(fourth)
@@ -160,7 +160,7 @@ def _repair(made: SmallArchive) -> ScrubTally:
 def test_damaged_renditions_are_made_again_from_unchanged_sources(made: SmallArchive) -> None:
     before = made.rows()
     for row in before:
-        _flip(made, row.lr_key or "", 801)
+        _flip(made, row.lr_key, 801)
     done = _repair(made)
     assert (done.repaired, done.not_repaired) == (4, ())
     after = made.rows()
@@ -174,7 +174,7 @@ def test_damaged_renditions_are_made_again_from_unchanged_sources(made: SmallArc
 
 def test_nothing_is_repaired_from_a_source_that_changed_or_is_gone(made: SmallArchive) -> None:
     for row in made.rows():
-        _flip(made, row.lr_key or "", 801)
+        _flip(made, row.lr_key, 801)
     changed, gone = sorted({row.source_key for row in made.rows()})
     made.source.put(changed, made.source.get(changed) + b"more")
     made.source.delete(gone)
@@ -191,12 +191,12 @@ def test_parts_make_up_the_archive_and_samples_rotate(made: SmallArchive) -> Non
     template = made.rows()[0]
 
     class Many:
-        def rows(self, **_: object) -> list[CatalogRow]:
+        def archived(self) -> list[Archived]:
             return [replace(template, lr_key=f"renditions/x2/{i}/d.png") for i in range(2000)]
 
     def keys(turn: int, scope: Scope, *, restored: bool = False) -> set[str]:
         checks = scrubbing.checks_of(Many(), scope, turn)  # type: ignore[arg-type]
-        return {check.row.lr_key or "" for check in checks if check.restore or not restored}
+        return {check.row.lr_key for check in checks if check.restore or not restored}
 
     parts = [keys(turn, Scope(parts=4)) for turn in range(4)]
     assert sum(map(len, parts)) == len(set.union(*parts)) == 2000
@@ -220,7 +220,7 @@ def test_turns_are_counted_by_the_runs_there_were(made: SmallArchive) -> None:
 
 def test_an_archive_on_s3_is_scrubbed_wave_by_wave(tmp_path: Path, moto_url: str) -> None:
     made = small_archive(moto_url, tmp_path, 2)
-    _flip(made, made.rows()[1].lr_key or "", 801)
+    _flip(made, made.rows()[1].lr_key, 801)
     pool = HerePool(Inspector(made.archive_url).inspect)
     run = Run("scrub", ScrubTally(), {})
     checks = scrubbing.checks_of(made.catalog, Scope(sample=1), 0)
@@ -232,7 +232,7 @@ def test_an_archive_on_s3_is_scrubbed_wave_by_wave(tmp_path: Path, moto_url: str
 
 @pytest.mark.slow
 def test_the_command_finds_and_repairs(made: SmallArchive, refold_here: RefoldHere) -> None:
-    damaged = made.rows()[0].lr_key or ""
+    damaged = made.rows()[0].lr_key
     _flip(made, damaged, 801)
     found = refold_here("scrub", made.archive_url, "--sample", "1", "--json")
     assert found.code == 1, found.err

@@ -14,18 +14,6 @@ from tasks.jobs.report.summary import COLUMNS, RunAccount, account_of
 START = datetime(2026, 5, 17, 8, 30, tzinfo=UTC)
 
 
-def row(key: str, target: str = "x2", state: str = "archived", **values: Any) -> CatalogRow:
-    known = {
-        "source_etag": "e",
-        "source_size": 1000,
-        "shard_id": "s",
-        "run_id": "r",
-        "width": 40,
-        "height": 30,
-    }
-    return CatalogRow(source_key=key, target=target, state=state, **(known | values))  # type: ignore[arg-type]
-
-
 def batch(rows: list[CatalogRow]) -> pa.RecordBatch:
     (made,) = (
         to_arrow(rows, RENDITIONS, committed_at=[START] * len(rows)).select(COLUMNS).to_batches()

@@ -17,7 +17,8 @@ from flows.service.links import base_url
 from flows.service.routers.renditions import PROBLEMS
 from flows.service.state import service_of
 from rescaling_core.errors import RefoldError
-from tasks.catalog import CatalogRow
+from tasks.catalog import Archived
+from tasks.catalog.history import can_be_restored
 from tasks.catalog.paging import MOST_ROWS, Position, Search
 from tasks.renditions.archive import Archive
 
@@ -87,13 +88,13 @@ async def collection(archive: str, request: Request, prefix: Prefix = "") -> JSO
     return JSONResponse(document, headers={"Cache-Control": "no-cache"})
 
 
-def _rows(archive: Archive, prefix: str, most: int) -> tuple[list[CatalogRow], bool]:
+def _rows(archive: Archive, prefix: str, most: int) -> tuple[list[Archived], bool]:
     """The best rendition of each source, and whether there are more sources."""
-    best: dict[str, CatalogRow] = {}
+    best: dict[str, Archived] = {}
     after: Position | None = None
     while True:
         page = archive.page(Search(prefix=prefix, restorable=True), after, MOST_ROWS)
-        for row in page.rows:
+        for row in filter(can_be_restored, page.rows):
             held = best.get(row.source_key)
             if held is None and len(best) >= most:
                 return list(best.values()), True
@@ -104,18 +105,18 @@ def _rows(archive: Archive, prefix: str, most: int) -> tuple[list[CatalogRow], b
             return list(best.values()), False
 
 
-def _sizes(archive: Archive, rows: list[CatalogRow]) -> list[tuple[int, int]]:
+def _sizes(archive: Archive, rows: list[Archived]) -> list[tuple[int, int]]:
     """Width and height as they are seen; of a damaged rendition as they were stored."""
     found = []
     for row in rows:
         try:
             found.append(archive.seen_size(row))
         except RefoldError:  # its image says what is wrong with it; the others are sound
-            found.append((row.width or 1, row.height or 1))
+            found.append((row.width, row.height))
     return found
 
 
-def _canvas(base: str, archive: str, row: CatalogRow, seen: tuple[int, int]) -> dict[str, Any]:
+def _canvas(base: str, archive: str, row: Archived, seen: tuple[int, int]) -> dict[str, Any]:
     """One image."""
     id = RenditionId.of(archive, row).lasting
     image = f"{base}/iiif/3/{id}"
@@ -130,7 +131,7 @@ def _canvas(base: str, archive: str, row: CatalogRow, seen: tuple[int, int]) -> 
             _entry("Reconstructed", "Restored from a smaller image; not the source itself."
                    if row.psnr_y != math.inf else "Restored exactly, sample by sample."),
             _entry("Measured quality", quality_in_words(row)),
-            _entry("Rescaler", f"{row.rescaler} at x{row.scale or 1:g}, {row.codec}"),
+            _entry("Rescaler", f"{row.rescaler} at x{row.scale:g}, {row.codec}"),
         ],
         "thumbnail": [
             {"id": f"{image}/full/!256,256/0/default.jpg", "type": "Image", "format": "image/jpeg",
@@ -162,7 +163,7 @@ def _canvas(base: str, archive: str, row: CatalogRow, seen: tuple[int, int]) -> 
     }  # fmt: skip
 
 
-def quality_in_words(row: CatalogRow) -> str:
+def quality_in_words(row: Archived) -> str:
     """What was measured against the source when it was archived."""
     if row.psnr_y is None:
         return "not measured"

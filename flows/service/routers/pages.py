@@ -22,8 +22,7 @@ from flows.service.state import service_of
 from flows.service.views import beside, grid_of, upright_size_of
 from rescaling_core import __version__
 from rescaling_core.errors import MetadataError, RefoldError
-from rescaling_core.metadata import RestorationMetadata
-from tasks.catalog import CatalogRow, State
+from tasks.catalog import Archived, CatalogRow, State
 from tasks.catalog.history import can_be_restored
 from tasks.catalog.paging import Position, Search
 from tasks.renditions.archive import Archive
@@ -99,9 +98,9 @@ async def image(asked: Rendition, request: Request) -> Response:
         except RefoldError:
             why = "This rendition is damaged, so that nothing is shown: refold scrub says more."
     record = None
-    if row.metadata_json:
+    if isinstance(row, Archived):
         try:
-            record = RestorationMetadata.from_json(row.metadata_json)
+            record = row.recorded
         except MetadataError:
             why = "Its restoration metadata cannot be read."
     return _page(
@@ -168,7 +167,7 @@ def _card(archive: str, row: CatalogRow) -> dict[str, Any]:
     thumbnail = None
     if can_be_restored(row):
         thumbnail = f"/iiif/3/{id.exact}/full/!320,240/0/default.webp"
-    elif row.state == "archived":
+    elif isinstance(row, Archived):
         thumbnail = f"/v1/renditions/{id.exact}/lr"
     return {"url": f"/images/{id.lasting}", "key": row.source_key, "state": row.state,
             "words": words, "thumbnail": thumbnail}  # fmt: skip

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from prefect import task
 
 from rescaling_core.plan import ArchivePlan
-from tasks.catalog import LIGHT, Catalog, CatalogRow, State
+from tasks.catalog import LIGHT, Catalog, CatalogRow, Quarantined, State
 from tasks.catalog.query import literal
 from tasks.cluster.pool import Lost
 from tasks.cluster.workers import Workers
@@ -144,9 +144,9 @@ def _committed(
     return found
 
 
-def _quarantined(rows: Iterable[CatalogRow]) -> list[CatalogRow]:
+def _quarantined(rows: Iterable[CatalogRow]) -> list[Quarantined]:
     """One row for each source in quarantine."""
-    return list({row.source_key: row for row in rows if row.state == "quarantined"}.values())
+    return list({row.source_key: row for row in rows if isinstance(row, Quarantined)}.values())
 
 
 def _isolate(lost: Lost, pool: Workers[Shard, ShardResult], job: ConversionJob) -> ShardResult:
@@ -170,4 +170,5 @@ def quarantine_of(run_id: str, catalog: Catalog) -> list[dict[str, str | None]]:
     return [
         {"source": row.source_key, "target": row.target, "reason": row.reason}
         for row in islice(rows, MAX_ROWS)
+        if isinstance(row, Quarantined)
     ]

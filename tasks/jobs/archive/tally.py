@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.catalog import CatalogRow, State
+from tasks.catalog import Archived, CatalogRow, State
 from tasks.catalog.strategies import StrategyTallies
 from tasks.control.record import Counts
 from tasks.control.tally import Tally
@@ -75,7 +75,9 @@ class ArchiveTally(Tally):
             kept=ends["kept"],
             quarantined=ends["quarantined"],
             source_bytes=sum(found[0].source_size for found in archived),
-            stored_bytes=sum(row.lr_bytes or 0 for found in archived for row in found),
+            stored_bytes=sum(
+                row.lr_bytes for found in archived for row in found if isinstance(row, Archived)
+            ),
             renditions=Counter(row.state for found in by_source.values() for row in found),
             strategies=strategies,
         )

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 
 from ray.util.metrics import Counter, Gauge
 
-from rescaling_core.metadata import RestorationMetadata
-from tasks.catalog import CatalogRow
+from tasks.catalog import Archived, CatalogRow
 
 
 class WorkerMetrics:
@@ -40,17 +39,17 @@ class WorkerMetrics:
                 self._sources.inc(1, {"state": state})
                 break
         _grow(self._read, len(data or b""))
-        archived = [row for row in rows if row.state == "archived"]
+        archived = [row for row in rows if isinstance(row, Archived)]
         for row in archived:
-            self._chosen.inc(1, {"rescaler": row.rescaler or "", "codec": row.codec or ""})
-            _grow(self._written, row.lr_bytes or 0)
+            self._chosen.inc(1, {"rescaler": row.rescaler, "codec": row.codec})
+            _grow(self._written, row.lr_bytes)
             if row.metadata_json:
-                _grow(self._tried, RestorationMetadata.from_json(row.metadata_json).tried or 0)
+                _grow(self._tried, row.recorded.tried or 0)
         if any(row.psnr_y is not None for row in archived):  # not by previews alone
-            stored = sum(row.lr_bytes or 0 for row in archived)
+            stored = sum(row.lr_bytes for row in archived)
             _grow(self._saved, archived[0].source_size - stored)
         if archived:
-            _grow(self._megapixels, (archived[0].width or 0) * (archived[0].height or 0) / 1e6)
+            _grow(self._megapixels, archived[0].pixels / 1e6)
         _grow(self._busy, sum(row.seconds or 0 for row in rows))
 
     def network_waiting(self, count: int) -> None:

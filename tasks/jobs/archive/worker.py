@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,7 +17,7 @@ from rescaling_core.errors import ImageTooLargeError, UnsupportedImageError
 from rescaling_core.metadata import names_restoration
 from rescaling_core.photo import Photo, decode_photo, stated_pixels
 from rescaling_core.plan import ArchivePlan, TargetPlan
-from tasks.catalog import CatalogRow
+from tasks.catalog import CatalogRow, Quarantined
 from tasks.cluster.encoders import Encoders
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.collection.shards import Shard, SourceObject
@@ -121,13 +121,13 @@ class ShardConverter:
         return ShardResult(shard=shard, rows=rows, seconds=time.monotonic() - started)
 
     def _rows(self, shard: Shard, trace: tracing.Carrier) -> tuple[CatalogRow, ...]:
-        def rows_of(read: tuple[SourceObject, bytes | Failure]) -> list[CatalogRow]:
+        def rows_of(read: tuple[SourceObject, bytes | Failure]) -> Sequence[CatalogRow]:
             with tracing.part_of(trace, "photo", source=read[0].key) as photo:
                 return rows_inside(read, photo)
 
         def rows_inside(
             read: tuple[SourceObject, bytes | Failure], photo: tracing.Carrier
-        ) -> list[CatalogRow]:
+        ) -> Sequence[CatalogRow]:
             source, found = read
             data = None if isinstance(found, Failure) else found
             record = RowWriter(
@@ -138,7 +138,7 @@ class ShardConverter:
                 data,
                 self._lane.waited,
             )
-            made: list[CatalogRow] | Failure = (
+            made: Sequence[CatalogRow] | Failure = (
                 found
                 if isinstance(found, Failure)
                 else outcome_of(source.key, partial(self._convert_source, record, found, photo))
@@ -152,7 +152,7 @@ class ShardConverter:
             ahead = _read_ahead(pool, self._source, shard.sources, self._metrics.waiting, trace)
             return tuple(chain.from_iterable(at_once(rows_of, ahead, self._job.photos_at_once)))
 
-    def _refused(self, made: Failure, record: RowWriter) -> list[CatalogRow]:
+    def _refused(self, made: Failure, record: RowWriter) -> Sequence[CatalogRow]:
         too_large = made.error_class == ImageTooLargeError.__name__
         depends_on = circumstances.limit(self._job.plan) if too_large else None
         if depends_on is None:
@@ -166,7 +166,7 @@ class ShardConverter:
 
     def _convert_source(
         self, record: RowWriter, data: bytes, trace: tracing.Carrier
-    ) -> list[CatalogRow]:
+    ) -> Sequence[CatalogRow]:
         """One row for each target.
 
         Raises:
@@ -224,14 +224,14 @@ class ShardConverter:
         return record.archived(outcome, stored.lr_key, stored.lr_sha256)
 
 
-def _rows_of_failure(record: RowWriter, failure: Failure) -> list[CatalogRow]:
+def _rows_of_failure(record: RowWriter, failure: Failure) -> Sequence[CatalogRow]:
     """The rows of what could not be read or converted, one for each target."""
     if failure.error_class in NOT_A_SOURCE:
         return [record.kept(name, failure.reason) for name in record.targets]
     return record.quarantined(failure.reason, failure.error_class)
 
 
-def killer_rows(single: Shard, shard: Shard, reason: str, job: ConversionJob) -> list[CatalogRow]:
+def killer_rows(single: Shard, shard: Shard, reason: str, job: ConversionJob) -> list[Quarantined]:
     """The rows of a source that killed every worker it was given to."""
     (source,) = single.sources
     record = RowWriter(job.run_id, shard.shard_id, source, job.plan.target_names, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.catalog import CatalogRow
+from tasks.catalog import Archived, CatalogRow
 from tasks.control.record import Counts
 from tasks.control.tally import Tally
 from tasks.jobs.backfill.worker import NotFilled
@@ -30,14 +30,14 @@ class BackfillTally(Tally):
     @classmethod
     def of(cls, rows: Sequence[CatalogRow], failures: Sequence[NotFilled] = ()) -> BackfillTally:
         """Count the rows of some sources, and those sources that no row could be made for."""
-        archived = [row for row in rows if row.state == "archived"]
+        archived = [row for row in rows if isinstance(row, Archived)]
         restored = sum(row.origin == "restored image" for row in archived)
         return cls(
             sources=len({row.source_key for row in rows}) + len(failures),
             from_sources=len(archived) - restored,
             from_restored=restored,
             kept=len(rows) - len(archived),
-            stored_bytes=sum(row.lr_bytes or 0 for row in archived),
+            stored_bytes=sum(row.lr_bytes for row in archived),
             failures=tuple(failures),
         )
 

@@ -11,7 +11,7 @@ from rescaling_core.convert import Kept, SourceRef, convert
 from rescaling_core.errors import RestorationMismatchError
 from rescaling_core.photo import Photo, decode_photo
 from rescaling_core.plan import ArchivePlan, TargetPlan
-from tasks.catalog import CatalogRow
+from tasks.catalog import Archived, CatalogRow
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.collection.shards import Shard, SourceObject
 from tasks.control.outcomes import Failure, outcome_of
@@ -27,10 +27,10 @@ from tasks.storage import open_store
 class Gap:
     """An archived source that lacks targets."""
 
-    row: CatalogRow
+    row: Archived
     """One of its archived rows."""
     targets: tuple[str, ...]
-    best: CatalogRow | None
+    best: Archived | None
     """The row it is best restored from; None if it has previews only."""
 
 
@@ -95,7 +95,7 @@ class Backfiller:
         rows: list[CatalogRow] = []
         failures: list[NotFilled] = []
         for gap in gaps:
-            pixels = (gap.row.width or 0) * (gap.row.height or 0) * len(gap.targets)
+            pixels = gap.row.pixels * len(gap.targets)
             with WATCHDOG.watching(allowed_seconds(pixels)):
                 filled = outcome_of(gap.row.source_key, partial(self._fill, gap, shard_id))
             if isinstance(filled, Failure):
@@ -125,7 +125,7 @@ class Backfiller:
         return self._renditions.read(gap.best).photo()
 
     def _convert(
-        self, photo: Photo, plan: TargetPlan, record: RowWriter, known: CatalogRow
+        self, photo: Photo, plan: TargetPlan, record: RowWriter, known: Archived
     ) -> CatalogRow:
         """One row; `record.data` is None where the photo is a restored one."""
         source = SourceRef(
@@ -137,10 +137,10 @@ class Backfiller:
         )
         outcome = convert(photo, source, plan, self._models, software=SOFTWARE, data=record.data)
         if isinstance(outcome, Kept):
-            row = record.kept(plan.target.name, outcome.reason, outcome.best)
-        else:
-            stored = put_rendition(self._archive, source.key, outcome)
-            row = record.archived(outcome, stored.lr_key, stored.lr_sha256)
+            kept = record.kept(plan.target.name, outcome.reason, outcome.best)
+            return replace(kept, source_sha256=known.source_sha256)
+        stored = put_rendition(self._archive, source.key, outcome)
+        row = record.archived(outcome, stored.lr_key, stored.lr_sha256)
         return replace(row, source_sha256=known.source_sha256)
 
 

@@ -13,7 +13,6 @@ from statistics import median
 from rescaling_core import SOFTWARE
 from rescaling_core.convert import Kept, Rendition, SourceRef, convert
 from rescaling_core.errors import UnsupportedImageError
-from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.plan import ArchivePlan
 from tasks.catalog.history import History
 from tasks.catalog.strategies import StrategyCost, StrategyTallies
@@ -209,7 +208,7 @@ def as_archived(histories: Iterable[History]) -> Estimate:
         size = history.latest.source_size
         one.sampled += 1
         one.source_bytes += size
-        one.stored_bytes += sum(row.lr_bytes or 0 for row in history.archived)
+        one.stored_bytes += sum(row.lr_bytes for row in history.archived)
         for row in history.archived:
             one.strategies.add(row)
         one.seconds += sum(row.seconds or 0 for row in history.current)
@@ -220,9 +219,6 @@ def as_archived(histories: Iterable[History]) -> Estimate:
             one.stored_bytes += size
             one.quarantined += history.state == "quarantined"
             one.kept += history.state != "quarantined"
-        one.chosen.update(
-            RestorationMetadata.from_json(row.metadata_json or "").strategy
-            for row in history.restorable
-        )
+        one.chosen.update(row.recorded.strategy for row in history.restorable)
     one.psnr_y.sort()
     return one

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from rescaling_core.errors import UsageError
 from rescaling_core.photo import Photo, decode_photo
-from tasks.catalog import LIGHT, Catalog, CatalogRow
+from tasks.catalog import LIGHT, Archived, Catalog
 from tasks.catalog.history import History, histories
 from tasks.collection.listing import scan
 from tasks.collection.shards import SourceObject
@@ -114,7 +114,7 @@ class ArchivedCollection:
             return Original(data=data)
         return None if history.best is None else self._restored(history.best)
 
-    def _restored(self, row: CatalogRow) -> Original:
+    def _restored(self, row: Archived) -> Original:
         stored = self._renditions.read(row)
         data = stored.source_file()
         if data is not None:

@@ -12,7 +12,7 @@ from prefect import task
 
 from rescaling_core.errors import UsageError
 from rescaling_core.metadata import read_metadata
-from tasks.catalog import LIGHT, Catalog, CatalogRow
+from tasks.catalog import LIGHT, Archived, Catalog
 from tasks.control import progress
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.control.retries import RETRIED
@@ -58,7 +58,7 @@ def rebuild_wave(wave: Wave[str], archive: Store, catalog: Catalog, run_id: str)
         with ThreadPoolExecutor(max_workers=READERS) as pool:
             read = partial(row_of, archive, shard_id=shard_id, run_id=run_id)
             found = list(pool.map(read, keys))
-        rows = [item for item in found if isinstance(item, CatalogRow)]
+        rows = [item for item in found if isinstance(item, Archived)]
         known = _known(catalog, rows)
         missing = [row for row in rows if (row.source_key, row.target) not in known]
         catalog.commit_shard(shard_id, missing, keep_times=True)
@@ -66,7 +66,7 @@ def rebuild_wave(wave: Wave[str], archive: Store, catalog: Catalog, run_id: str)
         tally += RebuildTally(
             added=len(added),
             present=len(rows) - len(added),
-            stored_bytes=sum(row.lr_bytes or 0 for row in added),
+            stored_bytes=sum(row.lr_bytes for row in added),
             unreadable=tuple(item for item in found if isinstance(item, Unreadable)),
         )
         wave.report("check", tally.done)
@@ -84,7 +84,7 @@ def count_networks(archive: Store, catalog: Catalog) -> tuple[int, tuple[str, ..
     return len(named), tuple(missing_models(archive, named))
 
 
-def row_of(archive: Store, lr_key: str, *, shard_id: str, run_id: str) -> CatalogRow | Unreadable:
+def row_of(archive: Store, lr_key: str, *, shard_id: str, run_id: str) -> Archived | Unreadable:
     """The catalog row of an LR object, from its bytes and its name.
 
     Raises:
@@ -95,7 +95,7 @@ def row_of(archive: Store, lr_key: str, *, shard_id: str, run_id: str) -> Catalo
     return Unreadable(lr_key, str(found)) if isinstance(found, Failure) else found
 
 
-def _row_of(archive: Store, lr_key: str, *, shard_id: str, run_id: str) -> CatalogRow | Unreadable:
+def _row_of(archive: Store, lr_key: str, *, shard_id: str, run_id: str) -> Archived | Unreadable:
     written = archive.info(lr_key).modified
     data = archive.get(lr_key)
     metadata = read_metadata(data)
@@ -103,13 +103,12 @@ def _row_of(archive: Store, lr_key: str, *, shard_id: str, run_id: str) -> Catal
     extension = lr_key[lr_key.rfind(".") :]
     if rendition_key(metadata.target, metadata.source_key, digest, extension) != lr_key:
         return Unreadable(lr_key, "its name is not that of its content: damaged, or moved")
-    return CatalogRow(
+    return Archived(
         source_key=metadata.source_key,
         source_etag=metadata.source_etag,
         source_size=metadata.source_size,
         source_sha256=metadata.source_sha256,
         target=metadata.target,
-        state="archived",
         lr_key=lr_key,
         lr_bytes=len(data),
         lr_sha256=digest,
@@ -129,7 +128,7 @@ def _committed_at(written: datetime | None) -> datetime | None:
     return None if written is None or written > datetime.now(UTC) else written
 
 
-def _known(catalog: Catalog, rows: Sequence[CatalogRow]) -> dict[tuple[str, str], str]:
+def _known(catalog: Catalog, rows: Sequence[Archived]) -> dict[tuple[str, str], str]:
     """The run that wrote the row of each source and target, where the catalog has one."""
     if not rows:
         return {}

@@ -18,7 +18,7 @@ from rescaling_core.pixels.arrays import U8Array
 from rescaling_core.plan import FULL_SIZE, TRANSCODE
 from rescaling_core.quality.measure import Measure
 from rescaling_core.quality.scores import Scores, known
-from tasks.catalog import CatalogRow
+from tasks.catalog import Archived
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.renditions.restoring import Renditions
 from tasks.storage import Store
@@ -57,7 +57,7 @@ class Preview:
 class Shown:
     """A rendition beside what is restored from it now, or why that was refused."""
 
-    row: CatalogRow
+    row: Archived
     stored: Preview | None = None
     """Preview of the LR object; None if the object could not be read."""
     restored: Preview | None = None
@@ -79,12 +79,12 @@ class Shown:
         return self.row.rescaler in (FULL_SIZE, TRANSCODE)
 
 
-def show(archive: Store, row: CatalogRow) -> Shown:
+def show(archive: Store, row: Archived) -> Shown:
     """Restore a rendition from storage, with every check that a restoration goes through.
 
     Args:
         archive: The store.
-        row: Archived, and no preview.
+        row: Of no preview.
 
     Raises:
         StorageError: The store fails for a while, so that nothing is known of the rendition.
@@ -94,7 +94,7 @@ def show(archive: Store, row: CatalogRow) -> Shown:
     def restored() -> tuple[RestorationMetadata, Photo]:
         nonlocal stored
         rendition = Renditions(archive).read(row)
-        recorded = RestorationMetadata.from_json(row.metadata_json or "")
+        recorded = row.recorded
         extras = codecs.read_extras(rendition.data)
         stored = preview(
             _image(codecs.decode(rendition.data, channels=recorded.lr_planes)),

@@ -51,8 +51,7 @@ def restore_worst(catalog: Catalog, run_id: str, worst: Sequence[Measured]) -> l
         return []
     keys = sorted({one.source_key for one in worst})
     rows = {
-        (row.source_key, row.target): row
-        for row in catalog.rows(where=_of_run(run_id), state="archived", sources=keys)
+        (row.source_key, row.target): row for row in catalog.archived(_of_run(run_id), sources=keys)
     }
     shown: list[Shown] = []
     for one in worst:

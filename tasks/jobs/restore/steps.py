@@ -10,7 +10,7 @@ from prefect import task
 
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import TRANSCODE, Target
-from tasks.catalog import LIGHT, Catalog, CatalogRow, open_catalog
+from tasks.catalog import LIGHT, Archived, Catalog, CatalogRow, open_catalog
 from tasks.catalog.history import (
     History,
     can_be_restored,
@@ -90,7 +90,7 @@ def select_renditions(
 
 def rendition_of(
     history: History, targets: Collection[str], *, earlier: bool = False
-) -> CatalogRow | None:
+) -> Archived | None:
     """The row that a source is best restored from, of some targets; None if there is none.
 
     Args:
@@ -144,7 +144,7 @@ class Asked:
 
 def _instead(row: CatalogRow) -> str:
     """What there is in place of a rendition to restore from."""
-    return f"{row.state} ({row.reason})" if row.reason else f"only as {row.target}"
+    return f"only as {row.target}" if isinstance(row, Archived) else f"{row.state} ({row.reason})"
 
 
 def requests_of(catalog: Catalog, chosen: Sequence[Chosen]) -> Iterator[RestoreRequest]:
@@ -158,11 +158,11 @@ def requests_of(catalog: Catalog, chosen: Sequence[Chosen]) -> Iterator[RestoreR
         part = {one.source_key: one for one in chosen[start : start + READ_AT_ONCE]}
         for row in catalog.rows(sources=list(part)):
             one = part[row.source_key]
-            if row.target == one.target:
+            if row.target == one.target and isinstance(row, Archived):
                 yield RestoreRequest(
                     source_key=row.source_key,
-                    lr_key=row.lr_key or "",
-                    lr_sha256=row.lr_sha256 or "",
+                    lr_key=row.lr_key,
+                    lr_sha256=row.lr_sha256,
                     metadata_json=row.metadata_json or "",
                     output_key=one.output_key,
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from tasks.catalog import Archived
 from tasks.catalog.history import History
 from tasks.storage.versions import same_version
 
@@ -56,7 +57,7 @@ class Waits:
 class MayGo:
     """It may be marked, or deleted, if its renditions prove sound."""
 
-    rows: tuple[CatalogRow, ...]
+    rows: tuple[Archived, ...]
     """All of its renditions, previews too."""
     mark: Entry | None
     """The mark whose grace period is over; None if it is to be marked."""
@@ -78,11 +79,12 @@ def judge(
     """
     if ground := _ground_to_stay(listed, rows, terms):
         return Stays(ground)
+    renditions = tuple(row for row in rows if isinstance(row, Archived))  # all, by now
     if mark is None or not _is_of(mark, listed, rows):
-        return MayGo(tuple(rows), None)
+        return MayGo(renditions, None)
     if mark.at >= terms.marked_before:
         return Waits(mark)
-    return MayGo(tuple(rows), mark)
+    return MayGo(renditions, mark)
 
 
 def _ground_to_stay(

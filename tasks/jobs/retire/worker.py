@@ -9,12 +9,11 @@ from functools import partial
 
 from rescaling_core.convert.again import floor_like
 from rescaling_core.errors import CodecError, NotGivenBackError, RefoldError
-from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import MOST_CARRIED, Photo, decode_photo, prove_given_back, restored_file
 from rescaling_core.plan import Floor
 from rescaling_core.quality.comparison import Comparison, compare
 from rescaling_core.quality.scores import MEASURES
-from tasks.catalog import CatalogRow
+from tasks.catalog import Archived
 from tasks.catalog.history import History
 from tasks.catalog.journal import Proof
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
@@ -33,7 +32,7 @@ class Claim:
     """That a source can be restored from what is stored; to be proven."""
 
     source: SourceObject
-    rows: tuple[CatalogRow, ...]
+    rows: tuple[Archived, ...]
     """All of its renditions, previews too."""
     floors: tuple[tuple[str, Floor], ...] = ()
     """(target, floor) of the runs that made them, as far as known: each must reach its own."""
@@ -76,7 +75,7 @@ class Verifier:
         Raises:
             StorageError: A store failed, so that nothing is known.
         """
-        pixels = sum((row.width or 0) * (row.height or 0) for row in claim.rows)
+        pixels = sum(row.pixels for row in claim.rows)
         with WATCHDOG.watching(allowed_seconds(pixels)):
             proven = outcome_of(claim.source.key, partial(self._verify, claim))
         if isinstance(proven, Failure):
@@ -108,7 +107,7 @@ class Verifier:
         proofs: list[Proof] = []
         missed: list[str] = []
         for row in History.of(claim.rows).relied_on:
-            recorded = RestorationMetadata.from_json(row.metadata_json or "")
+            recorded = row.recorded
             if photo is None:
                 photo = decode_photo(
                     data,
@@ -126,7 +125,7 @@ class Verifier:
         return tuple(proofs)
 
     def _compare(
-        self, row: CatalogRow, data: bytes, photo: Photo, floors: Sequence[Floor]
+        self, row: Archived, data: bytes, photo: Photo, floors: Sequence[Floor]
     ) -> Comparison:
         stored = self._renditions.read(row)
         file = stored.source_file()
@@ -141,7 +140,7 @@ class Verifier:
 
 
 def _require_given_back(
-    row: CatalogRow, restored: Photo, source: Photo, compared: Comparison
+    row: Archived, restored: Photo, source: Photo, compared: Comparison
 ) -> None:
     """Do what `restore` does with a photo, and refuse it unless its file holds all of the source.
 
@@ -158,7 +157,7 @@ def _require_given_back(
         raise RefoldError(f"{row.lr_key}: {error}") from error
 
 
-def _require(row: CatalogRow, compared: Comparison, floors: list[Floor]) -> None:
+def _require(row: Archived, compared: Comparison, floors: list[Floor]) -> None:
     """Refuse a restoration that misses a floor.
 
     Raises:
@@ -169,13 +168,13 @@ def _require(row: CatalogRow, compared: Comparison, floors: list[Floor]) -> None
             raise RefoldError(f"{row.lr_key}: restored, it misses the floor: {missed}")
 
 
-def _proof(row: CatalogRow, compared: Comparison) -> Proof:
+def _proof(row: Archived, compared: Comparison) -> Proof:
     return Proof(
         target=row.target,
-        lr_key=row.lr_key or "",
-        lr_sha256=row.lr_sha256 or "",
-        lr_bytes=row.lr_bytes or 0,
-        rescaler=row.rescaler or "",
-        weights_sha256=row.weights_sha256 or "",
+        lr_key=row.lr_key,
+        lr_sha256=row.lr_sha256,
+        lr_bytes=row.lr_bytes,
+        rescaler=row.rescaler,
+        weights_sha256=row.weights_sha256,
         **{name: getattr(compared, name) for name in MEASURES},
     )

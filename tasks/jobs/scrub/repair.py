@@ -11,7 +11,7 @@ from rescaling_core.convert.again import plan_like
 from rescaling_core.errors import RefoldError
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import MOST_CARRIED, decode_photo
-from tasks.catalog import CatalogRow
+from tasks.catalog import Archived
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.collection.shards import SourceObject
 from tasks.control.outcomes import Failure, outcome_of
@@ -37,7 +37,7 @@ class NotRepaired:
 class Repaired:
     """A rendition that was made again and stored; its row is still to be committed."""
 
-    row: CatalogRow
+    row: Archived
     damaged_lr_key: str
 
 
@@ -50,17 +50,17 @@ class Repairer:
         self._archive = open_store(archive_url)
         self._run_id = run_id
 
-    def repair(self, row: CatalogRow) -> Repaired | NotRepaired:
+    def repair(self, row: Archived) -> Repaired | NotRepaired:
         """Convert the source again as it was converted; what goes wrong comes back as a value.
 
         Raises:
             StorageError: A store failed, so that nothing is known of it.
         """
-        with WATCHDOG.watching(allowed_seconds((row.width or 0) * (row.height or 0))):
+        with WATCHDOG.watching(allowed_seconds(row.pixels)):
             made = outcome_of(row.source_key, partial(self._repair, row))
         if isinstance(made, Failure):
-            return NotRepaired(row.source_key, row.target, row.lr_key or "", str(made))
-        return Repaired(made, row.lr_key or "")
+            return NotRepaired(row.source_key, row.target, row.lr_key, str(made))
+        return Repaired(made, row.lr_key)
 
     def _models_of(self, recorded: RestorationMetadata) -> Models:
         """The very weights it was made with, which the archive then holds."""
@@ -70,10 +70,10 @@ class Repairer:
             put_model(self._archive, models.find(name, digest))
         return models
 
-    def _repair(self, row: CatalogRow) -> CatalogRow:
+    def _repair(self, row: Archived) -> Archived:
         name = f"{row.source_key} at {row.target}"
         data = source_as_archived(self._source, row)
-        recorded = RestorationMetadata.from_json(row.metadata_json or "")
+        recorded = row.recorded
         source = SourceObject(key=row.source_key, size=row.source_size, etag=row.source_etag)
         record = RowWriter(self._run_id, row.shard_id, source, (row.target,), data)
         photo = decode_photo(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from prefect import task
 
 from rescaling_core.errors import UsageError
-from tasks.catalog import Catalog, CatalogRow
+from tasks.catalog import Archived, Catalog
 from tasks.catalog.digests import damaged_files
 from tasks.catalog.query import any_of
 from tasks.cluster.pool import Lost
@@ -77,10 +77,9 @@ def round_of(catalog: Catalog) -> int:
 
 def checks_of(catalog: Catalog, scope: Scope, turn: int) -> Iterator[Check]:
     """The archived renditions of a turn's part, some marked to be restored."""
-    for row in catalog.rows(state="archived"):
-        lr_key = row.lr_key or ""
-        if _share(lr_key, "part") * scope.parts // 1 == turn % scope.parts:
-            yield Check(row, restore=_share(lr_key, f"sample {turn}") < scope.sample)
+    for row in catalog.archived():
+        if _share(row.lr_key, "part") * scope.parts // 1 == turn % scope.parts:
+            yield Check(row, restore=_share(row.lr_key, f"sample {turn}") < scope.sample)
 
 
 def _share(lr_key: str, salt: str) -> float:
@@ -101,7 +100,7 @@ def scrub_wave(wave: Wave[Check], pool: Workers[Sequence[Check], list[Finding]])
     checked = ScrubTally(
         checked=len(wave.items),
         restored=sum(check.restore for check in wave.items),
-        read_bytes=sum(check.row.lr_bytes or 0 for check in wave.items),
+        read_bytes=sum(check.row.lr_bytes for check in wave.items),
         findings=tuple(found),
     )
     wave.report("check", checked.done, checked.nbytes)
@@ -109,28 +108,26 @@ def scrub_wave(wave: Wave[Check], pool: Workers[Sequence[Check], list[Finding]])
 
 
 @task(name="select damaged", **RETRIED)
-def damaged_rows(catalog: Catalog, findings: Sequence[Finding]) -> list[CatalogRow]:
+def damaged_rows(catalog: Catalog, findings: Sequence[Finding]) -> list[Archived]:
     """The rows that findings are about."""
     if not findings:
         return []
     where = any_of("lr_key", sorted({item.lr_key for item in findings}))
-    return list(catalog.rows(where=where, state="archived"))
+    return list(catalog.archived(where))
 
 
 @task(name="repair", **RETRIED)
 def repair_rows(
-    rows: Sequence[CatalogRow],
-    pool: Workers[CatalogRow, Repaired | NotRepaired],
+    rows: Sequence[Archived],
+    pool: Workers[Archived, Repaired | NotRepaired],
     catalog: Catalog,
 ) -> ScrubTally:
     """Make damaged renditions again and commit each as it comes back."""
     repaired, failures = 0, []
     for result in pool.run(rows):
         if isinstance(result, Lost):
-            row: CatalogRow = result.job
-            failures.append(
-                NotRepaired(row.source_key, row.target, row.lr_key or "", result.reason)
-            )
+            row: Archived = result.job
+            failures.append(NotRepaired(row.source_key, row.target, row.lr_key, result.reason))
         elif isinstance(result, Repaired):
             commit_repair(catalog, result)
             repaired += 1

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from tasks.catalog import CatalogRow
+from tasks.catalog import Archived
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.models.loading import use_share_of_cpus
@@ -23,8 +23,7 @@ READERS = 8
 class Check:
     """A row of the catalog to compare with what is stored."""
 
-    row: CatalogRow
-    """Archived."""
+    row: Archived
     restore: bool = False
     """Whether to restore it too, unless it is a preview."""
 
@@ -54,11 +53,11 @@ class Inspector:
     def _stored(self, check: Check) -> Finding | None:
         return _tried(check.row, "metadata", partial(inspect_stored, self._archive, check.row))
 
-    def _restored(self, row: CatalogRow) -> Finding | None:
-        with WATCHDOG.watching(allowed_seconds((row.width or 0) * (row.height or 0))):
+    def _restored(self, row: Archived) -> Finding | None:
+        with WATCHDOG.watching(allowed_seconds(row.pixels)):
             return _tried(row, "restoration", partial(self._restore, row))
 
-    def _restore(self, row: CatalogRow) -> None:
+    def _restore(self, row: Archived) -> None:
         """Restore a rendition; restoring compares with the recorded fingerprint."""
         stored = self._renditions.read(row)
         if stored.recorded.is_preview:
@@ -67,7 +66,7 @@ class Inspector:
             stored.photo()
 
 
-def _tried(row: CatalogRow, problem: Problem, look: Callable[[], Finding | None]) -> Finding | None:
+def _tried(row: Archived, problem: Problem, look: Callable[[], Finding | None]) -> Finding | None:
     """What was found about a rendition; what goes wrong with it while looking is found too."""
     found = outcome_of(row.lr_key or row.source_key, look)
     return finding(row, problem, str(found)) if isinstance(found, Failure) else found

@@ -34,7 +34,7 @@ def renditions(made: EveryRescaler) -> Iterator[tuple[str, bytes, Models]]:
     """Name, LR file and networks of each rendition that can be restored."""
     archive = open_store(made.url)
     for row in open_catalog(archive, create=False).rows("psnr_y IS NOT NULL"):
-        yield f"{row.source_key} {row.codec}", archive.get(row.lr_key or ""), Models(archive)
+        yield f"{row.source_key} {row.codec}", archive.get(row.lr_key), Models(archive)
 
 
 def no_network(*_: Any) -> Any:

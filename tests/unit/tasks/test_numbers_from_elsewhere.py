@@ -17,7 +17,7 @@ from tasks.cluster.slots import WorkerSlots, photos_at_once
 from tasks.control.ages import parse_age
 from tasks.pages.prices import read_prices
 from tasks.plans.toml import read_plan
-from tests.unit.report_samples import row
+from tests.rows import row
 
 PLAN = """
 [[targets]]

@@ -21,6 +21,7 @@ from tasks.catalog.compaction import join_small_files
 from tasks.catalog.table import RENDITIONS_PREFIX
 from tasks.catalog.upkeep import keep_up
 from tasks.storage import open_store
+from tests.rows import row
 
 INDEXED = ("source_key", "target", "state", "run_id", "committed_at")
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
@@ -34,8 +35,7 @@ def _catalog(folder: Path, *commits: list[str]) -> Catalog:
 
 
 def _row(key: str, **values: object) -> CatalogRow:
-    known = {"source_etag": "e", "source_size": 1, "target": "x2", "state": "archived"}
-    return CatalogRow(source_key=key, shard_id="s", run_id="r", **known | values)  # type: ignore[arg-type]
+    return row(key, **{"source_size": 1} | values)
 
 
 def _table(catalog: Catalog) -> DeltaTable:
@@ -103,8 +103,8 @@ def test_rows_of_any_keys_stay_and_are_found_by_their_ranges(
     assert joined == (len(_table(catalog).file_uris()) < files)
     catalog = open_catalog(catalog.store)
     assert list(catalog.rows()) == before
-    for row in before:
-        assert list(catalog.rows(between=(row.source_key, row.source_key))) == [row]
+    for one in before:
+        assert list(catalog.rows(between=(one.source_key, one.source_key))) == [one]
     uri = catalog.store.delta_uri(RENDITIONS_PREFIX)
     assert len(pl.read_delta(uri)) == len(before)
     rows = _table(catalog).to_pyarrow_dataset()  # noqa: F841 - DuckDB sees the variable

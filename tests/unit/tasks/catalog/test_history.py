@@ -11,20 +11,18 @@ from hypothesis import strategies as st
 from tasks.catalog import CatalogRow
 from tasks.catalog.history import History, histories
 from tasks.storage.versions import same_version
+from tests.rows import row
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def _row(target: str = "x2", day: int = 0, etag: str = "one", **values: object) -> CatalogRow:
     known: dict[str, object] = {
-        "source_key": "a.png",
-        "source_size": 1,
         "source_sha256": etag,
-        "state": "archived",
         "psnr_y": 40.0 if target.startswith("x") else None,
         "committed_at": START + timedelta(days=day),
     }
-    return CatalogRow(target=target, source_etag=etag, shard_id="s", run_id="r", **known | values)  # type: ignore[arg-type]
+    return row(target=target, source_etag=etag, **known | values)
 
 
 def test_the_row_committed_last_says_which_version_is_current() -> None:
@@ -79,7 +77,7 @@ def test_a_mark_of_an_earlier_release_is_compared_by_its_rule() -> None:
 
 rows_of_two_sources = st.lists(
     st.builds(
-        lambda key, target, day, etag, state: _row(target, day, etag, source_key=key, state=state),
+        lambda key, target, day, etag, state: _row(target, day, etag, key=key, state=state),
         st.sampled_from(["a.png", "b.png"]),
         st.sampled_from(["x2", "x4", "long-edge=8"]),
         st.integers(0, 3),

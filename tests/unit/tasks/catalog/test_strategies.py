@@ -9,27 +9,22 @@ from rescaling_core.convert import Rival
 from rescaling_core.convert.rivals import NOTHING, Cost, Rivals
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.plan.strategy import FULL_SIZE, TRANSCODE, is_full_size, strategy_name
-from tasks.catalog import CatalogRow
+from tasks.catalog import Archived
 from tasks.catalog.strategies import StrategyCost, StrategyTallies, from_json, to_json
+from tests.rows import row
 from tests.unit.rescaling_core.metadata.test_metadata_documented import EXAMPLE
 
 
-def _row(target: str, nbytes: int, rivals: tuple[Rival, ...], **winner: object) -> CatalogRow:
+def _row(target: str, nbytes: int, rivals: tuple[Rival, ...], **winner: object) -> Archived:
     recorded = replace(
         RestorationMetadata.from_json(json.dumps(EXAMPLE)),
         **{"rescaler": "none", "codec": "webp", **winner},  # type: ignore[arg-type]
     )
-    return CatalogRow(
-        source_key="a.png",
-        source_etag="e",
-        source_size=1000,
+    return row(
         target=target,
-        state="archived",
         lr_bytes=nbytes,
         metadata_json=recorded.to_json(),
         strategies_json=to_json(rivals),
-        shard_id="s",
-        run_id="r",
     )
 
 
@@ -61,7 +56,7 @@ def test_what_was_saved_is_told_for_each_target_and_strategy() -> None:
     tallies.add(_row("x2", 30, (Rival(webp, 50), Rival(avif, 30)), codec="avif"))
     tallies.add(_row("x4", 10, (Rival(webp, 10),)))
     tallies.add(replace(_row("x2", 7, ()), strategies_json=None))  # of a rebuilt catalog
-    tallies.add(replace(_row("x2", 7, (Rival(webp, 1),)), state="kept"))
+    tallies.add(row(state="kept"))
     assert tallies.report() == {
         "x2": [
             StrategyCost(strategy=webp, won=1, alone_bytes=90, saved_bytes=20, at_least=False),

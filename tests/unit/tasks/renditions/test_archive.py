@@ -67,7 +67,7 @@ def test_a_damaged_rendition_is_an_error_and_never_an_image(
     shutil.copytree(every_rescaler.url, tmp_path / "archive")
     archive = Archive(str(tmp_path / "archive"))
     row = archive.row(PHOTO)
-    path = tmp_path / "archive" / (row.lr_key or "")
+    path = tmp_path / "archive" / row.lr_key
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.chmod(0o644)

@@ -20,7 +20,8 @@ from tasks.jobs.report.summary import RunAccount, TargetAccount
 from tasks.jobs.report.verdict import verdict
 from tasks.pages.words import duration_text, floor_text
 from tasks.plans.options import PlanOptions, build_plan
-from tests.unit.report_samples import START, account, record, row
+from tests.rows import row
+from tests.unit.report_samples import START, account, record
 
 HOSTILE = "<script>alert(1)</script>/a\"b'.png"
 PIXEL = Preview(uri="data:image/png;base64,AAAA", width=2, height=1, full_width=4, full_height=2)

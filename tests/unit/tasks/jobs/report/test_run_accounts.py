@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.catalog import CatalogRow
 from tasks.collection.shards import Shard, SourceObject
 from tasks.control.waves import waves_of
 from tasks.jobs.archive.steps import SHARDS_PER_WORKER
 from tasks.jobs.archive.tally import ArchiveTally
 from tasks.jobs.restore.names import output_names
+from tests.rows import row
 
 keys = st.text(st.sampled_from("ab/.pnge "), min_size=1, max_size=9) | st.sampled_from(
     ["a.jpg", "a.jpg.png", "a.jpg.restored.png", "a.jpg.restored", "a.png", "a.PNG", "A.png"]
@@ -37,19 +37,6 @@ def test_a_restored_name_that_is_too_long_for_a_file_is_cut() -> None:
         assert part[:100] == key.rpartition("/")[2][:100]
 
 
-def _row(key: str, target: str, state: str) -> CatalogRow:
-    return CatalogRow(
-        source_key=key,
-        source_etag="e",
-        source_size=1000,
-        target=target,
-        state=state,  # type: ignore[arg-type]
-        lr_bytes=100 if state == "archived" else None,
-        shard_id="s",
-        run_id="r",
-    )
-
-
 def _shard(*names: str) -> Shard:
     sources = [SourceObject(key=name, size=1, etag="e") for name in names]
     return Shard.of(sources, targets=("x2",), plan_digest="p")
@@ -58,15 +45,15 @@ def _shard(*names: str) -> Shard:
 def test_a_source_counts_once_whatever_its_targets() -> None:
     tally = ArchiveTally.of(
         [
-            _row("a", "x2", "archived"),
-            _row("a", "x4", "archived"),
-            _row("b", "x2", "kept"),
-            _row("b", "x4", "archived"),
-            _row("c", "x2", "kept"),
-            _row("c", "x4", "kept"),
+            row("a", "x2", "archived"),
+            row("a", "x4", "archived"),
+            row("b", "x2", "kept"),
+            row("b", "x4", "archived"),
+            row("c", "x2", "kept"),
+            row("c", "x4", "kept"),
         ],
     )
-    tally += ArchiveTally.of([_row("d", "x2", "quarantined"), _row("d", "x4", "quarantined")])
+    tally += ArchiveTally.of([row("d", "x2", "quarantined"), row("d", "x4", "quarantined")])
     assert (tally.archived, tally.kept, tally.quarantined) == (2, 1, 1)
     assert tally.done == 4
     assert tally.source_bytes == 2000

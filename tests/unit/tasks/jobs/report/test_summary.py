@@ -23,7 +23,8 @@ from tasks.jobs.report.choice import choose_run
 from tasks.jobs.report.distribution import Distribution, PointSample
 from tasks.jobs.report.reasons import EXAMPLES, MAX_KINDS, OTHER, Reasons
 from tasks.jobs.report.summary import quality_of
-from tests.unit.report_samples import account, batch, record, row
+from tests.rows import row
+from tests.unit.report_samples import account, batch, record
 from tests.unit.rescaling_core.metadata.test_metadata_documented import EXAMPLE
 
 METADATA = RestorationMetadata.from_json(json.dumps(EXAMPLE))

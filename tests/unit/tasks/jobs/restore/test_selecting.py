@@ -19,6 +19,7 @@ from tasks.jobs.restore.steps import (
 )
 from tasks.jobs.restore.worker import NotRestored
 from tasks.storage import open_store
+from tests.rows import row
 from tests.small_archive import HerePool
 
 
@@ -28,16 +29,9 @@ def catalog(tmp_path: Path) -> Catalog:
 
 
 def _row(key: str, target: str = "x2", psnr_y: float | None = 30.0, **values: object) -> CatalogRow:
-    known = {
-        "source_etag": "e",
-        "source_size": 1,
-        "state": "archived",
-        "lr_key": f"{key} {target}",
-        "lr_sha256": "00",
-        "metadata_json": f"of {key}",
-        "psnr_y": psnr_y,
-    }
-    return CatalogRow(source_key=key, target=target, shard_id="s", run_id="r", **known | values)  # type: ignore[arg-type]
+    if values.get("state", "archived") == "archived":
+        values = {"lr_key": f"{key} {target}", "metadata_json": f"of {key}"} | values
+    return row(key, target, psnr_y=psnr_y, **values)
 
 
 def test_the_best_rendition_of_each_source_is_taken(catalog: Catalog) -> None:
@@ -72,7 +66,7 @@ def test_for_every_key_asked_for_there_is_a_rendition_or_a_reason(catalog: Catal
         "s",
         [
             _row("fine [1].png"),
-            _row("kept.png", state="kept", reason="not smaller", lr_key=None),
+            _row("kept.png", state="kept", reason="not smaller"),
             _row("seen.png", "long-edge=64", None),
         ],
     )
@@ -140,7 +134,7 @@ def test_asking_for_the_target_of_an_earlier_version_does_not_pass_it_off_as_the
 def test_an_earlier_version_is_restored_if_the_last_one_cannot_be_and_that_is_asked_for(
     catalog: Catalog,
 ) -> None:
-    bad = {"source_etag": "later", "lr_key": None, "reason": "it is cut off"}
+    bad = {"source_etag": "later", "reason": "it is cut off"}
     catalog.commit_shard("s", [_row("a.png", "x2"), _row("a.png", "x4", 20.0)])
     catalog.commit_shard("t", [_row("a.png", "x4", None, state="quarantined", **bad)])
     url = catalog.store.url

@@ -14,6 +14,7 @@ from tasks.catalog.history import floors_of
 from tasks.catalog.journal import Entry, Event, Proof
 from tasks.collection.shards import SourceObject
 from tasks.jobs.retire.decisions import MayGo, Stays, Terms, Waits, judge, standing_marks
+from tests.rows import row
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -29,18 +30,15 @@ def _row(
     days: float = 60,
     lr_key: str = "renditions/x2/a.png/d.png",
 ) -> CatalogRow:
-    return CatalogRow(
-        source_key="a.png",
+    stored = {"lr_key": lr_key} if state == "archived" else {}
+    return row(
+        target=target,
+        state=state,
         source_etag=etag,
         source_size=size,
-        target=target,
-        state=state,  # type: ignore[arg-type]
-        lr_key=lr_key,
-        lr_sha256="d",
         psnr_y=40.0 if target.startswith("x") else None,
-        shard_id="s",
-        run_id="r",
         committed_at=NOW - days * DAY,
+        **stored,
     )
 
 
