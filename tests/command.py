@@ -74,8 +74,16 @@ class RefoldHere(Refold):
     A process of its own imports for seconds, and starts a Ray of its own.
     """
 
+    def __init__(self, environment: Mapping[str, str], folder: Path = REPOSITORY) -> None:
+        super().__init__(environment)
+        self._folder = folder
+
     def within(self, environment: Mapping[str, str]) -> RefoldHere:
-        return RefoldHere({**self._environment, **environment})
+        return RefoldHere({**self._environment, **environment}, self._folder)
+
+    def inside(self, folder: Path) -> RefoldHere:
+        """The same, for whom paths begin in another folder."""
+        return RefoldHere(self._environment, folder)
 
     def __call__(self, *arguments: str, under: Sequence[str] = (), timeout: float = 400) -> Ran:
         assert not under, "a command in this process runs under nothing"
@@ -85,7 +93,7 @@ class RefoldHere(Refold):
         with pytest.MonkeyPatch.context() as patch, _logging_as_it_was():
             for name, value in self._environment.items():
                 patch.setenv(name, value)
-            patch.chdir(REPOSITORY)
+            patch.chdir(self._folder)
             variables = dict(os.environ)
             try:
                 with redirect_stdout(out), redirect_stderr(err):

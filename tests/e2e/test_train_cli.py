@@ -13,6 +13,7 @@ from PIL import Image
 
 from rescaling_core import zoo
 from rescaling_core.zoo import restorers
+from tests.command import RefoldHere
 
 REFOLD = (sys.executable, "-m", "flows.cli")
 RECIPE = """
@@ -43,14 +44,21 @@ def workplace(tmp_path, prefect_server, monkeypatch):
     return tmp_path
 
 
-def refold(workplace, *arguments, start=False):
-    command = (*REFOLD, "train", *arguments)
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    options = {"cwd": workplace, "env": environment, "text": True}
-    if start:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        return subprocess.Popen(command, start_new_session=True, **options, **quiet)
-    return subprocess.run(command, capture_output=True, check=False, timeout=300, **options)
+def start(workplace, *arguments):
+    """In a process of its own, which may be killed or change what is the process's."""
+    return subprocess.Popen(
+        (*REFOLD, "train", *arguments),
+        cwd=workplace,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def refold(workplace, *arguments):
+    return RefoldHere({}, workplace)("train", *arguments)
 
 
 def losses(folder):
@@ -61,11 +69,11 @@ def losses(folder):
 def test_a_killed_run_that_is_continued_repeats_the_undisturbed_one(workplace):
     common = ("--config", "tiny.toml", "--data", "images")
     whole = refold(workplace, *common, "--out", "whole", "--json")
-    assert whole.returncode == 0, whole.stderr
-    result = json.loads(whole.stdout)
+    assert whole.code == 0, whole.err
+    result = json.loads(whole.out)
     assert result["steps"] == 20
 
-    process = refold(workplace, *common, "--out", "killed", "--steps", "20", start=True)
+    process = start(workplace, *common, "--out", "killed", "--steps", "20")
     metrics = workplace / "killed" / "metrics.jsonl"
     wait_for(lambda: metrics.exists() and metrics.read_text().count("\n") >= 6)
     os.killpg(process.pid, signal.SIGKILL)
@@ -73,11 +81,11 @@ def test_a_killed_run_that_is_continued_repeats_the_undisturbed_one(workplace):
     assert len(losses(workplace / "killed")) >= 6
 
     refused = refold(workplace, *common, "--out", "killed")
-    assert refused.returncode == 2
-    assert "--resume" in refused.stderr
+    assert refused.code == 2
+    assert "--resume" in refused.err
 
     continued = refold(workplace, *common, "--out", "killed", "--resume")
-    assert continued.returncode == 0, continued.stderr
+    assert continued.code == 0, continued.err
     assert losses(workplace / "killed") == losses(workplace / "whole")
     one, two = (
         (workplace / folder / "tiny.safetensors").read_bytes() for folder in ("whole", "killed")
@@ -103,18 +111,18 @@ def test_a_restorer_is_trained_by_the_same_command(workplace):
     (workplace / "restorer.toml").write_text(RESTORER)
     common = ("--config", "restorer.toml", "--data", "images", "--out", "run")
     done = refold(workplace, *common, "--pairs", "pairs", "--json")
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+    assert done.code == 0, done.err
+    result = json.loads(done.out)
     assert result["steps"] == 10
     loaded = restorers.load(workplace / result["weights"])
     assert loaded.coding.codec == "jpeg-420"
     assert len(list((workplace / "pairs").glob("*.npy"))) == 2 * 2 + 2
     again = refold(workplace, *common, "--steps", "20", "--resume", "--pairs", "pairs", "--json")
-    assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout)["steps"] == 20
+    assert again.code == 0, again.err
+    assert json.loads(again.out)["steps"] == 20
     refused = refold(workplace, *common, "--resume", "--workers", "2")
-    assert refused.returncode == 2
-    assert "a restorer is trained in one process" in refused.stderr
+    assert refused.code == 2
+    assert "a restorer is trained in one process" in refused.err
 
 
 QUEUE = """
@@ -138,15 +146,16 @@ def test_a_killed_queue_goes_on_where_it_was_and_one_bad_run_does_not_stop_it(wo
     (workplace / "restorer.toml").write_text(RESTORER)
     (workplace / "empty").mkdir()
     (workplace / "queue.toml").write_text(QUEUE)
-    process = refold(workplace, "--queue", "queue.toml", start=True)
+    process = start(workplace, "--queue", "queue.toml")
     metrics = workplace / "runs" / "tiny" / "metrics.jsonl"
     wait_for(lambda: metrics.exists() and metrics.read_text().count("\n") >= 6)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
-    outcome = refold(workplace, "--queue", "queue.toml", "--json")
-    assert outcome.returncode == 1, outcome.stderr
-    tiny, bad, shipped = json.loads(outcome.stdout)
+    again = start(workplace, "--queue", "queue.toml", "--json")
+    out, _ = again.communicate(timeout=300)
+    assert again.returncode == 1
+    tiny, bad, shipped = json.loads(out)
     assert (tiny["state"], tiny["result"]["steps"]) == ("trained", 20)
     assert [step for step, _ in losses(workplace / "runs" / "tiny")] == list(range(1, 21))
     assert bad["state"] == "failed"
@@ -180,7 +189,7 @@ def wait_for(condition):
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(workplace, arguments, complaint):
     outcome = refold(workplace, *arguments)
-    assert outcome.returncode == 2
-    assert complaint in outcome.stderr
-    assert "Traceback" not in outcome.stderr
-    assert outcome.stdout == ""
+    assert outcome.code == 2
+    assert complaint in outcome.err
+    assert "Traceback" not in outcome.err
+    assert outcome.out == ""

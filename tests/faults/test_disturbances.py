@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from tests.command import Refold
+from tests.command import Refold, RefoldHere
 from tests.faults.undisturbed import Undisturbed, read_rows, sabotaged
 from tests.servers.endpoint import S3Endpoint
 from tests.servers.proxy import Fault, proxy
@@ -45,7 +45,9 @@ def test_storage_that_fails_one_request_in_ten(
     fourteen.check_rows(read_rows(steady, f"s3://{bucket}/archive"))
 
 
-def test_a_disk_that_fills_up(tmp_path: Path, refold: Refold, fourteen: Undisturbed) -> None:
+def test_a_disk_that_fills_up(
+    tmp_path: Path, refold: Refold, refold_here: RefoldHere, fourteen: Undisturbed
+) -> None:
     """On a file system of its own: too small for the run, then larger."""
     if subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode:
         pytest.skip("this kernel lets nobody mount a file system of their own")
@@ -66,31 +68,31 @@ def test_a_disk_that_fills_up(tmp_path: Path, refold: Refold, fourteen: Undistur
     *_, said = Path(f"{kept}.first").read_text().strip().splitlines()
     assert said.startswith("refold: cannot write"), said
     assert "No space left on device" in said
-    fourteen.check(refold, kept)
+    fourteen.check(refold_here, kept)
 
 
 def test_a_clock_that_jumps_back_a_day(
-    tmp_path: Path, refold: Refold, fourteen: Undisturbed
+    tmp_path: Path, refold: Refold, refold_here: RefoldHere, fourteen: Undisturbed
 ) -> None:
     archive = tmp_path / "archive"
     jumping = sabotaged(refold, "clock:after:commit:1", tmp_path)
     assert jumping(*fourteen.arguments(archive)).code == 3
     assert (tmp_path / "struck").exists()
-    fourteen.check(refold, archive)
+    fourteen.check(refold_here, archive)
     table = DeltaTable(str(archive / "catalog" / "renditions")).to_pyarrow_table()
     days = {moment.date() for moment in table["committed_at"].to_pylist()}
     assert len(days) == 2, "the clock did not jump"
-    assert refold(*fourteen.arguments(archive), "--json").json["unchanged"] == fourteen.sources
+    assert refold_here(*fourteen.arguments(archive), "--json").json["unchanged"] == fourteen.sources
 
 
 def test_two_runs_at_once_end_like_one(
-    tmp_path: Path, refold: Refold, fourteen: Undisturbed
+    tmp_path: Path, refold: Refold, refold_here: RefoldHere, fourteen: Undisturbed
 ) -> None:
     archive = tmp_path / "archive"
     runs = [refold.start(*fourteen.arguments(archive)) for _ in range(2)]
     ended = [(run.communicate(timeout=400), run.returncode) for run in runs]
     assert all(code in (0, 3) for _, code in ended), ended
-    fourteen.check(refold, archive)
+    fourteen.check(refold_here, archive)
     files = (p for p in (archive / "renditions").rglob("*") if p.is_file())
     lr_objects = {str(path.relative_to(archive)) for path in files}
     assert lr_objects == {r["lr_key"] for r in fourteen.rows.values() if r["state"] == "archived"}

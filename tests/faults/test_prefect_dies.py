@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from flows.cli.exits import Exit
-from tests.command import Refold
+from tests.command import Refold, RefoldHere
 from tests.faults.undisturbed import Undisturbed
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -26,7 +26,7 @@ def _kill_servers(process: subprocess.Popen[str]) -> None:
 
 
 def test_a_server_that_is_killed_again_and_again_fails_no_run(
-    tmp_path: Path, refold: Refold, fourteen: Undisturbed, prefect_home: dict[str, str]
+    tmp_path: Path, refold_here: RefoldHere, fourteen: Undisturbed, prefect_home: dict[str, str]
 ) -> None:
     """It made a run fail whose every row was committed, as an internal error."""
     archive = tmp_path / "archive"
@@ -42,7 +42,7 @@ def test_a_server_that_is_killed_again_and_again_fails_no_run(
     assert process.returncode == Exit.QUARANTINE, err
     assert "internal error" not in err
     assert "Traceback" not in err
-    fourteen.check(refold, archive)
+    fourteen.check(refold_here, archive)
 
 
 def test_a_server_that_does_not_start_is_said_in_one_line(
