@@ -123,7 +123,9 @@ class Trainer:
         """
         if recipe.optimisation.batch % team.size:
             batch = recipe.optimisation.batch
-            raise UsageError(f"recipe {recipe.id}: a batch of {batch} is not for {team.size} alike")
+            raise UsageError(
+                f"recipe {recipe.id}: {team.size} workers cannot share a batch of {batch} evenly"
+            )
         self.recipe = recipe
         self.rescaler = rescaler
         prepare(rescaler, device)
