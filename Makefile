@@ -12,7 +12,7 @@ VARIANT ?= cpu
 CONSTRAINTS := infra/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test quick lint format faults build image sbom clean
+.PHONY: help venv demo screenshots test quick lint format faults build image sbom clean
 
 help:  ## show this help
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +30,7 @@ demo: $(STAMP)  ## archive and restore a folder of real photographs, and leave a
 	$(BIN)/python -m flows.demo
 
 test: $(STAMP)  ## run all tests (S3 servers and the embedded Prefect are started and stopped by the run)
-	@# Files in their order: the longest, of tests/e2e, come first, so that none is left alone at the end.
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations 15
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --durations 15
 
 quick: $(STAMP)  ## run the tests that start neither Ray nor a server
 	$(BIN)/python -m pytest -m "not slow and not radosgw and not faults"
@@ -61,6 +60,9 @@ sbom: $(STAMP)  ## list all that is installed (CycloneDX) in dist/, and the lice
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 		--output-file dist/refold.cdx.json $(VENV)
 	$(BIN)/python infra/licences.py > docs/licences.md
+
+screenshots: $(STAMP)  ## take the pictures of the service's pages again, into docs/images
+	$(BIN)/python -m infra.screenshots
 
 clean:  ## remove the virtual environment and what the demo left
 	rm -rf $(VENV) demo-output dist .cache

@@ -14,6 +14,7 @@ from rescaling_core.errors import UsageError
 
 if TYPE_CHECKING:
     import uvicorn
+    from fastapi import FastAPI
 
 
 def serve(
@@ -61,23 +62,31 @@ def serve(
     app = create_app(names, settings, known, host=host)
     for name, url in names.items():
         err.print(f"{name}: {url}")
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        log_level="warning",
-        server_header=False,
-        timeout_keep_alive=15,
-        h11_max_incomplete_event_size=64 * 1024,
-        # More connections than this are answered 503 before they cost anything.
-        limit_concurrency=1000,
-    )
+    config = configured(app, host, port)
     with listening_socket(config) as listening:
         address, number = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         out.print(f"serving on http://{shown}:{number}", soft_wrap=True)
         out.file.flush()  # who started it reads the address
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def configured(app: FastAPI, host: str, port: int) -> uvicorn.Config:
+    """How the server is set, whatever else is installed."""
+    import uvicorn
+
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        server_header=False,
+        timeout_keep_alive=15,
+        http="h11",  # httptools takes headers of any length
+        h11_max_incomplete_event_size=64 * 1024,
+        # More connections than this are answered 503 before they cost anything.
+        limit_concurrency=1000,
+    )
 
 
 def listening_socket(config: uvicorn.Config) -> Socket:

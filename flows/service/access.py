@@ -1,4 +1,4 @@
-"""Who may read: holders of a key, or anybody where the operator says so.
+"""Who may read and restore: holders of a key, or anybody where the operator says so.
 
 Of a key only its SHA-256 is written down. Keys are drawn at random, so that a plain digest cannot
 be guessed back.
@@ -17,6 +17,7 @@ from typing import Final
 
 from rescaling_core.errors import UsageError
 
+_RESTORE: Final = "+restore"
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -28,6 +29,8 @@ class Key:
     sha256: str
     archives: frozenset[str]
     """Names of the archives that it opens; empty for all."""
+    may_restore: bool = False
+    """Whether it lets jobs restore into the operator's places, and not only read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,27 @@ class Keys:
         """
         if self.anonymous:
             return True
+        return any(archive is None or not key.archives or archive in key.archives
+                   for key in self._fitting(given))  # fmt: skip
+
+    def may_restore(self, given: str | None, archive: str, *, is_local: bool) -> bool:
+        """Whether a request may have an archive restored into the operator's places.
+
+        Args:
+            given: The key of the request.
+            archive: Name of the archive.
+            is_local: Whether only this machine can reach the service; then whoever may read
+                without a key may do this too.
+        """
+        if self.anonymous and is_local:
+            return True
+        return any(key.may_restore and (not key.archives or archive in key.archives)
+                   for key in self._fitting(given))  # fmt: skip
+
+    def _fitting(self, given: str | None) -> list[Key]:
         digest = hashlib.sha256((given or "").encode()).hexdigest()
         # All are compared, so that the time tells nothing of which one it nearly was.
-        fitting = [key for key in self.known if hmac.compare_digest(key.sha256, digest)]
-        return any(archive is None or not key.archives or archive in key.archives
-                   for key in fitting)  # fmt: skip
+        return [key for key in self.known if hmac.compare_digest(key.sha256, digest)]
 
 
 def read_keys(path: Path | None, *, anonymous: bool | None, host: str) -> Keys:
@@ -109,6 +128,9 @@ def _parse(path: Path) -> tuple[Key, ...]:
         if not (fields := line.split("#", 1)[0].split()):
             continue
         if len(fields) < 2 or not _DIGEST.fullmatch(fields[1]):
-            raise UsageError(f"{path}, line {number}: expected `name sha256 [archive ...]`")
-        known.append(Key(fields[0], fields[1], frozenset(fields[2:])))
+            raise UsageError(
+                f"{path}, line {number}: expected `name sha256 [archive ...] [+restore]`"
+            )
+        others = frozenset(fields[2:])
+        known.append(Key(fields[0], fields[1], others - {_RESTORE}, _RESTORE in others))
     return tuple(known)

@@ -16,16 +16,31 @@ from starlette.staticfiles import StaticFiles
 
 from flows.service import errors
 from flows.service.access import Keys, is_loopback
+from flows.service.ids import archive_names
+from flows.service.jobs import Jobs
 from flows.service.metrics import Metrics
-from flows.service.routers import health, iiif_image, iiif_presentation, pages, renditions
+from flows.service.routers import (
+    health,
+    iiif_image,
+    iiif_presentation,
+    pages,
+    renditions,
+    restorations,
+    trying,
+)
 from flows.service.settings import ServeSettings
 from flows.service.state import Service
-from flows.service.work import Full, Work
+from flows.service.trials import Trials
+from flows.service.work import Full, Places, Work
 from rescaling_core import __version__
 from tasks.renditions.archive import Archive
 from tasks.renditions.cache import ByteCache
+from tasks.storage import open_store
 
 _LOOPBACK: Final = ["localhost", "127.0.0.1", "[::1]"]
+
+_UPLOADS: Final = 4
+"""Photos that are sent at once: each is held in memory."""
 
 _ABOUT: Final = """
 Archives of small images from which the originals are restored on demand, with the quality that was
@@ -59,12 +74,21 @@ def create_app(
         work=Work(settings.threads, settings.waiting, settings.seconds),
         keys=keys,
         is_local=is_loopback(host),
+        trying=Work(1, 0, settings.try_seconds),
+        uploads=Places(_UPLOADS),
+        trials=Trials(),
+        jobs=Jobs(),
+        destinations=archive_names(settings.destinations.split()),
     )
+    for url in service.destinations.values():
+        open_store(url)  # a wrong one is told now, not to the first client
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         yield
         service.work.close()
+        service.trying.close()
+        service.jobs.close()
 
     app = FastAPI(
         title="Refold", version=__version__, description=_ABOUT, lifespan=life,
@@ -73,7 +97,7 @@ def create_app(
     app.state.service = service
     errors.install(app)
     _install_work(app)
-    for one in (health, renditions, iiif_image, iiif_presentation, pages):
+    for one in (health, renditions, iiif_image, iiif_presentation, restorations, pages, trying):
         app.include_router(one.router)
     app.mount("/static", StaticFiles(packages=[("flows.service", "static")]), name="static")
     _install_middleware(app, service)
@@ -107,8 +131,12 @@ def _install_middleware(app: FastAPI, service: Service) -> None:
         """Refuse large bodies, count, and let IIIF viewers of other origins read."""
         begun = time.perf_counter()
         length = request.headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > service.settings.max_request_bytes:
+        if "transfer-encoding" in request.headers:  # a body of any length
             response: Response = errors.answer(
+                request, HTTPStatus.LENGTH_REQUIRED, "Send a Content-Length with the body."
+            )
+        elif not length.isdigit() or int(length) > _most_bytes(request, service):
+            response = errors.answer(
                 request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request's body is too large."
             )
         elif request.method == "OPTIONS" and request.url.path.startswith("/iiif/"):
@@ -121,6 +149,14 @@ def _install_middleware(app: FastAPI, service: Service) -> None:
         service.metrics.requests.labels(route, str(response.status_code)).inc()
         service.metrics.seconds.labels(route).observe(time.perf_counter() - begun)
         return response
+
+
+def _most_bytes(request: Request, service: Service) -> int:
+    """Of a request's body; photos are let in where they are tried."""
+    most = service.settings.max_request_bytes
+    if service.tries and request.method == "POST" and request.url.path == "/try":
+        return most + service.settings.try_bytes
+    return most
 
 
 async def _answered(request: Request, answer: Next) -> Response:

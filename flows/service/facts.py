@@ -34,6 +34,25 @@ def in_words(row: CatalogRow, record: RestorationMetadata | None) -> list[tuple[
     return [(term, value) for term, value in facts if value]
 
 
+def headline(row: CatalogRow, record: RestorationMetadata | None) -> str:
+    """What there is to say of a rendition in one line: sizes, bytes and measured quality."""
+    if row.state != "archived" or row.lr_bytes is None:
+        return _state(row)
+    said = []
+    if row.width and record is not None and (record.lr_width, record.lr_height) != (
+        row.width, row.height,
+    ):  # fmt: skip
+        said.append(f"{row.width} × {row.height} pixels out of {record.lr_width} × "
+                    f"{record.lr_height}")  # fmt: skip
+    elif row.width:
+        said.append(f"{row.width} × {row.height} pixels")
+    share = f", {row.lr_bytes / row.source_size:.1%} of the source" if row.source_size else ""
+    said.append(f"{naturalsize(row.lr_bytes, binary=True)}{share}")
+    if row.psnr_y is not None:
+        said.append("exact" if row.psnr_y == math.inf else f"{row.psnr_y:.2f} dB PSNR-Y")
+    return " · ".join(said)
+
+
 def _recorded(record: RestorationMetadata) -> list[tuple[str, str]]:
     facts = [
         ("LR image", f"{record.lr_width} × {record.lr_height} pixels"),

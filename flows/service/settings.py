@@ -85,6 +85,31 @@ class ServeSettings(BaseSettings):
         description="Whether pages show the source beside its restoration, where it still is what "
         "was archived; by default not.",
     )
+    destinations: str = Field(
+        default="",
+        description="URLs or paths of folders, separated by spaces, that jobs may restore into; by "
+        "default none.",
+    )
+    try_page: bool | None = Field(
+        default=None,
+        description="Whether visitors may try photos of their own; by default only while the "
+        "service listens on a loopback address.",
+    )
+    try_bytes: int = Field(
+        default=20 * 2**20,
+        ge=1024,
+        le=10**9,
+        description="Bytes of a photo that is tried; by default 20 MiB.",
+    )
+    try_pixels: int = Field(
+        default=4_000_000,
+        ge=4096,
+        le=10**9,
+        description="Pixels of a photo that is tried; by default 4 million.",
+    )
+    try_seconds: Seconds = Field(
+        default=120.0, description="Seconds that a trial may take; by default 120."
+    )
     max_canvases: int = Field(
         default=200, ge=1, le=100_000, description="Images of an IIIF manifest; by default 200."
     )

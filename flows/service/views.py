@@ -15,6 +15,7 @@ from rescaling_core.photo import Photo
 from rescaling_core.photo.encode import as_image
 from rescaling_core.photo.served import default_options, encode_served, saved
 from rescaling_core.pixels.area import as_stored, upright, upright_size
+from rescaling_core.pixels.arrays import U8Array
 from rescaling_core.plan import FULL_SIZE, TRANSCODE
 from rescaling_core.regions import enlarged_lr, resized
 
@@ -111,6 +112,11 @@ def beside(asked: Asked, wanted: ImageRequest, layer: str) -> bytes | None:
         if source is None:
             return None
         pixels = resized(source[area.rows, area.columns], size)
+    return as_png(pixels, frame)
+
+
+def as_png(pixels: U8Array, frame: Photo) -> bytes:
+    """Pixels as they are stored, (h, w, C), turned upright and in the colours of a photo."""
     turned = upright(pixels, frame.orientation)
     image = Image.fromarray(turned[..., 0] if turned.shape[2] == 1 else turned)
     options = default_options("png") | ({"icc_profile": frame.icc} if frame.icc else {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
+from threading import Lock, Semaphore
 from typing import Any, TypeVar
 
 Made = TypeVar("Made")
@@ -58,3 +58,28 @@ class Work:
     def _done(self, _: Future[Any] | None) -> None:
         with self._lock:
             self._under_way -= 1
+
+
+class Places:
+    """A number of places; who finds none is refused."""
+
+    def __init__(self, count: int) -> None:
+        """All are free.
+
+        Args:
+            count: How many there are.
+        """
+        self._free = Semaphore(count)
+
+    def __enter__(self) -> None:
+        """Take one.
+
+        Raises:
+            Full: There is none.
+        """
+        if not self._free.acquire(blocking=False):
+            raise Full
+
+    def __exit__(self, *_: object) -> None:
+        """Give it back."""
+        self._free.release()

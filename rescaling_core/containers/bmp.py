@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rescaling_core.containers.parts import METADATA, PIXELS, STRUCTURE, Part, tiled, uncovered
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 FILE_HEADER: Final = 14
 OS2_HEADER: Final = 12
@@ -22,9 +19,7 @@ EMBEDDED: Final = b"DEBM"
 """The colour space of a file with a profile in it."""
 KNOWN_HEADERS: Final = (OS2_HEADER, 40, 52, 56, V4_HEADER, V5_HEADER)
 """Lengths of the headers that are understood."""
-_CALIBRATED: Final = bytes(4)
-_USUAL_MASKS: Final = (bytes.fromhex("0000ff0000ff0000ff000000"), bytes(3) + b"\xff")
-"""Of red, green and blue, and of alpha: where nothing else is said, pixels lie so."""
+_RESERVED: Final = range(6, 10)
 UNCOMPRESSED: Final = (0, 3, 6)
 """Codes of layouts without compression: plain, with masks, with an alpha mask."""
 
@@ -117,44 +112,16 @@ def parts(data: bytes) -> list[Part]:
         ValueError: The header is truncated.
     """
     header = read_header(data)
-    length = end = FILE_HEADER + header.header_length
+    length = FILE_HEADER + header.header_length
     if header.header_length == 40 and header.compression in (3, 6):
         length += 12 if header.compression == 3 else 16  # masks lie behind the header
     if header.bits <= 8:
         length = max(length, header.start)  # the palette
     found = [
+        Part(STRUCTURE, "header", 0, _RESERVED.start),
+        uncovered(data, _RESERVED.start, _RESERVED.stop, "reserved bytes"),
+        Part(STRUCTURE, "header", _RESERVED.stop, length - _RESERVED.stop),
         Part(PIXELS, "pixels", header.start, header.pixel_bytes),
         Part(METADATA, "icc", *header.profile),
     ]
-    at = 0
-    for start, stop in _without_use(data, header):
-        if stop <= end:
-            found.append(Part(STRUCTURE, "header", at, start - at))
-            found.append(uncovered(data, start, stop, "header bytes of no use"))
-            at = stop
-    found.append(Part(STRUCTURE, "header", at, length - at))
     return tiled(found, data)
-
-
-def _without_use(data: bytes, header: BmpHeader) -> Iterator[tuple[int, int]]:
-    """Offsets of header fields that say nothing about this picture, whatever they hold."""
-    yield 6, 10  # reserved
-    if header.header_length == OS2_HEADER:
-        return
-    if header.compression in UNCOMPRESSED and header.image_bytes != header.pixel_bytes:
-        yield 34, 38
-    if header.bits > 8:
-        yield 46, 54  # colours of the palette
-    rgb, alpha = _USUAL_MASKS
-    if header.compression == 0:
-        if data[54:66] != rgb:
-            yield 54, 66
-        if data[66:70] != alpha:
-            yield 66, 70
-    if header.colour_space != _CALIBRATED:
-        yield 74, 122  # end points and gammas
-    if data[122:126] > b"\x08\0\0\0":
-        yield 122, 126  # more than an intent
-    if header.profile == (0, 0):
-        yield 126, 134
-    yield 134, 138  # reserved

@@ -35,7 +35,6 @@ FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of frame headers."""
 _TABLES: Final = frozenset((0xC4, 0xCC, 0xDB, 0xDD, DNL))
 """Huffman and arithmetic tables, quantisation tables, restart interval, number of lines."""
-_DNL_LENGTH: Final = 2
 _MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]", re.DOTALL)
 _MARKER_IN_SCAN: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 
@@ -108,7 +107,7 @@ def _role(marker: int, data: bytes, start: int, end: int) -> tuple[Kind, str, in
     """(kind, name, bytes of a prefix that belongs to the structure) of a segment."""
     if marker in FRAMES or marker == SOS:
         return PIXELS, "SOS" if marker == SOS else "SOF", 0
-    if marker in _TABLES and not (marker == DNL and end - start != _DNL_LENGTH):
+    if marker in _TABLES:
         return PIXELS, "tables", 0
     if marker == COM:
         return METADATA, "COM", 0

@@ -23,15 +23,12 @@ from rescaling_core.containers.parts import (
 CONTAINER_SIGNATURE: Final = b"\0\0\0\x0cJXL \r\n\x87\n"
 _RATIOS: Final = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
 _FILE_TYPE: Final = b"jxl \0\0\0\0jxl "
-_LEVEL_LENGTH: Final = 1
-"""Bytes of a `jxll` box."""
-JPEG_PARTS: Final = "jbrd"
-"""What a JPEG's own file is made from again, beside its coefficients."""
 _ROLES: Final[dict[bytes, tuple[Kind, str]]] = {
     b"jxll": (STRUCTURE, "jxll"),
+    b"jxli": (STRUCTURE, "jxli"),
     b"jxlc": (PIXELS, "jxlc"),
     b"jxlp": (PIXELS, "jxlp"),
-    b"jbrd": (PIXELS, JPEG_PARTS),
+    b"jbrd": (PIXELS, "jbrd"),
     b"Exif": (METADATA, "exif"),
     b"xml ": (METADATA, "xmp"),
 }
@@ -54,9 +51,7 @@ def parts(data: bytes) -> list[Part]:
             kind, known = STRUCTURE, "ftyp"
         elif box.header == 0:
             kind, known = STRUCTURE, "signature"
-        if known == "jxll" and box.end - box.start != _LEVEL_LENGTH:
-            kind, known = UNKNOWN, name
-        if known in seen and (kind != PIXELS or known == JPEG_PARTS):
+        if known in seen and kind != PIXELS:
             kind, known = UNKNOWN, name
         seen.add(known)
         found.append(Part(kind, known, box.start, box.end - box.start))

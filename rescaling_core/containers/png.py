@@ -47,8 +47,6 @@ _ROLES: Final[dict[bytes, tuple[Kind, str]]] = {
 }
 _LENGTHS: Final = {b"IHDR": 13, b"IEND": 0, b"iDOT": 28}
 """Bytes that these hold, all of them structure."""
-_WITH_ALPHA: Final = (4, 6)
-"""Colour types that have alpha samples."""
 _HEADER_END: Final = 33
 """Offset behind the signature and the header chunk, which are of fixed length."""
 
@@ -100,8 +98,6 @@ def parts(data: bytes) -> list[Part]:
     seen: set[str] = set()
     for kind, at, length in walk(data):
         role, name = _role(kind, data, at, length)
-        if kind == b"tRNS" and (seen & {"tRNS", "IDAT"} or data[25] in _WITH_ALPHA):
-            role = UNKNOWN  # no decoder looks at it
         if name in seen and name == "xmp":
             name = "iTXt"  # a second packet is a text like others
         elif name in seen and kind not in _MANY and role != PIXELS:

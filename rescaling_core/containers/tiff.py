@@ -26,10 +26,6 @@ STRUCTURAL: Final = frozenset(
     (254, 255, 256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 292, 293, 317, 320, 322, 323)
 ) | frozenset((324, 325, 338, 339, 340, 341, 347, 512, 513, 514, 529, 530, 531, 532))
 """Tags that say how the pixels are written."""
-_EACH_SAMPLE: Final = (258, 338, 339)
-_EACH_BLOCK: Final = (273, 279, 324, 325)
-_OF_YCBCR: Final = {529: 3, 532: 6}
-_JPEG_TABLES, _PALETTE = 347, 320
 _NAMES: Final = {XMP: "xmp", IPTC: "iptc", ICC: "icc"}
 _LARGEST_DIRECTORY: Final = 65_535
 """Entries."""
@@ -158,28 +154,6 @@ class Tiff:
         return int.from_bytes(self.data[at : at + size], order)  # type: ignore[arg-type]
 
 
-def is_structural(tiff: Tiff, entry: Entry) -> bool:
-    """Whether an entry of the first directory says how the pixels are written, and no more.
-
-    A tag may be there that pixels of this kind have no use for, such as JPEG tables beside
-    uncompressed ones, or hold more values than there are samples: that is something to carry.
-    """
-    if entry.tag not in STRUCTURAL or entry.length <= 4:
-        return entry.tag in STRUCTURAL
-    most = 1
-    if entry.tag in _EACH_SAMPLE:
-        most = tiff.value(277, 1)
-    elif entry.tag in _EACH_BLOCK:
-        most = _blocks(tiff)
-    elif entry.tag in _OF_YCBCR:
-        most = _OF_YCBCR[entry.tag] if tiff.value(262, 0) == 6 else 0
-    elif entry.tag == _JPEG_TABLES:
-        most = entry.count if tiff.value(259, 1) == 7 else 0
-    elif entry.tag == _PALETTE:
-        most = entry.count if tiff.value(262, 0) == 3 else 0
-    return entry.count <= most
-
-
 def parts(data: bytes) -> list[Part]:
     """Every byte of a TIFF of one picture.
 
@@ -203,7 +177,7 @@ def parts(data: bytes) -> list[Part]:
 def _of_directory(tiff: Tiff, directory: Directory) -> Iterator[Part]:
     yield Part(STRUCTURE, "directory", directory.at, directory.length)
     for entry in directory.entries:
-        kind: Kind = STRUCTURE if is_structural(tiff, entry) else METADATA
+        kind: Kind = STRUCTURE if entry.tag in STRUCTURAL else METADATA
         name = _NAMES.get(entry.tag, f"tag {entry.tag}")
         if not directory.at <= entry.at < directory.at + directory.length:
             yield Part(kind, name, entry.at, entry.length)
@@ -228,7 +202,14 @@ def lacks_pixels(tiff: Tiff) -> bool:
     """
     offsets = tiff.numbers(tiff.entry(273)) or tiff.numbers(tiff.entry(324))
     counts = tiff.numbers(tiff.entry(279)) or tiff.numbers(tiff.entry(325))
-    if len(offsets) < _blocks(tiff) or (counts and len(counts) < len(offsets)):
+    width, height = tiff.value(256, 0), tiff.value(257, 0)
+    across, down = tiff.value(322, 0), tiff.value(323, 0)
+    if across and down:
+        wanted = -(-width // across) * -(-height // down)
+    else:
+        wanted = -(-height // max(1, min(tiff.value(278, 2**32 - 1), height)))
+    planes = tiff.value(277, 1) if tiff.value(284, 1) == 2 else 1
+    if len(offsets) < wanted * planes or (counts and len(counts) < len(offsets)):
         return True
     for i, at in enumerate(offsets):
         length = counts[i] if counts else 1
@@ -238,17 +219,6 @@ def lacks_pixels(tiff: Tiff) -> bool:
         if counts and most is not None and length < most:
             return True
     return False
-
-
-def _blocks(tiff: Tiff) -> int:
-    """How many strips or tiles the pixels take."""
-    width, height = tiff.value(256, 0), tiff.value(257, 0)
-    across, down = tiff.value(322, 0), tiff.value(323, 0)
-    if across and down:
-        wanted = -(-width // across) * -(-height // down)
-    else:
-        wanted = -(-height // max(1, min(tiff.value(278, 2**32 - 1), height)))
-    return wanted * (tiff.value(277, 1) if tiff.value(284, 1) == 2 else 1)
 
 
 def _bytes_of_block(tiff: Tiff, number: int) -> int | None:
@@ -278,7 +248,7 @@ def as_exif(data: bytes) -> bytes | None:
     entries = [
         entry
         for entry in tiff.first.entries
-        if not is_structural(tiff, entry) and entry.tag not in _NAMES
+        if entry.tag not in STRUCTURAL and entry.tag not in _NAMES
     ]
     if not entries:
         return None

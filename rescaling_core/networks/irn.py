@@ -88,9 +88,7 @@ def chain_operations(
     """
     stages = [transforms] if down_first else [[transform] for transform in transforms]
     if len(blocks) != len(stages):
-        raise ValueError(
-            f"blocks: {len(stages)} numbers are needed, one for each stage, not {len(blocks)}"
-        )
+        raise ValueError(f"{len(stages)} stages need as many numbers of blocks, not {len(blocks)}")
     operations: list[nn.Module] = []
     for stage, count in zip(stages, blocks, strict=True):
         operations.extend(stage)

@@ -83,7 +83,7 @@ class Restorer(nn.Module):
     ) -> None:
         super().__init__()
         if scale not in (1, 2) or pictures < 1 or features < 1 or pairs < 1:
-            raise ValueError("scale is 1 or 2; features, pairs and pictures have to be at least 1")
+            raise ValueError("scale is 1 or 2; features, pairs and pictures are at least 1")
         if len(errors) != pictures:
             raise ValueError(f"errors: {len(errors)} tables for {pictures} pictures")
         for table in errors:
@@ -241,9 +241,7 @@ def _log_error(quality: float, table: Sequence[tuple[float, float]]) -> float:
 
 def _check(table: Knots) -> None:
     if len(table) < 2 or any(len(knot) != 2 for knot in table):
-        raise ValueError("errors: at least two pairs of a quality and an error are needed")
+        raise ValueError("errors: at least two pairs of a quality and an error")
     for (below, larger), (above, smaller) in pairwise(table):
         if not below < above or not larger > smaller > 0:
-            raise ValueError(
-                "errors: qualities have to rise, and errors to fall and to stay above 0"
-            )
+            raise ValueError("errors: qualities rise, errors fall and stay above 0")

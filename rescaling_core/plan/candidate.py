@@ -121,7 +121,7 @@ def _check_qualities(name: str, codec: CodecSpec, qualities: tuple[int, int]) ->
     replace(codec, quality=low)  # which refuses what is off the codec's scale
     replace(codec, quality=high)
     if low > high:
-        raise UsageError(f"{name}: qualities from {low} to {high}: the lower one comes first")
+        raise UsageError(f"{name}: qualities from {low} up to {high} are none")
 
 
 Sources = Literal["any", "jpeg", "other"]

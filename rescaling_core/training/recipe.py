@@ -53,7 +53,7 @@ class Optimisation:
             if getattr(self, name) < 1:
                 raise UsageError(f"recipe: optimisation.{name} = {getattr(self, name)}: at least 1")
         if not self.learning_rate > 0 or not self.clip > 0:
-            raise UsageError("recipe: learning_rate and clip have to be above 0")
+            raise UsageError("recipe: learning_rate and clip are above 0")
         if not 0 < self.decay <= 1:
             raise UsageError(f"recipe: optimisation.decay = {self.decay:g}: above 0, at most 1")
         if not 0 <= self.ema < 1:

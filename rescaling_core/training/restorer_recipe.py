@@ -82,11 +82,10 @@ class RestorerRecipe:
 
     def __post_init__(self) -> None:
         if self.colour < 0:
-            raise UsageError(f"recipe {self.id}: colour = {self.colour:g}: has to be at least 0")
+            raise UsageError(f"recipe {self.id}: colour = {self.colour:g}: at least 0")
         if self.network.get("pictures", 1) != 1:
             raise UsageError(f"recipe {self.id}: restorers of several pictures cannot be trained")
         if self.optimisation.patch % 2:
-            patch = self.optimisation.patch
-            raise UsageError(f"recipe {self.id}: optimisation.patch = {patch}: has to be even")
+            raise UsageError(f"recipe {self.id}: optimisation.patch is even")
         if self.optimisation.precision != "float32":
             raise UsageError(f"recipe {self.id}: restorers are trained in float32")

@@ -123,9 +123,7 @@ class Trainer:
         """
         if recipe.optimisation.batch % team.size:
             batch = recipe.optimisation.batch
-            raise UsageError(
-                f"recipe {recipe.id}: {team.size} workers cannot share a batch of {batch} evenly"
-            )
+            raise UsageError(f"recipe {recipe.id}: a batch of {batch} is not for {team.size} alike")
         self.recipe = recipe
         self.rescaler = rescaler
         prepare(rescaler, device)

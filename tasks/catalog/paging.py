@@ -6,33 +6,17 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import Final
 
 from rescaling_core.errors import UsageError
 from tasks.catalog import query as sql
 from tasks.catalog.rows import CatalogRow, State
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 MOST_ROWS: Final = 500
 """Of a page."""
 
 _LAST: Final = "\U0010ffff"
 """Sorts behind every other character."""
-
-
-class Filter(TypedDict, total=False):
-    """Which rows a reader of the catalog wants, as arguments; what is left out says nothing."""
-
-    keys: Sequence[str]
-    """Source keys or globs (`*` crosses `/`); empty for all."""
-    sources: Sequence[str]
-    """Source keys and nothing else, whatever they look like; empty for all."""
-    state: State | None
-    target: str | None
-    between: tuple[str, str] | None
-    """Only rows of sources from the first key to the last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Unpack
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
 from tasks.catalog import query as sql
 from tasks.catalog.difference import DONE, Difference, difference_of
-from tasks.catalog.paging import Filter, Page, Position, Search
+from tasks.catalog.paging import Page, Position, Search
 from tasks.catalog.rows import Archived
 from tasks.catalog.schema import LIGHT, RENDITIONS, RUNS, RunRecord, to_rows
 from tasks.catalog.totals import STEPS, Totals
@@ -115,8 +115,12 @@ class CatalogReader:
         self,
         where: str | None = None,
         *,
+        keys: Sequence[str] = (),
+        sources: Sequence[str] = (),
+        state: State | None = None,
+        target: str | None = None,
+        between: tuple[str, str] | None = None,
         columns: Sequence[str] = (),
-        **asked: Unpack[Filter],
     ) -> Iterator[pa.RecordBatch]:
         """Rows as Arrow batches of `RENDITIONS`, sorted by source key and target.
 
@@ -125,16 +129,18 @@ class CatalogReader:
 
         Args:
             where: SQL condition on the columns.
+            keys: Source keys or globs (`*` crosses `/`); empty for all.
+            sources: Source keys and nothing else, whatever they look like; empty for all.
+            state: Only rows in this state.
+            target: Only rows of this target.
+            between: Only rows of sources from the first key to the last.
             columns: Only these; with globs as `keys`, the source key must be among them.
-            **asked: Which rows; see `Filter`.
 
         Raises:
             UsageError: The condition is wrong.
             StorageError: The table cannot be read.
         """
-        keys, sources = asked.get("keys", ()), asked.get("sources", ())
-        search = Search(state=asked.get("state"), target=asked.get("target"))
-        conditions = ["TRUE", *search.conditions()]
+        conditions = ["TRUE"]
         if where is not None:
             self.check_condition(where)
             conditions.append(f"({where}\n)")
@@ -144,7 +150,11 @@ class CatalogReader:
             low, high = map(sql.literal, (min(sources), max(sources)))
             conditions.append(f"source_key >= {low} AND source_key <= {high}")
             conditions.append(sql.any_of("source_key", sources))
-        if (between := asked.get("between")) is not None:
+        if state is not None:
+            conditions.append(f"state = {sql.literal(state)}")
+        if target is not None:
+            conditions.append(f"target = {sql.literal(target)}")
+        if between is not None:
             low, high = map(sql.literal, between)
             conditions.append(f"source_key >= {low} AND source_key <= {high}")
         schema = pa.schema([RENDITIONS.field(name) for name in columns or RENDITIONS.names])
@@ -169,11 +179,23 @@ class CatalogReader:
         self,
         where: str | None = None,
         *,
+        keys: Sequence[str] = (),
+        sources: Sequence[str] = (),
+        state: State | None = None,
+        target: str | None = None,
+        between: tuple[str, str] | None = None,
         columns: Sequence[str] = (),
-        **asked: Unpack[Filter],
     ) -> Iterator[CatalogRow]:
         """Rows as records; see `batches`. `columns` are all, or `LIGHT`, or those and more."""
-        for batch in self.batches(where, columns=columns, **asked):
+        for batch in self.batches(
+            where,
+            keys=keys,
+            sources=sources,
+            state=state,
+            target=target,
+            between=between,
+            columns=columns,
+        ):
             yield from to_rows(batch)
 
     def archived(

@@ -101,7 +101,7 @@ def _preview_plan(section: TargetSection, target: Target, path: str) -> TargetPl
     if first.rescaler != PREVIEW_RESCALER or first.residual is not None:
         raise UsageError(f"{where}[0].rescaler: a preview is made by {PREVIEW_RESCALER!r}")
     if first.refinement != (0,) or first.lr_mode != "source":
-        raise UsageError(f"{where}[0]: a preview takes neither refinement nor lr_mode")
+        raise UsageError(f"{where}[0]: nothing is refined or coloured for a preview")
     spec = _spec(first.codec, first.quality, first.effort, f"{where}[0]")
     return TargetPlan(target=target, candidates=(Candidate(PREVIEW_RESCALER, spec),))
 

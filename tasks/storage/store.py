@@ -216,7 +216,7 @@ class Store(ABC):
             UsageError: The root's address holds what Delta Lake reads in another way.
             StorageError: Delta tables cannot be kept in such a store.
         """
-        raise StorageError(f"{self.url}: a catalog cannot be kept in a store of this kind")
+        raise StorageError(f"{self.url}: a catalog can be kept on local files and on S3 only")
 
     def _refuse_misread(self, address: str) -> None:
         """Delta Lake decodes `%20` once too often, turns backslashes, lacks control characters."""

@@ -13,7 +13,7 @@ from PIL import Image
 
 from rescaling_core import zoo
 from rescaling_core.networks import LatentPolicy, build
-from tests.command import REPOSITORY, Refold, RefoldHere, photograph
+from tests.command import REPOSITORY, Refold, photograph
 
 pytestmark = pytest.mark.slow
 
@@ -32,13 +32,13 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, refold_here: RefoldHere) -> Made:
+def made(tmp_path_factory: pytest.TempPathFactory, refold: Refold) -> Made:
     root = tmp_path_factory.mktemp("other weights")
     (root / "photos").mkdir()
     photograph("astronaut", 80, 64, 10, 20).save(root / "photos" / "a.png")
     _write(root / "here" / "mine.safetensors", "mine", seed=1)
     for target, rescaler in (("x2", "irn-x2-lite"), ("x4", "irn-x4-lite")):
-        ran = refold_here(
+        ran = refold(
             "archive", str(root / "photos"), str(root / "archive"),
             "--target", target, "--rescaler", rescaler, "--json",
         )  # fmt: skip
@@ -46,7 +46,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, refold_here: RefoldHere) -> M
         assert ran.json["archived"] == 1
     (root / "others").mkdir()
     photograph("coffee", 80, 64, 10, 20).save(root / "others" / "b.png")
-    ran = refold_here(
+    ran = refold(
         "archive", str(root / "others"), str(root / "mine"),
         "--rescaler", str(root / "here" / "mine.safetensors"), "--json",
     )  # fmt: skip

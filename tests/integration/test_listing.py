@@ -73,6 +73,6 @@ def test_show_tells_all_of_one_source_or_the_totals(
     assert totals["sources"] == 4
     assert totals["renditions"] == {"archived": 6, "kept": 0, "quarantined": 2}
     assert totals["targets"] == ["long-edge=16", "x2"]
-    assert totals["stored_bytes"] == sum(getattr(row, "lr_bytes", 0) for row in rows)
+    assert totals["stored_bytes"] == sum(row.lr_bytes or 0 for row in rows)
     archived = {row.source_key: row.source_size for row in rows if row.state == "archived"}
     assert totals["source_bytes"] == sum(archived.values())

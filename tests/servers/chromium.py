@@ -111,8 +111,8 @@ class Chromium:
         return Visit(requests=[url for url in urls if not url.startswith("data:")], **seen)
 
     @contextmanager
-    def tab(self, width: int = 1000) -> Iterator[Tab]:
-        """A tab to be led from page to page in a window of some width.
+    def tab(self, width: int = 1000, height: int = 900, *, dark: bool = False) -> Iterator[Tab]:
+        """A tab to be led from page to page in a window of some size, light or dark.
 
         Raises:
             ServerError: The browser does not start or does not answer.
@@ -128,8 +128,10 @@ class Chromium:
                 # A window cannot be as narrow as a telephone; a page can.
                 tools.ask(
                     "Emulation.setDeviceMetricsOverride",
-                    width=width, height=900, deviceScaleFactor=1, mobile=width < 500,
+                    width=width, height=height, deviceScaleFactor=1, mobile=width < 500,
                 )  # fmt: skip
+                scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+                tools.ask("Emulation.setEmulatedMedia", features=[scheme])
                 yield Tab(tools)
 
     @contextmanager
@@ -264,9 +266,10 @@ class Tab:
             text = {"text": key} if len(key) == 1 and kind == "keyDown" else {}
             self._tools.ask("Input.dispatchKeyEvent", type=kind, key=key, **text)
 
-    def picture(self, path: Path) -> None:
-        """Take a picture of the page."""
-        shot = self._tools.ask("Page.captureScreenshot", captureBeyondViewport=True)
+    def picture(self, path: Path, *, whole: bool = True) -> None:
+        """Take a picture of the page, as PNG or WebP; of what the window shows where not whole."""
+        how = {"format": "webp", "quality": 80} if path.suffix == ".webp" else {"format": "png"}
+        shot = self._tools.ask("Page.captureScreenshot", captureBeyondViewport=whole, **how)
         path.write_bytes(base64.b64decode(shot["data"]))
 
     @property

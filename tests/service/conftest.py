@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from flows.cli.serve import configured
 from flows.service.access import Keys
 from flows.service.app import create_app
 from flows.service.settings import ServeSettings
@@ -43,7 +44,7 @@ def listed(client: TestClient) -> dict[str, dict[str, Any]]:
 @contextmanager
 def listening(app: FastAPI) -> Iterator[str]:
     """The same over TCP, for programs that are no test client; gives its URL."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    server = uvicorn.Server(configured(app, "127.0.0.1", 0))
     thread = Thread(target=server.run, daemon=True)
     thread.start()
     deadline = monotonic() + 60

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -20,8 +23,9 @@ from flows.service.iiif import ImageRequest, parse
 from flows.service.settings import ServeSettings, serve_settings
 from flows.service.state import Service
 from rescaling_core.errors import UsageError
+from tasks.catalog.paging import Position
 from tests.every_rescaler import EveryRescaler
-from tests.service.conftest import client_of
+from tests.service.conftest import client_of, listening
 from tests.service.test_renditions import PHOTO, Listed
 
 
@@ -165,6 +169,47 @@ def test_headers_that_make_no_sense_change_nothing(client: TestClient, listed: L
         ):
             answer = client.get(url, headers={name: value})
             assert answer.status_code == 200, (name, value)
+
+
+@pytest.fixture(scope="module")
+def url(app: FastAPI) -> Iterator[str]:
+    with listening(app) as url:
+        yield url
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        b"GET /healthz HTTP/1.1\r\n" + b"X: " + b"a" * 60 + b"\r\n",
+        b"GET /healthz?" + b"a" * 90_000,
+        b"GET /healthz HTTP/1.1\r\nX: " + b"a" * 90_000,
+        b"POST /try HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n",
+    ],
+)
+def test_headers_and_bodies_without_end_are_given_up(url: str, flood: bytes) -> None:
+    host, _, port = url.removeprefix("http://").partition(":")
+    answer = b""
+    with socket.create_connection((host, int(port)), timeout=60) as line:
+        try:
+            line.sendall(flood)
+            for _ in range(100):  # 6 MB, of which no more than a part is taken
+                line.sendall((b"X: " + b"a" * 60 + b"\r\n") * 1000)
+        except OSError:  # it was closed meanwhile
+            pass
+        with suppress(OSError):
+            answer = line.recv(4096)
+    assert answer == b"" or 400 <= int(answer.split()[1]) < 500
+    with socket.create_connection((host, int(port)), timeout=60) as line:
+        line.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert line.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def test_a_cursor_far_behind_the_end_is_an_empty_page(client: TestClient) -> None:
+    for key in ("\U0010ffff" * 200, "z" * 1000, "restored/wide.png" + "0" * 900):
+        cursor = Position(key, "x9").cursor()
+        answer = client.get("/v1/renditions", params={"cursor": cursor, "limit": 500})
+        assert answer.status_code == 200, key
+        assert answer.json()["next"] is None
 
 
 def test_what_does_not_fit_is_told_when_to_come_again(every_rescaler: EveryRescaler) -> None:

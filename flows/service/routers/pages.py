@@ -7,20 +7,19 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response
 from humanize import naturalsize
-from jinja2 import Environment, PackageLoader, select_autoescape
 
 from flows.service.asking import Asked, Rendition, archive_of, key_of, require_reader
 from flows.service.described import described
 from flows.service.errors import PublicError
-from flows.service.facts import in_words
+from flows.service.facts import headline, in_words
+from flows.service.html import page
 from flows.service.ids import RenditionId, no_such_image
 from flows.service.iiif import ImageRequest, parse
 from flows.service.links import base_url
 from flows.service.state import service_of
 from flows.service.views import beside, grid_of, upright_size_of
-from rescaling_core import __version__
 from rescaling_core.errors import MetadataError, RefoldError
 from tasks.catalog import Archived, CatalogRow, State
 from tasks.catalog.history import can_be_restored
@@ -30,16 +29,6 @@ from tasks.renditions.archive import Archive
 router = APIRouter(include_in_schema=False)
 
 CARDS: Final = 48
-_POLICY: Final = (
-    "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-_PAGES: Final = Environment(
-    loader=PackageLoader("flows.service"),
-    autoescape=select_autoescape(),
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 
 
 @router.get("/")
@@ -68,14 +57,14 @@ async def gallery(
         state=_state(state), psnr_min=_number(psnr_min),
     )  # fmt: skip
     after = Position.parse(cursor) if cursor else None
-    page = await service_of(request).do(found.page, search, after, CARDS)
+    shown = await service_of(request).do(found.page, search, after, CARDS)
     more = None
-    if page.next is not None:
+    if shown.next is not None:
         values = {"prefix": prefix, "glob": glob, "target": target, "state": state,
-                  "psnr_min": psnr_min, "cursor": page.next.cursor()}  # fmt: skip
+                  "psnr_min": psnr_min, "cursor": shown.next.cursor()}  # fmt: skip
         more = "?" + urlencode({name: value for name, value in values.items() if value})
-    cards = [_card(archive, row) for row in page.rows]
-    return _page(request, "gallery.html", archive=archive, asked=search, cards=cards, more=more)
+    cards = [_card(archive, row) for row in shown.rows]
+    return page(request, "gallery.html", archive=archive, asked=search, cards=cards, more=more)
 
 
 @router.get("/pages/{archive}/about")
@@ -84,7 +73,9 @@ async def about(archive: str, request: Request) -> Response:
     found = archive_of(request, archive)
     known = await service_of(request).do(_known, found)
     collection = f"{base_url(request)}/iiif/presentation/3/{archive}/collection.json"
-    return _page(request, "about.html", archive=archive, collection=collection, **known)
+    return page(
+        request, "about.html", archive=archive, collection=collection, here="about", **known
+    )
 
 
 @router.get("/images/{id}")
@@ -103,9 +94,9 @@ async def image(asked: Rendition, request: Request) -> Response:
             record = row.recorded
         except MetadataError:
             why = "Its restoration metadata cannot be read."
-    return _page(
+    return page(
         request, "image.html", archive=archive, one=described(archive, row), layers=layers, why=why,
-        facts=in_words(row, record), lines=_lines(request, asked),
+        lead=headline(row, record), facts=in_words(row, record), lines=_lines(request, asked),
         name=row.source_key.rpartition("/")[2].rpartition(".")[0] or "image",
     )  # fmt: skip
 
@@ -128,19 +119,6 @@ async def layer(
         raise no_such_image()
     headers = {"Cache-Control": f"{asked.scope}, max-age=3600"}
     return Response(data, media_type="image/png", headers=headers)
-
-
-def _page(request: Request, template: str, **values: Any) -> HTMLResponse:
-    service, key = service_of(request), key_of(request)
-    names = [name for name in service.archives if service.keys.may_read(key, name)]
-    text = _PAGES.get_template(template).render(archives=names, version=__version__, **values)
-    headers = {
-        "Content-Security-Policy": _POLICY,
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "same-origin",
-        "Cache-Control": "no-cache",
-    }
-    return HTMLResponse(text, headers=headers)
 
 
 def _state(text: str) -> State | None:

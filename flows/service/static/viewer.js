@@ -84,10 +84,31 @@ function now() {
     pen.clearRect(0, 0, line, canvas.height);
     paint(second);
     pen.restore();
-    pen.fillStyle = getComputedStyle(stage).getPropertyValue("--accent");
-    pen.fillRect(line - 1, 0, 2, canvas.height);
+    if (swipe < 1) handle(line);
   }
   tell();
+}
+// White between dark edges, so that it is seen on every picture.
+function handle(line) {
+  const ratio = window.devicePixelRatio || 1, middle = canvas.height / 2, round = 14 * ratio;
+  pen.fillStyle = "rgb(0 0 0 / 45%)";
+  pen.fillRect(line - 2 * ratio, 0, 4 * ratio, canvas.height);
+  pen.fillStyle = "#fff";
+  pen.fillRect(line - ratio, 0, 2 * ratio, canvas.height);
+  pen.beginPath();
+  pen.arc(line, middle, round, 0, 2 * Math.PI);
+  pen.fill();
+  pen.strokeStyle = "rgb(0 0 0 / 45%)";
+  pen.lineWidth = ratio;
+  pen.stroke();
+  pen.fillStyle = "#1c1b19";
+  for (const side of [-1, 1]) {
+    pen.beginPath();
+    pen.moveTo(line + side * 9 * ratio, middle);
+    pen.lineTo(line + side * 4 * ratio, middle - 5 * ratio);
+    pen.lineTo(line + side * 4 * ratio, middle + 5 * ratio);
+    pen.fill();
+  }
 }
 function differences() {
   const shown = pen.getImageData(0, 0, canvas.width, canvas.height);
@@ -124,11 +145,23 @@ function scale(factor, x = canvas.width / 2, y = canvas.height / 2) {
 function pan(x, y) { left -= x / zoom; top_ -= y / zoom; draw(); }
 const ratio = () => canvas.width / stage.clientWidth;
 const fingers = new Map();
+let swiping = null; // the finger that holds the line
+const across = (event) => (event.clientX - stage.getBoundingClientRect().left) / stage.clientWidth;
+const at_line = (event) => layers.names.length > 1 && !heat
+  && Math.abs(across(event) - swipe) * stage.clientWidth < (event.pointerType === "touch" ? 24 : 12);
+function swiped(to) {
+  swipe = Math.min(1, Math.max(0, to));
+  document.getElementById("swipe").value = 100 * swipe;
+  draw();
+}
 stage.addEventListener("pointerdown", (event) => {
   stage.setPointerCapture(event.pointerId);
+  if (!fingers.size && at_line(event)) { swiping = event.pointerId; return; }
   fingers.set(event.pointerId, [event.clientX, event.clientY]);
 });
 stage.addEventListener("pointermove", (event) => {
+  if (event.pointerId === swiping) { swiped(across(event)); return; }
+  stage.classList.toggle("across", at_line(event));
   const before = fingers.get(event.pointerId);
   if (!before) return;
   if (fingers.size === 2) {
@@ -140,7 +173,10 @@ stage.addEventListener("pointermove", (event) => {
   } else pan((event.clientX - before[0]) * ratio(), (event.clientY - before[1]) * ratio());
   fingers.set(event.pointerId, [event.clientX, event.clientY]);
 });
-for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, (event) => fingers.delete(event.pointerId));
+for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, (event) => {
+  fingers.delete(event.pointerId);
+  if (event.pointerId === swiping) swiping = null;
+});
 stage.addEventListener("wheel", (event) => {
   event.preventDefault();
   const box = stage.getBoundingClientRect();

@@ -62,8 +62,7 @@ def _refuse_fourth_channel(image: ImageFile, header: BmpHeader, data: bytes) -> 
     """A 32-bit BMP without an alpha mask whose fourth bytes are in use all the same."""
     if image.mode == "RGB" and header.bits == 32:
         start = header.start
-        fourth = set(data[start + 3 : start + 4 * image.width * image.height : 4])
-        if fourth not in ({0}, {255}):
+        if set(data[start + 3 : start + 4 * image.width * image.height : 4]) - {0, 255}:
             raise UnsupportedImageError("a fourth channel that may be alpha: it would be lost")
 
 

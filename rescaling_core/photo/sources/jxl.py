@@ -54,10 +54,7 @@ def decode(data: bytes, limits: Limits) -> Photo:
     if jxl.box(data, b"brob") is not None:
         raise UnsupportedImageError("JXL with compressed metadata, which cannot be read here")
     _refuse_bytes_behind(decoder, jxl.codestream(data))
-    foreign = foreign_of(
-        data,
-        [replace(one, kind=UNKNOWN) if one.name == jxl.JPEG_PARTS else one for one in parts],
-    )
+    foreign = foreign_of(data, parts)
     xmp = named(parts, data, "xmp")
     refuse_gain_map(xmp)
     stated = exif_block(named(parts, data, "exif"))

@@ -237,7 +237,7 @@ def test_a_start_of_another_shape_is_refused(tmp_path: Path) -> None:
     [
         ({"colour": -1}, "colour"),
         ({"network": {"pictures": 2, "errors": [ERRORS, ERRORS]}}, "several pictures"),
-        ({"optimisation": Optimisation(steps=1, patch=33)}, "patch = 33: has to be even"),
+        ({"optimisation": Optimisation(steps=1, patch=33)}, "patch is even"),
         ({"optimisation": Optimisation(steps=1, precision="bfloat16")}, "float32"),
     ],
 )

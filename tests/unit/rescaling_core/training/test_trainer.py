@@ -168,5 +168,5 @@ def test_the_members_of_a_team_draw_different_patches_and_share_the_batch(images
         Trainer(recipe, new_rescaler(recipe), images, team=team).step()
     assert [len(batch) for batch in seen] == [1, 1]
     assert not torch.equal(*seen)
-    with pytest.raises(UsageError, match="3 workers cannot share a batch of 2 evenly"):
+    with pytest.raises(UsageError, match="a batch of 2 is not for 3 alike"):
         Trainer(recipe, new_rescaler(recipe), images, team=Team(size=3))
