@@ -13,6 +13,7 @@ import zlib
 from math import ceil, inf
 from typing import TYPE_CHECKING, Any, Final
 
+from rescaling_core import limits
 from rescaling_core.codecs import CODECS
 from rescaling_core.errors import MetadataError
 from rescaling_core.metadata import wire
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 VERSION_BYTE: Final = b"\x02"
 """What a compact record begins with; one of version 1 begins with a brace."""
 
-_MAX_EXTRAS: Final = 2**28
-"""Bytes that `extras` may unpack to, as JSON."""
+_MOST_PACKED: Final = 64
+_SPARE: Final = 2**20
+"""Bytes of JSON that one byte of packed `extras` may stand for, and that any may have: what they
+hold is packed itself, so that a second packing takes little off it."""
 
 _NO_WEIGHTS: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """SHA-256 of no bytes."""
@@ -212,11 +215,12 @@ def _codec(number: int) -> str:
 
 
 def _unpack_extras(packed: bytes) -> dict[str, Any]:
+    most = min(limits.MAX_JSON, _SPARE + _MOST_PACKED * len(packed))
     stream = zlib.decompressobj()
-    text = stream.decompress(packed, _MAX_EXTRAS)
+    text = stream.decompress(packed, most)
     if not stream.eof:
-        raise ValueError("extras are truncated or too large")
-    extras: dict[str, Any] = json.loads(text)
+        raise ValueError(f"extras are truncated, or unpack to more than {most} bytes")
+    extras: dict[str, Any] = limits.read_json(text)
     return extras
 
 

@@ -24,6 +24,9 @@ DEFAULT_MAX_CARRIED: Final = 2**22
 MOST_CARRIED: Final = 2**26
 """The most that a plan may allow, and that a reader unpacks: 64 MiB."""
 
+MOST_PARTS: Final = 10_000
+"""Things that a photo may carry, however small: a record of more is refused by its readers."""
+
 _FILM: Final = re.compile(
     rb"\0\0[\0-\x03].ftyp"  # MP4, QuickTime, 3GP, HEIF
     rb"|moov....(?:mvhd|cmov|trak|udta)"
@@ -121,8 +124,13 @@ def refuse_too_much(sizes: Sequence[int], limit: int) -> None:
         limit: Bytes that they may have together.
 
     Raises:
-        UnsupportedImageError: They have more.
+        UnsupportedImageError: They have more, or are too many.
     """
+    if len(sizes) > MOST_PARTS:
+        raise UnsupportedImageError(
+            f"{len(sizes)} pieces of metadata and other data beside the picture; at most "
+            f"{MOST_PARTS} are carried"
+        )
     if (total := sum(sizes)) > limit:
         raise UnsupportedImageError(
             f"{total} bytes of metadata and other data beside the picture; at most {limit} are "

@@ -311,6 +311,18 @@ HOSTILE_WORK: dict[str, str] = {
         from rescaling_core.metadata import RestorationMetadata
         RestorationMetadata.from_json('{"a":[' + "0," * 10_000_000 + "0]}")
     """,
+    "a compact record whose extras unpack to nested lists": """
+        from rescaling_core.metadata import RestorationMetadata
+        RestorationMetadata.from_bytes(made)
+    """,
+    "a compact record whose extras unpack to millions of values": """
+        from rescaling_core.metadata import RestorationMetadata
+        RestorationMetadata.from_bytes(made)
+    """,
+    "a compact record whose extras unpack to one long text": """
+        from rescaling_core.metadata import RestorationMetadata
+        RestorationMetadata.from_bytes(made)
+    """,
     "weights of five hundred blocks with a growth of five hundred": """
         from rescaling_core.networks import LatentPolicy, build
         config = {"scale": 2, "blocks": [500], "growth": 500, "depth": 500}
@@ -325,7 +337,24 @@ HOSTILE_WORK: dict[str, str] = {
     """,
 }
 
+_EXTRAS = """
+    import zlib
+    from rescaling_core.metadata import wire
+    packer = zlib.compressobj(9)
+    packed = b"".join(packer.compress(part) for part in ({parts}))
+    made = b"\\x02" + wire.blob(34, packed + packer.flush())
+"""
+
 BEFORE: dict[str, str] = {
+    "a compact record whose extras unpack to nested lists": _EXTRAS.format(
+        parts="b'[' * 2**20 for _ in range(200)"
+    ),
+    "a compact record whose extras unpack to millions of values": _EXTRAS.format(
+        parts="b'[0' if i == 0 else b',0' * 2**19 for i in range(120)"
+    ),
+    "a compact record whose extras unpack to one long text": _EXTRAS.format(
+        parts="""b'{"icc":"' if i == 0 else b'x' * 2**20 for i in range(250)"""
+    ),
     "an LR file of 200 megapixels that says it is small": """
         import io
         from PIL import Image

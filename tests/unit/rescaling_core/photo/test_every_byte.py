@@ -206,6 +206,13 @@ def test_a_plan_says_how_much_may_be_carried() -> None:
         decode_photo(data, max_carried=1000)
 
 
+def test_a_photo_of_more_pieces_than_a_record_may_hold_is_kept() -> None:
+    """It was archived, and then its record was refused by what reads the catalog."""
+    chunk = samples.png_chunk(b"tEXt", b"k\0v")
+    state, reason, _ = outcome_of(fault_files.into_png(fault_files.png(), chunk * 30_000))
+    assert (state, "30000 pieces" in reason) == ("kept", True)
+
+
 def test_an_orientation_is_added_to_exif_without_moving_a_byte() -> None:
     from rescaling_core.containers import exif
 
