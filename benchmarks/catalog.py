@@ -28,7 +28,8 @@ from tasks.catalog import RENDITIONS, Catalog, open_catalog
 from tasks.catalog.table import RENDITIONS_PREFIX
 from tasks.control.waves import waves_of
 from tasks.jobs.backfill import steps as backfilling
-from tasks.jobs.restore import steps as restoring
+from tasks.jobs.restore.choosing import choose, requests_of
+from tasks.jobs.restore.steps import REQUESTS_PER_WAVE
 from tasks.jobs.scrub import steps as scrubbing
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import Store, open_store
@@ -91,9 +92,9 @@ def restore_all(catalog: Catalog) -> int:
 
 
 def _restored(catalog: Catalog, keys: list[str]) -> int:
-    chosen, _ = restoring.select_renditions.fn(catalog.store.url, keys, None, None)
-    waves = waves_of(chosen, total=len(chosen), at_least=restoring.REQUESTS_PER_WAVE)
-    return sum(1 for wave in waves for _ in restoring.requests_of(catalog, wave))
+    chosen, _ = choose(catalog.store.url, keys, None, None)
+    waves = waves_of(chosen, total=len(chosen), at_least=REQUESTS_PER_WAVE)
+    return sum(1 for wave in waves for _ in requests_of(catalog, wave))
 
 
 def backfill(catalog: Catalog) -> int:

@@ -25,8 +25,9 @@ from ray.cluster_utils import Cluster
 
 from benchmarks.measure import machine
 from tasks.catalog import open_catalog
-from tasks.cluster.pool import Lost, worker_pool
+from tasks.cluster.pool import worker_pool
 from tasks.cluster.slots import worker_slots
+from tasks.cluster.workers import Lost
 from tasks.jobs.archive import steps as archiving
 from tasks.jobs.archive.worker import ConversionJob, ShardConverter
 from tasks.plans.options import PlanOptions, build_plan

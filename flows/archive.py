@@ -3,73 +3,27 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, replace
-from typing import get_args
+from dataclasses import asdict, replace
 
 from prefect import flow
 
-from flows.report import ReportSummary
 from flows.report import report as report_on
-from rescaling_core.plan import ArchivePlan
-from tasks.catalog import Catalog, State, open_catalog
-from tasks.catalog.strategies import StrategyCost
-from tasks.cluster.encoders import encoders_of
-from tasks.cluster.pool import worker_pool
-from tasks.cluster.session import ray_session
-from tasks.cluster.slots import encoder_cpus, photos_at_once, worker_slots
+from flows.results import DryRun, RunSummary, dry_run_of, summary_of
+from tasks.catalog import Catalog, open_catalog
+from tasks.cluster.slots import encoder_cpus, photos_at_once
+from tasks.cluster.workplace import workplace
 from tasks.collection.emptied import refuse_emptied
 from tasks.collection.listing import EVERYTHING, Selection
 from tasks.control import opening
 from tasks.control.run import Run
 from tasks.jobs.archive import steps as archiving
 from tasks.jobs.archive.check import Request, check
+from tasks.jobs.archive.looking import found_already, pending_of
 from tasks.jobs.archive.tally import ArchiveTally, Pending
 from tasks.jobs.archive.worker import ConversionJob, ShardConverter
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.settings import Settings, current, using
 from tasks.storage import accounting as requests
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSummary:
-    """What a run did. A source counts once; archived + kept + quarantined + unchanged = listed."""
-
-    run_id: str
-    targets: tuple[str, ...]
-    listed: int
-    archived: int
-    kept: int
-    quarantined: int
-    unchanged: int
-    """Sources the catalog had already, in whatever state."""
-    renditions: dict[str, int]
-    """The same by state, counted for each source and target."""
-    source_bytes: int
-    """Of the archived sources."""
-    stored_bytes: int
-    """Of their LR objects."""
-    strategies: dict[str, list[StrategyCost]]
-    """By target: how often each strategy of the plan was chosen, and what it alone would have
-    stored; see `tasks.catalog.strategies`."""
-    seconds: float
-    s3_requests: dict[str, int]
-    """Sent to S3 by this run and its workers, by kind; empty where nothing lies there."""
-    s3_requests_usd: float
-    """What they cost, at list prices."""
-    report: ReportSummary | None
-    """Of the page about this run; None if none was asked for, or there was nothing to convert."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DryRun:
-    """What a run would do."""
-
-    targets: tuple[str, ...]
-    listed: int
-    pending: int
-    """Sources that are new, changed, or lack a target."""
-    pending_bytes: int
-    unchanged: int
 
 
 @flow(name="archive")
@@ -113,17 +67,17 @@ def archive(
         collection, catalog = opening.open_for_reading(
             source, archive, follow_links=selection.follow_links
         )
-        found = archiving.find_pending(collection, catalog, plan, selection, refresh=False)
+        found = pending_of(collection, catalog, plan, selection, lambda _moved: None)
         if not (found.listed or allow_empty):
             refuse_emptied(collection, catalog, selection)
-        return _dry_run(plan, found)
+        return dry_run_of(plan, found)
     asked = {"source": source, "selection": asdict(selection)}
     run = Run("archive", ArchiveTally(), asked)
     collection, store = opening.open_for_writing(
         source, archive, follow_links=selection.follow_links
     )
     catalog = open_catalog(store)
-    pending = archiving.find_pending(collection, catalog, plan, selection)
+    pending = found_already(request) or archiving.find_pending(collection, catalog, plan, selection)
     if not (pending.listed or allow_empty):
         refuse_emptied(collection, catalog, selection)
     run.add(ArchiveTally(listed=pending.listed, unchanged=pending.unchanged), "listing")
@@ -150,62 +104,18 @@ def archive(
     run.publish(quarantine, text=run.tally.strategies.markdown(), sent=sent)
     # Its function, not its flow: a flow run of its own cannot begin where Prefect's server died.
     page = report_on.fn(archive, run.run_id) if report and pending.count else None
-    return _summary(run, plan, time.monotonic() - started, sent, page)
+    seconds = time.monotonic() - started
+    return summary_of(run.run_id, run.tally, plan, seconds=seconds, sent=sent, page=page)
 
 
 def _convert(
     run: Run[ArchiveTally], job: ConversionJob, pending: Pending, catalog: Catalog
 ) -> None:
     """Convert all that is pending, wave by wave."""
-    with ray_session():
-        # Before their CPUs are asked for: more encoders than there is room for are refused here.
-        cluster = worker_slots(encoders=encoder_cpus())
-        told = replace(job, photos_at_once=photos_at_once(cluster))
-        shards = archiving.shards_of(pending, job.plan, cluster.most)
-        slots = cluster.at_most(len(shards))
-        with (
-            encoders_of(encoder_cpus()) as encoders,
-            worker_pool(
-                ShardConverter, "convert", (replace(told, encoders=encoders),), slots
-            ) as pool,
-        ):
-            enough = slots.most * archiving.SHARDS_PER_WORKER
+    with workplace(pending.count, encoding=encoder_cpus()) as place, place.encoders() as encoders:
+        told = replace(job, photos_at_once=photos_at_once(place.slots), encoders=encoders)
+        shards = archiving.shards_of(pending, job.plan, place.slots.most)
+        with place.pool(ShardConverter, "convert", (told,), jobs=len(shards)) as pool:
+            enough = min(place.slots.most, len(shards)) * archiving.SHARDS_PER_WORKER
             for wave in run.waves(shards, cut=len(shards), at_least=enough, total=pending.count):
                 run.add(archiving.convert_wave(wave, pool, catalog, job))
-
-
-def _dry_run(plan: ArchivePlan, pending: Pending) -> DryRun:
-    return DryRun(
-        targets=plan.target_names,
-        listed=pending.listed,
-        pending=pending.count,
-        pending_bytes=pending.nbytes,
-        unchanged=pending.unchanged,
-    )
-
-
-def _summary(
-    run: Run[ArchiveTally],
-    plan: ArchivePlan,
-    seconds: float,
-    sent: dict[str, int],
-    page: ReportSummary | None,
-) -> RunSummary:
-    tally = run.tally
-    return RunSummary(
-        run_id=run.run_id,
-        targets=plan.target_names,
-        listed=tally.listed,
-        archived=tally.archived,
-        kept=tally.kept,
-        quarantined=tally.quarantined,
-        unchanged=tally.unchanged,
-        renditions={state: tally.renditions[state] for state in get_args(State)},
-        source_bytes=tally.source_bytes,
-        stored_bytes=tally.stored_bytes,
-        strategies=tally.strategies.report(),
-        seconds=round(seconds, 3),
-        s3_requests=sent,
-        s3_requests_usd=round(requests.cost(sent), 6),
-        report=page,
-    )

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from prefect import flow
 
 from tasks.catalog import Catalog
-from tasks.cluster.pool import worker_pool
-from tasks.cluster.session import ray_session
-from tasks.cluster.slots import worker_slots
+from tasks.cluster.workplace import workplace
 from tasks.collection.access import refuse_nested
 from tasks.control import opening
 from tasks.control.run import Run
@@ -99,9 +97,8 @@ def backfill(
 
 
 def _fill(run: Run[BackfillTally], job: BackfillJob, total: int, catalog: Catalog) -> None:
-    with ray_session():
-        slots = worker_slots().at_most(-(-total // BATCH))
-        with worker_pool(Backfiller, "fill", (job,), slots) as pool:
-            gaps = backfilling.gaps_of(catalog, job.plan)
-            for wave in run.waves(gaps, cut=total, at_least=4 * BATCH, total=total):
-                run.add(backfilling.backfill_wave(wave, pool, catalog, run.run_id))
+    batches = -(-total // BATCH)
+    with workplace(total) as place, place.pool(Backfiller, "fill", (job,), jobs=batches) as pool:
+        gaps = backfilling.gaps_of(catalog, job.plan)
+        for wave in run.waves(gaps, cut=total, at_least=4 * BATCH, total=total):
+            run.add(backfilling.backfill_wave(wave, pool, catalog, run.run_id))

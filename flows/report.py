@@ -2,46 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from prefect import flow
 
-from tasks.catalog.strategies import StrategyCost
+from flows.results import Refused, ReportSummary
 from tasks.control.artifacts import publish
 from tasks.control.opening import check_request, open_archive
 from tasks.jobs.report import steps
 from tasks.jobs.report.check import Request, check
 from tasks.jobs.report.page import Report, render_report
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """A restoration that was to be shown and did not pass its checks."""
-
-    source_key: str
-    target: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportSummary:
-    """What was written."""
-
-    run_id: str
-    job: str
-    location: str
-    """URL or path of the page."""
-    nbytes: int
-    """Of the page."""
-    targets: dict[str, dict[str, Any]]
-    """Counts, bytes and quality by target, of the rows that the catalog has of the run."""
-    strategies: dict[str, list[StrategyCost]]
-    """By target, as in the summary of an archive run."""
-    shown: int
-    """The worst restorations, refused ones too."""
-    refused: tuple[Refused, ...]
 
 
 @flow(name="report")

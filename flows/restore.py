@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from prefect import flow
 
-from tasks.cluster.pool import worker_pool
-from tasks.cluster.session import ray_session
-from tasks.cluster.slots import worker_slots
+from tasks.cluster.workplace import workplace
 from tasks.control.opening import check_request
 from tasks.control.run import Run
 from tasks.jobs.restore import steps as restoring
 from tasks.jobs.restore.check import Request, check
-from tasks.jobs.restore.steps import REQUESTS_PER_WAVE, Chosen
+from tasks.jobs.restore.choosing import Chosen
+from tasks.jobs.restore.requests import NotRestored, RestorationJob, Restored
+from tasks.jobs.restore.steps import REQUESTS_PER_WAVE
 from tasks.jobs.restore.tally import RestoreTally
-from tasks.jobs.restore.worker import NotRestored, RestorationJob, Restored, Restorer
+from tasks.jobs.restore.worker import Restorer
 from tasks.settings import Settings, using
 
 
@@ -77,8 +77,6 @@ def _restore(
 ) -> None:
     job = RestorationJob(archive_url=archive, destination_url=dest, overwrite=overwrite)
     total = len(chosen)
-    with ray_session():
-        slots = worker_slots().at_most(total)
-        with worker_pool(Restorer, "restore", (job,), slots) as pool:
-            for wave in run.waves(chosen, cut=total, at_least=REQUESTS_PER_WAVE, total=total):
-                run.add(restoring.restore_wave(wave, archive, pool))
+    with workplace(total) as place, place.pool(Restorer, "restore", (job,), jobs=total) as pool:
+        for wave in run.waves(chosen, cut=total, at_least=REQUESTS_PER_WAVE, total=total):
+            run.add(restoring.restore_wave(wave, archive, pool))

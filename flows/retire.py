@@ -11,9 +11,7 @@ from prefect import flow
 from rescaling_core.plan import Floor
 from tasks.catalog.history import floors_of
 from tasks.catalog.journal import Journal
-from tasks.cluster.pool import worker_pool
-from tasks.cluster.session import ray_session
-from tasks.cluster.slots import worker_slots
+from tasks.cluster.workplace import workplace
 from tasks.collection.listing import EVERYTHING, Selection
 from tasks.control.ages import parse_age, parse_grace
 from tasks.control.opening import check_request
@@ -140,8 +138,7 @@ def _retire(
 ) -> None:
     chunks = steps.chunks_of(listing)
     listed = sum(chunk.num_rows for chunk in chunks)
-    with ray_session():
-        slots = worker_slots().at_most(listed)
-        with worker_pool(Verifier, "verify", (source, archive), slots) as pool:
-            for wave in run.waves(chunks, cut=len(chunks), at_least=4, total=listed):
-                run.add(steps.retire_wave(wave, site, pool))
+    told = (source, archive)
+    with workplace(listed) as place, place.pool(Verifier, "verify", told, jobs=listed) as pool:
+        for wave in run.waves(chunks, cut=len(chunks), at_least=4, total=listed):
+            run.add(steps.retire_wave(wave, site, pool))

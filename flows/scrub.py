@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from prefect import flow
 
 from tasks.catalog import Catalog
-from tasks.cluster.pool import worker_pool
-from tasks.cluster.session import ray_session
-from tasks.cluster.slots import worker_slots
+from tasks.cluster.workplace import Workplace, workplace
 from tasks.collection.access import refuse_nested
 from tasks.control import opening
 from tasks.control.run import Run
@@ -82,29 +80,36 @@ def scrub(
     total = sum(states.get("archived", 0) for states in catalog.counts().values())
     if total:
         run.add(scrubbing.check_networks(archive, catalog, repair=repair_from is not None))
-        with using(settings), ray_session():
-            _inspect(run, archive, catalog, scope, total)
+        with using(settings), workplace(total) as place:
+            _inspect(run, place, archive, catalog, scope, total)
             if run.tally.findings and repair_from is not None:
-                _repair(run, archive, repair_from, catalog)
+                _repair(run, place, archive, repair_from, catalog)
     run.record(catalog)
     run.publish()
     return _summary(run.tally, run.run_id)
 
 
 def _inspect(
-    run: Run[ScrubTally], archive: str, catalog: Catalog, scope: Scope, total: int
+    run: Run[ScrubTally],
+    place: Workplace,
+    archive: str,
+    catalog: Catalog,
+    scope: Scope,
+    total: int,
 ) -> None:
     checks = scrubbing.checks_of(catalog, scope, scrubbing.round_of(catalog))
-    slots = worker_slots().at_most(-(-total // BATCH))
-    with worker_pool(Inspector, "inspect", (archive,), slots) as pool:
+    batches = -(-total // BATCH)
+    with place.pool(Inspector, "inspect", (archive,), jobs=batches) as pool:
         for wave in run.waves(checks, cut=total, at_least=4 * BATCH):
             run.add(scrubbing.scrub_wave(wave, pool))
 
 
-def _repair(run: Run[ScrubTally], archive: str, source: str, catalog: Catalog) -> None:
+def _repair(
+    run: Run[ScrubTally], place: Workplace, archive: str, source: str, catalog: Catalog
+) -> None:
     rows = scrubbing.damaged_rows(catalog, run.tally.findings)
-    slots = worker_slots().at_most(len(rows))
-    with worker_pool(Repairer, "repair", (source, archive, run.run_id), slots) as pool:
+    told = (source, archive, run.run_id)
+    with place.pool(Repairer, "repair", told, jobs=len(rows)) as pool:
         run.add(scrubbing.repair_rows(rows, pool, catalog), "repair")
 
 

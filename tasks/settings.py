@@ -35,6 +35,12 @@ class Settings(BaseSettings):
         description="Workers; by default as many as fit when the run starts. Those that do not "
         "fit yet join as room appears, which makes a cluster that scales itself grow.",
     )
+    small_run: Annotated[int, Field(ge=0, lt=10**9)] = Field(
+        default=16,
+        description="Sources up to which a run uses processes of this machine in place of a Ray "
+        "cluster, by default 16; 0: Ray always. `RAY_ADDRESS`, `REFOLD_ENCODERS` and a GPU mean "
+        "Ray as well.",
+    )
     cpus_per_worker: Share = Field(
         default=1.0, description="CPUs of a worker where there is no GPU; by default 1."
     )

@@ -24,7 +24,7 @@ from rescaling_core.pixels.tiles import Tiling
 from rescaling_core.plan import ArchivePlan, Candidate, Floor, Target, TargetPlan
 from tasks.catalog import open_catalog
 from tasks.collection.shards import SourceObject
-from tasks.control.record import Counts, JobRun, record_job
+from tasks.control.record import Counts, JobRun, write_run
 from tasks.models.archived import settle
 from tasks.renditions.layout import rendition_key
 from tasks.renditions.rows import RowWriter
@@ -108,5 +108,5 @@ def write(
         rows.append(replace(record.archived(outcome, lr_key, digest), seconds=0.0))
     catalog.commit_shard("shard-1", rows)
     run = JobRun(job="archive", run_id="run-1", parameters={"source": made.sources_url})
-    record_job.fn(catalog, run, Counts(listed=len(rows), archived=len(rows)))
+    write_run(catalog, run, Counts(listed=len(rows), archived=len(rows)))
     return made

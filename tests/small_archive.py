@@ -14,11 +14,11 @@ from tasks.catalog import Catalog, CatalogRow, open_catalog
 from tasks.catalog.difference import Doubtful
 from tasks.catalog.digests import append_digests, merge_digests
 from tasks.collection.listing import EVERYTHING, Selection
-from tasks.control.record import Counts, JobRun, record_job
+from tasks.control.record import Counts, JobRun, write_run
 from tasks.jobs.archive.steps import find_pending, shards_of
 from tasks.jobs.archive.worker import ConversionJob, ShardConverter
-from tasks.jobs.restore.steps import requests_of, select_renditions
-from tasks.jobs.restore.worker import NotRestored, RestoreRequest
+from tasks.jobs.restore.choosing import choose, requests_of
+from tasks.jobs.restore.requests import NotRestored, RestoreRequest
 from tasks.models.archived import settle
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import Store, open_store
@@ -61,7 +61,7 @@ class SmallArchive:
         self, keys: Sequence[str] = (), target: str | None = None
     ) -> tuple[list[RestoreRequest], list[NotRestored]]:
         """What `refold restore` gives its workers, and what it cannot restore."""
-        chosen, missing = select_renditions.fn(self.archive_url, keys, None, target)
+        chosen, missing = choose(self.archive_url, keys, None, target)
         return list(requests_of(self.catalog, chosen)), missing
 
     def tell_where_sources_lie(self) -> None:
@@ -111,7 +111,7 @@ class SmallArchive:
             catalog.commit_shard(shard.shard_id, converter.convert(shard).rows)
         asked = {"source": self.source_url, "plan": asdict(plan)}
         run = JobRun(job="archive", run_id=run_id, parameters=asked)
-        record_job.fn(catalog, run, Counts())
+        write_run(catalog, run, Counts())
 
 
 def copied(template: Path, folder: Path) -> SmallArchive:

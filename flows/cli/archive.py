@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from flows.cli.console import Json, Verbose, err, out, print_json, print_table
+from flows.cli.console import Json, Verbose, err, out, print_json, print_table, progress_bar
 from flows.cli.exits import Exit
 from flows.cli.report import report_refused
 from flows.cli.running import run_flow
 from rescaling_core.errors import UsageError
 from tasks.pages.words import size_text
+
+if TYPE_CHECKING:
+    from tasks.jobs.archive.check import Request
+    from tasks.jobs.archive.looking import Looked
 
 
 def archive(
@@ -127,21 +132,27 @@ def archive(
         include_renditions=include_renditions,
         verify_sources=verify_sources,
     )
-    check(Request(source=source, archive=archive, options=options, selection=selection))
-    from flows.archive import archive as flow
+    request = Request(source=source, archive=archive, options=options, selection=selection)
+    check(request)
+    looked = _looked_at(request, allow_empty=allow_empty)
+    record = None if looked is None else _without_flow(looked, dry_run=dry_run)
+    if record is None:
+        from flows.archive import archive as flow
+        from tasks.jobs.archive.looking import handing_over
 
-    result = run_flow(
-        "archive",
-        flow,
-        source=source,
-        archive=archive,
-        options=options,
-        dry_run=dry_run,
-        selection=selection,
-        report=report,
-        allow_empty=allow_empty,
-    )
-    record = asdict(result)
+        with handing_over(looked):
+            result = run_flow(
+                "archive",
+                flow,
+                source=source,
+                archive=archive,
+                options=options,
+                dry_run=dry_run,
+                selection=selection,
+                report=report,
+                allow_empty=allow_empty,
+            )
+        record = asdict(result)
     if json:
         print_json(record)
     elif dry_run:
@@ -153,6 +164,39 @@ def archive(
     if record.get("quarantined"):
         err.print(f"{record['quarantined']} in quarantine: see `refold ls {archive}`")
         raise typer.Exit(Exit.QUARANTINE)
+
+
+def _looked_at(request: Request, *, allow_empty: bool) -> Looked | None:
+    """Look at what there is to do, which needs neither Prefect nor Ray; None: the flow looks."""
+    from tasks.control.heard import is_heard_of
+    from tasks.jobs.archive.looking import look
+    from tasks.storage import StorageError
+
+    if is_heard_of():
+        return None
+    try:
+        with progress_bar("archive", passing=True):
+            return look(request, allow_empty=allow_empty)
+    except StorageError:  # the flow tries again, with patience
+        return None
+
+
+def _without_flow(looked: Looked, *, dry_run: bool) -> dict[str, Any] | None:
+    """The summary of a run that is over when it has looked; None: there is work to do."""
+    from flows.results import dry_run_of, summary_of
+    from tasks.jobs.archive.looking import record_idle
+    from tasks.storage import StorageError, accounting
+
+    if dry_run:
+        return asdict(dry_run_of(looked.plan, looked.pending))
+    if not looked.nothing_to_do:
+        return None
+    try:
+        run_id, tally = record_idle(looked)
+    except StorageError:  # the flow tries again, with patience
+        return None
+    seconds = time.monotonic() - looked.since
+    return asdict(summary_of(run_id, tally, looked.plan, seconds=seconds, sent=accounting.drain()))
 
 
 def plan_text(path: Path) -> str:

@@ -130,12 +130,16 @@ def _quiet_prefect() -> None:
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[None]:
-    """Draw a bar on standard error from the progress events of the flow that is run inside.
+def progress_bar(title: str, *, passing: bool = False) -> Iterator[None]:
+    """Draw a bar on standard error from the progress events of what is run inside.
 
     Should the command be killed, the server that the flow may have started is ended for it. What
     libraries print meanwhile goes to standard error too: Ray's messages about lost workers would
     otherwise stand before the JSON.
+
+    Args:
+        title: Stands before the bar.
+        passing: Whether the bar goes when it is through, since another one follows.
     """
     reaper.start()
     if not Mode.verbose:
@@ -147,7 +151,7 @@ def progress_bar(title: str) -> Iterator[None]:
         TextColumn("{task.fields[moved]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err, transient=False) as bar:
+    with Progress(*columns, console=err, transient=passing) as bar:
         row = bar.add_task(title, total=None, moved="")
 
         def draw(event: progress.Progress) -> None:

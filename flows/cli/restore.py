@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.console import Json, Verbose, err, out, print_json
+from flows.cli.console import Json, Verbose, err, out, print_json, progress_bar
 from flows.cli.exits import Exit
 from flows.cli.running import run_flow
 from rescaling_core.errors import UsageError
 
 if TYPE_CHECKING:
-    from tasks.jobs.restore.worker import NotRestored, Restored
+    from tasks.jobs.restore.check import Request
+    from tasks.jobs.restore.requests import NotRestored, Restored
+    from tasks.jobs.restore.tally import RestoreTally
 
 
 def restore(
@@ -99,7 +101,13 @@ def _restore_archive(
         raise UsageError("name keys, a condition with --where, or --all")
     from tasks.jobs.restore.check import Request, check
 
-    check(Request(archive=archive, dest=dest, keys=tuple(keys or ()), where=where, target=target))
+    request = Request(
+        archive=archive, dest=dest, keys=tuple(keys or ()), where=where, target=target
+    )
+    check(request)
+    few = _restore_few(request, overwrite, earlier)
+    if few is not None:
+        return _record(few.restored, few.refused, dest)
     from flows.restore import restore as flow
 
     result = run_flow(
@@ -114,6 +122,21 @@ def _restore_archive(
         earlier=earlier,
     )
     return _record(result.outputs, result.failures, dest)
+
+
+def _restore_few(request: Request, overwrite: bool, earlier: bool) -> RestoreTally | None:
+    """Restore without Prefect and Ray what is too little for them; None: the flow is to do it."""
+    from tasks.jobs.restore.few import find_few, restore_few
+    from tasks.storage import StorageError
+
+    try:
+        few = find_few(request, earlier=earlier)
+        if few is None:
+            return None
+        with progress_bar("restore", passing=not few.chosen):
+            return restore_few(few, overwrite=overwrite)
+    except StorageError:  # the flow tries again, with patience
+        return None
 
 
 def _record(
@@ -131,7 +154,9 @@ def _record(
                 "bytes": output.nbytes,
                 "extras": output.extras_key and f"{folder}/{output.extras_key}",
             }
-            for output in outputs
+            for output in sorted(outputs, key=lambda one: one.source_key)
         ],
-        "failures": [asdict(failure) for failure in failures],
+        "failures": [
+            asdict(failure) for failure in sorted(failures, key=lambda one: one.source_key)
+        ],
     }

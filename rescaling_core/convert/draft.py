@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from rescaling_core import metadata
+from rescaling_core.latent import LatentPolicy
 from rescaling_core.metadata import RestorationMetadata
-from rescaling_core.networks.latent import LatentPolicy
 from rescaling_core.zoo import NO_WEIGHTS_SHA256
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import Any, Final, Literal
 
 from rescaling_core import limits
 from rescaling_core.errors import MetadataError
+from rescaling_core.latent import LatentPolicy
 from rescaling_core.metadata import compact
 from rescaling_core.metadata.carried import Carried
 from rescaling_core.metadata.checks import check_record
-from rescaling_core.networks.latent import LatentPolicy
 from rescaling_core.photo.record import MODES
 from rescaling_core.plan.strategy import FULL_SIZE, TRANSCODE, strategy_name
 from rescaling_core.quality.scores import MEASURES, Scores, known, names_in_order

@@ -280,6 +280,10 @@ class CatalogReader:
         batches = sql.query(self._renditions.current(), text, schema)
         return [f"{prefix}{name}/" for batch in batches for name in batch.column(0).to_pylist()]
 
+    def row_count(self) -> int:
+        """How many rows there are, as the table's log says it: no row is read."""
+        return sum(rows for _, rows in self._renditions.files("source_key"))
+
     def totals(self) -> Totals:
         """Bytes and qualities of all that is archived.
 

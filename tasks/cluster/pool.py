@@ -1,21 +1,20 @@
-"""The Ray session and the actors in it. Nothing else starts, stops or counts them."""
+"""Workers as actors of Ray. Nothing else starts, stops or counts them."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Generic, TypeVar
 
 import ray
 from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTaskError
 
-from rescaling_core.errors import RefoldError
 from tasks.cluster.deaths import why_died
 from tasks.cluster.slots import WorkerSlots
 from tasks.cluster.watchdog import allowed_seconds
+from tasks.cluster.workers import Lost, Workers, WorkerStartError, closing, why_lost
 from tasks.settings import for_workers
 from tasks.storage import accounting as requests
 
@@ -26,24 +25,10 @@ PATIENCE_WITH_COUNTS = 5.0
 """Seconds to wait for the request counts of a worker that is stopping."""
 
 
-class WorkerStartError(RefoldError):
-    """A worker's constructor failed, wherever Ray had placed it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """A job whose worker died, and whose next worker died as well."""
-
-    job: Any
-    reason: str
-
-
 class WorkerPool(Generic[Job, Result]):
     """Actors of one class that take jobs as they become free.
 
-    Ray places and restarts them, and where the slots allow more, starts those as room appears. A
-    job whose worker dies is tried once more, by whichever worker is free; if that one dies too, the
-    job comes back as `Lost` and the others go on.
+    Ray places and restarts them, and where the slots allow more, starts those as room appears.
 
     Ray's own retries are not used: it would wait for the same worker, which never comes back where
     its node is gone, and would count a try for each time that the worker cannot be reached.
@@ -51,7 +36,7 @@ class WorkerPool(Generic[Job, Result]):
 
     def __init__(
         self,
-        worker: type,
+        worker: Callable[..., Any],
         method: str,
         arguments: tuple[Any, ...],
         slots: WorkerSlots,
@@ -86,12 +71,7 @@ class WorkerPool(Generic[Job, Result]):
             raise WorkerStartError(f"a worker cannot start: {failure}")
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Result | Lost]:
-        """Yield a result for each job, in the order they are finished.
-
-        Raises:
-            Exception: What a worker's method raised, as it was. Methods return what is wrong with
-                a job as a value, so this is a store that failed, or a bug.
-        """
+        """See `Workers.run`."""
         fresh = iter(jobs)
         again: list[Job] = []
         running: dict[Any, tuple[Any, Job, bool, float]] = {}
@@ -131,19 +111,14 @@ class WorkerPool(Generic[Job, Result]):
                         if not tried:
                             again.append(job)
                             continue
-                        result = Lost(job, self._blame(time.monotonic() - since))
+                        seconds = time.monotonic() - since
+                        result = Lost(job, why_lost(self._why, seconds, self._patience))
                     else:
                         self._idle.append(actor)
                     yield result
         finally:
             # Given up by an error, their jobs go on; what they get next waits for that.
             self._idle += [actor for actor, *_ in running.values()]
-
-    def _blame(self, seconds: float) -> str:
-        """Why a job is given up whose worker died, and died again after so many seconds."""
-        if seconds >= self._patience:
-            return f"it took longer than it may: its worker was ended after {seconds:.0f} s, twice"
-        return f"its worker died twice: {self._why}"
 
     def close(self, *, in_haste: bool = False) -> None:
         """End the actors; what they had not finished is lost.
@@ -192,27 +167,14 @@ class WorkerPool(Generic[Job, Result]):
         return failure
 
 
-@contextmanager
 def worker_pool(
     worker: Callable[..., Any],
     method: str,
     arguments: tuple[Any, ...],
     slots: WorkerSlots,
-) -> Iterator[WorkerPool[Any, Any]]:
+) -> AbstractContextManager[Workers[Any, Any]]:
     """A `WorkerPool` that is closed at the end."""
-    pool: WorkerPool[Any, Any] = WorkerPool(
-        worker,  # type: ignore[arg-type]
-        method,
-        arguments,
-        slots,
-    )
-    try:
-        yield pool
-    except BaseException as error:
-        pool.close(in_haste=not isinstance(error, Exception))  # a signal: there is no time
-        raise
-    else:
-        pool.close()
+    return closing(WorkerPool(worker, method, arguments, slots))
 
 
 def _here(_worker: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import ray
+import psutil
 
 from rescaling_core.errors import UsageError
 from tasks.settings import current
@@ -56,6 +56,8 @@ def worker_slots(
     Raises:
         UsageError: A variable is not such a number, or no CPU is left for a worker.
     """
+    import ray  # slow to import, and a small run does without
+
     settings = current()
     cpus_per_worker = cpus_per_worker or settings.cpus_per_worker
     gpus_per_worker = gpus_per_worker or settings.gpus_per_worker
@@ -74,6 +76,18 @@ def worker_slots(
     if not asked:
         return slots
     return replace(slots, count=min(asked, count), more=max(0, asked - count))
+
+
+def process_slots() -> WorkerSlots:
+    """Divide the CPUs that this process may use among worker processes, without a cluster.
+
+    Raises:
+        UsageError: A variable is not such a number.
+    """
+    settings = current()
+    cpus = len(psutil.Process().cpu_affinity() or [0])
+    count = max(1, int(cpus / settings.cpus_per_worker))
+    return WorkerSlots(min(count, settings.workers or count), settings.cpus_per_worker, 0)
 
 
 def encoder_cpus() -> int:

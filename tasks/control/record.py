@@ -8,12 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from prefect import task
-
 from rescaling_core import SOFTWARE
 from tasks.catalog import Catalog, RunRecord
 from tasks.catalog.digests import append_digests
-from tasks.control.retries import RETRIED
 from tasks.storage.secrets import masked
 
 
@@ -41,14 +38,8 @@ class JobRun:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
-@task(name="record run", **RETRIED)
-def record_job(catalog: Catalog, run: JobRun, counts: Counts) -> None:
-    """Write what a run did into the catalog's table of runs."""
-    write_run(catalog, run, counts)
-
-
 def write_run(catalog: Catalog, run: JobRun, counts: Counts) -> None:
-    """As `record_job`, for jobs with a task of their own for it.
+    """Write what a run did into the catalog's table of runs.
 
     It is the last a run writes to the catalog, so the digests of its files are noted here.
     """

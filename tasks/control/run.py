@@ -13,15 +13,17 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
+from prefect import task
+
 from tasks.catalog import Catalog
-from tasks.cluster.pool import Lost
-from tasks.cluster.workers import Workers
+from tasks.cluster.workers import Lost, Workers
 from tasks.control.artifacts import publish
 from tasks.control.events import tell
 from tasks.control.logs import run_log, words_of
 from tasks.control.metrics import Watched
 from tasks.control.progress import Progress, Step, report
-from tasks.control.record import JobRun, new_run_id, record_job
+from tasks.control.record import Counts, JobRun, new_run_id, write_run
+from tasks.control.retries import RETRIED
 from tasks.control.tally import Tally
 from tasks.control.tracing import Carrier, RunTrace
 from tasks.control.waves import waves_of
@@ -151,6 +153,12 @@ class Run(Generic[Counted]):
         words = self.tally.words()
         publish(self.job, self.run_id, words, troubles, text=text, sent=sent)
         tell(self.job, self.run_id, words)
+
+
+@task(name="record run", **RETRIED)
+def record_job(catalog: Catalog, run: JobRun, counts: Counts) -> None:
+    """Write what a run did into the catalog's table of runs."""
+    write_run(catalog, run, counts)
 
 
 def results_of(

@@ -14,6 +14,12 @@ ALL_FAULTS = os.environ.get("REFOLD_ALL_FAULTS") == "1"
 
 
 @pytest.fixture(scope="session")
+def refold(refold: Refold) -> Refold:
+    """The command, on Ray however small the run is: what befalls its workers is the subject."""
+    return refold.within({"REFOLD_SMALL_RUN": "0"})
+
+
+@pytest.fixture(scope="session")
 def fourteen(tmp_path_factory: pytest.TempPathFactory, refold: Refold) -> Undisturbed:
     """Fourteen photographs and a broken one, two targets."""
     return undisturbed_run(refold, tmp_path_factory.mktemp("fourteen"), 14)

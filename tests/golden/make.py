@@ -31,7 +31,7 @@ from rescaling_core.plan import ArchivePlan, Candidate, Floor, ResidualPlan, Tar
 from rescaling_core.restore import restore, restore_source_file
 from tasks.catalog import open_catalog
 from tasks.collection.shards import SourceObject
-from tasks.control.record import Counts, JobRun, record_job
+from tasks.control.record import Counts, JobRun, write_run
 from tasks.models.archived import settle
 from tasks.models.lookup import Models
 from tasks.renditions.layout import rendition_key
@@ -188,7 +188,7 @@ def write(folder: Path) -> None:
             expected[key] = what_comes_back(made.lr_data, folder / "restored" / f"{number:02}.png")
         catalog.commit_shard("golden", rows)
     run = JobRun(job="archive", run_id="golden", parameters={"source": "/photos"})
-    record_job.fn(catalog, run, Counts(listed=len(rows), archived=len(rows)))
+    write_run(catalog, run, Counts(listed=len(rows), archived=len(rows)))
     text = json.dumps(expected, indent=1, sort_keys=True)
     (folder / "expected.json").write_text(text + "\n", encoding="ascii")
     lines = [

@@ -16,8 +16,9 @@ from rescaling_core import zoo
 from rescaling_core.errors import RestorationMismatchError
 from rescaling_core.restore import restore, restore_source_file
 from tasks.catalog import open_catalog
-from tasks.jobs.restore.steps import requests_of, select_renditions
-from tasks.jobs.restore.worker import RestorationJob, Restored, Restorer
+from tasks.jobs.restore.choosing import choose, requests_of
+from tasks.jobs.restore.requests import RestorationJob, Restored
+from tasks.jobs.restore.worker import Restorer
 from tasks.models import lookup
 from tasks.models.archived import missing_models
 from tasks.models.lookup import Models
@@ -93,7 +94,7 @@ def test_its_catalog_is_read_and_restored_from(archive: str, golden: Path, tmp_p
     assert {row.state for row in rows} == {"archived"}
     assert [finding for row in rows if (finding := inspect_stored(store, row))] == []
     assert missing_models(store, rows) == []
-    chosen, missing = select_renditions.fn(archive, (), None, None)
+    chosen, missing = choose(archive, (), None, None)
     assert missing == []
     job = RestorationJob(
         archive_url=archive, destination_url=str(tmp_path / "out"), overwrite=False

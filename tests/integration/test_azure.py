@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tasks.jobs.maintain import steps as maintenance
-from tasks.jobs.restore.worker import RestorationJob, Restored, Restorer
+from tasks.jobs.restore.requests import RestorationJob, Restored
+from tasks.jobs.restore.worker import Restorer
 from tasks.storage import open_store
 from tests.small_archive import small_archive
 

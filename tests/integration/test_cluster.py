@@ -3,66 +3,53 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
-import time
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 import ray
 
 from rescaling_core.errors import UsageError
-from tasks.cluster.pool import Lost, WorkerStartError, worker_pool
+from tasks.cluster.pool import worker_pool
+from tasks.cluster.processes import ProcessPool
 from tasks.cluster.slots import WorkerSlots, photos_at_once, worker_slots
-from tasks.cluster.watchdog import WATCHDOG
+from tasks.cluster.workers import Lost, Workers, WorkerStartError, closing
+from tasks.cluster.workplace import is_small
 from tasks.storage import StorageError
-
-
-class Squarer:
-    """Squares numbers; some numbers are trouble."""
-
-    def __init__(self, marks: str) -> None:
-        if not Path(marks).is_dir():
-            raise UsageError(f"{marks}: no such folder")
-        self._marks = Path(marks)
-
-    def work(self, number: int) -> int:
-        if number == 13:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if number == 7 and not (self._marks / "died").exists():
-            (self._marks / "died").touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        if number == 66:  # native code that never ends, and holds Python's lock
-            with WATCHDOG.watching(1):
-                re.match(r"(a+)+$", "a" * 60 + "b")
-        if number == 99:
-            raise StorageError("store: slow down", retryable=True)
-        if number == 98:
-            raise UsageError("wrong")
-        return number * number
-
-    def where(self, _number: int) -> int:
-        time.sleep(0.1)
-        return os.getpid()
-
+from tests.command import REPOSITORY
+from tests.integration.squarer import Squarer
 
 SLOTS = WorkerSlots(count=2, cpus=1, gpus=0)
 
+Pool = Callable[..., AbstractContextManager[Workers[Any, Any]]]
 
-@pytest.mark.usefixtures("ray_local")
-def test_every_job_comes_back_even_if_a_worker_dies_once(tmp_path: Path) -> None:
-    with worker_pool(Squarer, "work", (str(tmp_path),), SLOTS) as pool:
+
+@pytest.fixture(params=[pytest.param(one, marks=pytest.mark.slow) for one in ("ray", "processes")])
+def pool_of(request: pytest.FixtureRequest) -> Pool:
+    """Makes two workers, on Ray or as processes of this machine: they keep the same promises."""
+    if request.param == "ray":
+        request.getfixturevalue("ray_local")
+        return worker_pool
+    return lambda *arguments: closing(ProcessPool(*arguments))
+
+
+def test_every_job_comes_back_even_if_a_worker_dies_once(pool_of: Pool, tmp_path: Path) -> None:
+    with pool_of(Squarer, "work", (str(tmp_path),), SLOTS) as pool:
         assert sorted(pool.run(range(12))) == [n * n for n in range(12)]
         assert (tmp_path / "died").exists()
 
 
-@pytest.mark.usefixtures("ray_local")
 def test_a_job_that_hangs_is_lost_with_the_time_it_took(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pool_of: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REFOLD_SECONDS_PER_IMAGE", "0.9")
-    with worker_pool(Squarer, "work", (str(tmp_path),), SLOTS) as pool:
+    with pool_of(Squarer, "work", (str(tmp_path),), SLOTS) as pool:
         results = list(pool.run([1, 66, 2, 3]))
         assert sorted(one for one in results if isinstance(one, int)) == [1, 4, 9]
         (lost,) = [one for one in results if isinstance(one, Lost)]
@@ -70,9 +57,10 @@ def test_a_job_that_hangs_is_lost_with_the_time_it_took(
         assert "longer than it may" in lost.reason
 
 
-@pytest.mark.usefixtures("ray_local")
-def test_a_job_that_kills_its_worker_again_is_lost_and_the_others_are_not(tmp_path: Path) -> None:
-    with worker_pool(Squarer, "work", (str(tmp_path),), SLOTS) as pool:
+def test_a_job_that_kills_its_worker_again_is_lost_and_the_others_are_not(
+    pool_of: Pool, tmp_path: Path
+) -> None:
+    with pool_of(Squarer, "work", (str(tmp_path),), SLOTS) as pool:
         results = list(pool.run([1, 2, 13, 3, 4]))
         lost = [result for result in results if isinstance(result, Lost)]
         assert [result.job for result in lost] == [13]
@@ -81,9 +69,10 @@ def test_a_job_that_kills_its_worker_again_is_lost_and_the_others_are_not(tmp_pa
         assert list(pool.run([5])) == [25]
 
 
-@pytest.mark.usefixtures("ray_local")
-def test_no_job_is_blamed_for_workers_that_died_before_they_had_one(tmp_path: Path) -> None:
-    with worker_pool(Squarer, "where", (str(tmp_path),), SLOTS) as pool:
+def test_no_job_is_blamed_for_workers_that_died_before_they_had_one(
+    pool_of: Pool, tmp_path: Path
+) -> None:
+    with pool_of(Squarer, "where", (str(tmp_path),), SLOTS) as pool:
         for _ in range(2):
             for process in set(pool.run(range(6))):
                 os.kill(process, signal.SIGKILL)
@@ -94,19 +83,18 @@ def test_no_job_is_blamed_for_workers_that_died_before_they_had_one(tmp_path: Pa
 @pytest.mark.usefixtures("ray_local")
 @pytest.mark.parametrize(("number", "kind"), [(99, StorageError), (98, UsageError)])
 def test_what_a_worker_raises_arrives_as_it_was(
-    tmp_path: Path, number: int, kind: type[Exception]
+    pool_of: Pool, tmp_path: Path, number: int, kind: type[Exception]
 ) -> None:
-    with worker_pool(Squarer, "work", (str(tmp_path),), SLOTS) as pool:
+    with pool_of(Squarer, "work", (str(tmp_path),), SLOTS) as pool:
         with pytest.raises(kind) as caught:
             list(pool.run([1, number]))
         assert getattr(caught.value, "retryable", False) == (number == 99)
 
 
-@pytest.mark.usefixtures("ray_local")
-def test_a_worker_that_cannot_start_says_why_and_no_job_is_blamed() -> None:
+def test_a_worker_that_cannot_start_says_why_and_no_job_is_blamed(pool_of: Pool) -> None:
     with (
         pytest.raises(WorkerStartError, match="no such folder"),
-        worker_pool(Squarer, "work", ("/nowhere",), SLOTS) as pool,
+        pool_of(Squarer, "work", ("/nowhere",), SLOTS) as pool,
     ):
         list(pool.run([1]))
 
@@ -134,18 +122,16 @@ def test_workers_that_found_no_room_join_when_there_is_some(tmp_path: Path) -> N
         assert len(seen) == 2
 
 
-@pytest.mark.usefixtures("ray_local")
-def test_a_run_within_a_run_takes_the_workers_that_are_free(tmp_path: Path) -> None:
-    with worker_pool(Squarer, "work", (str(tmp_path),), SLOTS) as pool:
+def test_a_run_within_a_run_takes_the_workers_that_are_free(pool_of: Pool, tmp_path: Path) -> None:
+    with pool_of(Squarer, "work", (str(tmp_path),), SLOTS) as pool:
         outer = pool.run(range(8, 12))
         first = next(outer)
         assert sorted(pool.run([1, 2, 3])) == [1, 4, 9]
         assert sorted([first, *outer]) == [64, 81, 100, 121]
 
 
-@pytest.mark.usefixtures("ray_local")
-def test_workers_are_of_use_again_after_a_run_was_given_up(tmp_path: Path) -> None:
-    with worker_pool(Squarer, "work", (str(tmp_path),), SLOTS) as pool:
+def test_workers_are_of_use_again_after_a_run_was_given_up(pool_of: Pool, tmp_path: Path) -> None:
+    with pool_of(Squarer, "work", (str(tmp_path),), SLOTS) as pool:
         for _ in range(3):
             with pytest.raises(StorageError):
                 list(pool.run([99, 99, 99, 99]))
@@ -185,3 +171,68 @@ def test_the_environment_sets_the_number_of_workers(monkeypatch: pytest.MonkeyPa
     assert [slots.at_most(jobs).most for jobs in (0, 3, 6, 20)] == [1, 3, 6, 9]
     monkeypatch.setenv("REFOLD_PHOTOS_AT_ONCE", "5")
     assert photos_at_once(slots) == 5
+
+
+@pytest.mark.slow
+def test_worker_processes_end_with_a_command_that_is_killed(tmp_path: Path) -> None:
+    program = f"""
+import time
+from tasks.cluster.processes import ProcessPool
+from tasks.cluster.slots import WorkerSlots
+from tests.integration.squarer import Squarer
+
+pool = ProcessPool(Squarer, "where", ({str(tmp_path)!r},), WorkerSlots(2, 1, 0))
+print(*set(pool.run(range(8))), flush=True)
+time.sleep(600)
+"""
+    command = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    )
+    assert command.stdout is not None
+    workers = [psutil.Process(int(pid)) for pid in command.stdout.readline().split()]
+    assert len(workers) == 2
+    command.kill()
+    command.wait()
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert not alive
+
+
+@pytest.mark.slow
+def test_a_script_that_starts_worker_processes_is_not_run_again_in_them(tmp_path: Path) -> None:
+    """It may call a flow at its top level, as scripts do."""
+    script = tmp_path / "nightly.py"
+    script.write_text(
+        f"""
+import sys
+sys.path.insert(0, {str(REPOSITORY)!r})
+print("begun")
+from tasks.cluster.processes import ProcessPool
+from tasks.cluster.slots import WorkerSlots
+from tests.integration.squarer import Squarer
+
+pool = ProcessPool(Squarer, "work", ({str(tmp_path)!r},), WorkerSlots(1, 1, 0))
+print(*pool.run([3]))
+pool.close()
+"""
+    )
+    ran = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert ran.stdout.split() == ["begun", "9"]
+
+
+def test_a_small_run_does_without_ray_unless_it_is_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tasks.cluster.workplace._is_in_ray", lambda: False)
+    monkeypatch.setattr("tasks.cluster.workplace._has_gpu", lambda: False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delenv("REFOLD_SMALL_RUN", raising=False)
+    assert is_small(16)
+    assert not is_small(17)
+    monkeypatch.setenv("REFOLD_SMALL_RUN", "0")
+    assert not is_small(1)
+    monkeypatch.setenv("REFOLD_SMALL_RUN", "100")
+    assert is_small(100)
+    monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
+    assert not is_small(1)

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from rescaling_core.quality import metrics
-from tasks.jobs.restore.worker import NotRestored, RestorationJob, Restored, Restorer
+from tasks.jobs.restore.requests import NotRestored, RestorationJob, Restored
+from tasks.jobs.restore.worker import Restorer
 from tasks.storage import open_store
 from tests.command import photograph
 from tests.small_archive import SmallArchive

@@ -12,7 +12,8 @@ import pytest
 from rescaling_core.photo.beside import unzipped
 from tasks.catalog import CatalogRow
 from tasks.collection.shards import SourceObject
-from tasks.jobs.restore.worker import RestorationJob, Restored, Restorer
+from tasks.jobs.restore.requests import RestorationJob, Restored
+from tasks.jobs.restore.worker import Restorer
 from tasks.jobs.retire.worker import Claim, Proven, Verifier
 from tests.fault_files import faults, unpacked
 from tests.small_archive import SmallArchive

@@ -20,7 +20,8 @@ from tasks.jobs.backfill.worker import Backfiller, BackfillJob
 from tasks.jobs.rebuild.steps import row_of
 from tasks.jobs.rebuild.tally import Unreadable
 from tasks.jobs.report.previews import show
-from tasks.jobs.restore.worker import NotRestored, RestorationJob, Restorer
+from tasks.jobs.restore.requests import NotRestored, RestorationJob
+from tasks.jobs.restore.worker import Restorer
 from tasks.jobs.retire.worker import Claim, Unproven, Verifier
 from tasks.jobs.scrub.repair import NotRepaired, Repairer
 from tasks.jobs.scrub.worker import Check, Inspector

@@ -29,7 +29,8 @@ from tasks.jobs.backfill.worker import Backfiller, BackfillJob
 from tasks.jobs.maintain import steps as maintenance
 from tasks.jobs.rebuild import steps as rebuilding
 from tasks.jobs.rebuild.tally import RebuildTally
-from tasks.jobs.restore.worker import RestorationJob, Restored, Restorer
+from tasks.jobs.restore.requests import RestorationJob, Restored
+from tasks.jobs.restore.worker import Restorer
 from tasks.jobs.retire import actions
 from tasks.jobs.retire import steps as retiring
 from tasks.jobs.retire.actions import Site as Retirement

@@ -15,7 +15,7 @@ from tasks.control import opening
 from tasks.control.run import Run, Wave
 from tasks.jobs.rebuild import steps as rebuilding
 from tasks.jobs.rebuild.tally import RebuildTally
-from tasks.jobs.restore.steps import select_renditions
+from tasks.jobs.restore.choosing import choose
 from tasks.storage import StorageError, Store, open_store
 from tests.command import RefoldHere
 from tests.small_archive import SmallArchive, small_archive
@@ -110,7 +110,7 @@ def test_after_a_rebuild_the_last_version_of_a_source_is_still_the_last(tmp_path
 
 def _best(made: SmallArchive) -> tuple[str, str]:
     """The source and the target that it is restored from."""
-    ((one,), missing) = select_renditions.fn(made.archive_url, (), None, None)
+    ((one,), missing) = choose(made.archive_url, (), None, None)
     assert missing == []
     return one.source_key, one.target
 

@@ -25,7 +25,8 @@ from tasks.collection.listing import EVERYTHING
 from tasks.control.run import Run, Wave
 from tasks.jobs.backfill import steps as backfilling
 from tasks.jobs.backfill.worker import Backfiller, BackfillJob
-from tasks.jobs.restore.worker import RestorationJob, Restored, Restorer
+from tasks.jobs.restore.requests import RestorationJob, Restored
+from tasks.jobs.restore.worker import Restorer
 from tasks.jobs.retire import actions, steps
 from tasks.jobs.retire import worker as verification
 from tasks.jobs.retire.actions import Site

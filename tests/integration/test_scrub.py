@@ -14,9 +14,10 @@ from rescaling_core.errors import UsageError
 from tasks.catalog import Archived
 from tasks.catalog import digests as fixity
 from tasks.catalog.upkeep import keep_up
-from tasks.control.record import Counts, JobRun, record_job
+from tasks.control.record import Counts, JobRun, write_run
 from tasks.control.run import Run
-from tasks.jobs.restore.worker import NotRestored, RestorationJob, Restorer, RestoreRequest
+from tasks.jobs.restore.requests import NotRestored, RestorationJob, RestoreRequest
+from tasks.jobs.restore.worker import Restorer
 from tasks.jobs.scrub import steps as scrubbing
 from tasks.jobs.scrub.repair import Repairer
 from tasks.jobs.scrub.steps import Scope
@@ -214,7 +215,7 @@ def test_parts_make_up_the_archive_and_samples_rotate(made: SmallArchive) -> Non
 
 def test_turns_are_counted_by_the_runs_there_were(made: SmallArchive) -> None:
     assert scrubbing.round_of(made.catalog) == 0
-    record_job.fn(made.catalog, JobRun(job="scrub", run_id="s-1", parameters={}), Counts())
+    write_run(made.catalog, JobRun(job="scrub", run_id="s-1", parameters={}), Counts())
     assert scrubbing.round_of(made.catalog) == 1
 
 

@@ -9,7 +9,7 @@ import pytest
 from prefect import flow
 
 from tasks.control import opening
-from tasks.control import record as runs
+from tasks.control import run as runs
 from tasks.control.artifacts import markdown_of, publish
 from tasks.control.retries import DELAYS
 from tasks.jobs.archive import steps as archiving

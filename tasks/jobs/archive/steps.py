@@ -6,28 +6,21 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from math import ceil
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from prefect import task
 
 from rescaling_core.plan import ArchivePlan
-from tasks.catalog import LIGHT, Catalog, CatalogRow, Quarantined, State
+from tasks.catalog import LIGHT, Catalog, CatalogRow, Quarantined
 from tasks.catalog.query import literal
-from tasks.cluster.pool import Lost
-from tasks.cluster.workers import Workers
-from tasks.collection.access import sources_of
+from tasks.cluster.workers import Lost, Workers
 from tasks.collection.listing import EVERYTHING, Selection
 from tasks.collection.shards import Shard, ShardPlan, plan_shards
-from tasks.control import progress
 from tasks.control.artifacts import MAX_ROWS
 from tasks.control.logs import run_log
-from tasks.control.progress import Progress
 from tasks.control.retries import RETRIED
 from tasks.control.run import Wave
-from tasks.jobs.archive.confirming import unchanged_of
+from tasks.jobs.archive.looking import pending_of
 from tasks.jobs.archive.tally import ArchiveTally, Pending
 from tasks.jobs.archive.worker import ConversionJob, ShardResult, killer_rows
-from tasks.renditions import circumstances
 from tasks.storage import Store
 
 MAX_SHARD_IMAGES = 64
@@ -38,55 +31,14 @@ SHARDS_PER_WORKER = 4
 
 @task(name="find pending", **RETRIED)
 def find_pending(
-    source: Store,
-    catalog: Catalog,
-    plan: ArchivePlan,
-    selection: Selection = EVERYTHING,
-    *,
-    refresh: bool = True,
+    source: Store, catalog: Catalog, plan: ArchivePlan, selection: Selection = EVERYTHING
 ) -> Pending:
     """List the collection and keep what the catalog does not have for the targets of `plan`.
 
-    Sources that may be unchanged though their file is another one are read and compared.
-
-    Args:
-        source: The collection.
-        catalog: Of the archive, which is not entered should it lie in the collection.
-        plan: Names the targets.
-        selection: Which sources.
-        refresh: Whether the catalog is told where the bytes of such sources lie now.
+    Sources that may be unchanged though their file is another one are read and compared, and the
+    catalog is told where the bytes of those that are lie now.
     """
-    retry: tuple[State, ...] = ("quarantined",) if selection.retry_quarantined else ()
-    listed = 0
-    pending: list[pa.RecordBatch] = []
-    known, here = catalog.exists(), circumstances.of_run(plan)
-    for batch in sources_of(source, selection, avoid=(catalog.store.place,)):
-        listed += batch.num_rows
-        progress.report(Progress(step="scan", done=listed, total=None))
-        if not known:
-            pending.append(batch)
-            continue
-        found = catalog.difference(
-            batch,
-            plan.target_names,
-            retry=retry,
-            circumstances=here,
-            verify=selection.verify_sources,
-        )
-        unchanged = unchanged_of(source, found.doubtful)
-        if refresh:
-            catalog.refresh_marks(unchanged)
-        changed = {one.key for one in found.doubtful} - {one.key for one in unchanged}
-        pending.append(_with(found.pending, batch, changed))
-    return Pending(batches=tuple(pending), listed=listed)
-
-
-def _with(pending: pa.RecordBatch, batch: pa.RecordBatch, keys: set[str]) -> pa.RecordBatch:
-    """What is pending, and these sources of the batch as well, in the order of keys."""
-    if not keys:
-        return pending
-    wanted = keys | set(pending.column("key").to_pylist())
-    return batch.filter(pc.is_in(batch.column("key"), pa.array(sorted(wanted)))).sort_by("key")
+    return pending_of(source, catalog, plan, selection, catalog.refresh_marks)
 
 
 def shards_of(pending: Pending, plan: ArchivePlan, workers: int) -> ShardPlan:

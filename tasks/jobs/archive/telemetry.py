@@ -1,14 +1,14 @@
 """What a worker counts while it converts, as Ray metrics.
 
-Every Ray node serves them in the format of Prometheus, together with Ray's own; outside a Ray
-worker they go nowhere. `docs/performance.md` says how to read them.
+Every Ray node serves them in the format of Prometheus, together with Ray's own; workers of runs
+that do without Ray count for nobody. `docs/performance.md` says how to read them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ray.util.metrics import Counter, Gauge
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tasks.catalog import Archived, CatalogRow
 
@@ -17,19 +17,20 @@ class WorkerMetrics:
     """The counters of one worker process; they only grow, and Prometheus makes rates of them."""
 
     def __init__(self) -> None:
-        self._sources = Counter("refold_sources", "Sources finished.", ("state",))
-        self._megapixels = Counter("refold_megapixels", "Megapixels of archived sources.")
-        self._read = Counter("refold_bytes_read", "Bytes of sources read.")
-        self._written = Counter("refold_bytes_written", "Bytes of LR objects written.")
-        self._tried = Counter("refold_candidates_tried", "Candidates made and measured.")
-        self._chosen = Counter(
+        counter, gauge = _kinds_of_metrics()
+        self._sources = counter("refold_sources", "Sources finished.", ("state",))
+        self._megapixels = counter("refold_megapixels", "Megapixels of archived sources.")
+        self._read = counter("refold_bytes_read", "Bytes of sources read.")
+        self._written = counter("refold_bytes_written", "Bytes of LR objects written.")
+        self._tried = counter("refold_candidates_tried", "Candidates made and measured.")
+        self._chosen = counter(
             "refold_candidates_chosen", "Renditions by how they were made.", ("rescaler", "codec")
         )
-        self._saved = Counter("refold_bytes_saved", "Bytes of sources beyond their renditions.")
-        self._busy = Counter("refold_busy_seconds", "Seconds that sources took, each on its own.")
-        self._network = Counter("refold_network_seconds", "Seconds that the network was in use.")
-        self._lane = Gauge("refold_network_waiting", "Photos that wait for the network or use it.")
-        self._waiting = Gauge("refold_reads_waiting", "Sources fetched ahead, waiting for work.")
+        self._saved = counter("refold_bytes_saved", "Bytes of sources beyond their renditions.")
+        self._busy = counter("refold_busy_seconds", "Seconds that sources took, each on its own.")
+        self._network = counter("refold_network_seconds", "Seconds that the network was in use.")
+        self._lane = gauge("refold_network_waiting", "Photos that wait for the network or use it.")
+        self._waiting = gauge("refold_reads_waiting", "Sources fetched ahead, waiting for work.")
 
     def finished(self, data: bytes | None, rows: Sequence[CatalogRow]) -> None:
         """Count one source: its bytes, None if it could not be read, and its rows."""
@@ -65,7 +66,29 @@ class WorkerMetrics:
         self._waiting.set(count)
 
 
-def _grow(counter: Counter, amount: float) -> None:
+class _Unheard:
+    """A metric where nobody asks for it."""
+
+    def __init__(self, name: str, description: str, labels: tuple[str, ...] = ()) -> None:
+        """Like Ray's."""
+
+    def inc(self, amount: float, labels: Mapping[str, str] | None = None) -> None:
+        """Count nothing."""
+
+    def set(self, value: float, labels: Mapping[str, str] | None = None) -> None:
+        """Keep nothing."""
+
+
+def _kinds_of_metrics() -> tuple[Any, Any]:
+    """What makes counters and gauges: Ray's classes in its own workers, where it is imported."""
+    if "ray" not in sys.modules:
+        return _Unheard, _Unheard
+    from ray.util.metrics import Counter, Gauge
+
+    return Counter, Gauge
+
+
+def _grow(counter: Any, amount: float) -> None:
     """Ray refuses to grow a counter by nothing."""
     if amount > 0:
         counter.inc(amount)

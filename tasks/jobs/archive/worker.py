@@ -12,13 +12,13 @@ from itertools import chain, islice
 from typing import Final
 
 from rescaling_core import SOFTWARE
+from rescaling_core.codecs import Encode
 from rescaling_core.convert import Kept, convert
 from rescaling_core.errors import ImageTooLargeError, UnsupportedImageError
 from rescaling_core.metadata import names_restoration
 from rescaling_core.photo import Photo, decode_photo, stated_pixels
 from rescaling_core.plan import ArchivePlan, TargetPlan
 from tasks.catalog import CatalogRow, Quarantined
-from tasks.cluster.encoders import Encoders
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.collection.shards import Shard, SourceObject
 from tasks.control import tracing
@@ -69,7 +69,7 @@ class ConversionJob:
     """Whether LR files that Refold made are taken as sources."""
     trace: tracing.Carrier = field(default_factory=dict)
     """The trace of the run; empty if there is none."""
-    encoders: Encoders | None = None
+    encoders: Encode | None = None
     """CPUs set aside for encoding; None: workers encode themselves."""
 
 

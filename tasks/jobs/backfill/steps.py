@@ -9,8 +9,7 @@ from prefect import task
 from rescaling_core.plan import ArchivePlan
 from tasks.catalog import LIGHT, Catalog
 from tasks.catalog.history import History, histories
-from tasks.cluster.pool import Lost
-from tasks.cluster.workers import Workers
+from tasks.cluster.workers import Lost, Workers
 from tasks.control.retries import RETRIED
 from tasks.control.run import Wave, batches_of, one_by_one, results_of
 from tasks.jobs.backfill.tally import BackfillTally

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tasks.control.record import Counts
 from tasks.control.tally import Tally
-from tasks.jobs.restore.worker import NotRestored, Restored
+from tasks.jobs.restore.requests import NotRestored, Restored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

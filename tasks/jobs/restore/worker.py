@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -13,51 +12,11 @@ from rescaling_core.plan import TRANSCODE
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.jobs.restore.names import extended, output_names
+from tasks.jobs.restore.requests import NotRestored, RestorationJob, Restored, RestoreRequest
 from tasks.models.loading import Models, use_share_of_cpus
 from tasks.renditions.pixels import pixel_limit
 from tasks.renditions.restoring import Renditions, StoredRendition
 from tasks.storage import Store, open_store
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreRequest:
-    """One rendition to restore, and where to."""
-
-    source_key: str
-    lr_key: str
-    lr_sha256: str
-    metadata_json: str
-    output_key: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Restored:
-    """A restoration that agreed with what was recorded, and was written."""
-
-    source_key: str
-    output_key: str
-    psnr_y: float | None
-    """dB, as measured against the source when it was archived."""
-    nbytes: int
-    extras_key: str | None = None
-    """The zip beside it, of what its format has no place for; None if there is nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotRestored:
-    """A restoration that was refused, and why."""
-
-    source_key: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestorationJob:
-    """What every worker of a restore run is told once."""
-
-    archive_url: str
-    destination_url: str
-    overwrite: bool
 
 
 class Restorer:

@@ -13,8 +13,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.catalog import Catalog, open_catalog
 from tasks.catalog.journal import Entry
-from tasks.cluster.pool import Lost
-from tasks.cluster.workers import Workers
+from tasks.cluster.workers import Lost, Workers
 from tasks.collection import listing as inventory
 from tasks.collection.access import refuse_nested, require_collection
 from tasks.collection.listing import Selection

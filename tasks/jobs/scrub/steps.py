@@ -12,8 +12,7 @@ from rescaling_core.errors import UsageError
 from tasks.catalog import Archived, Catalog
 from tasks.catalog.digests import damaged_files
 from tasks.catalog.query import any_of
-from tasks.cluster.pool import Lost
-from tasks.cluster.workers import Workers
+from tasks.cluster.workers import Lost, Workers
 from tasks.control.retries import RETRIED
 from tasks.control.run import Wave, batches_of, one_by_one, results_of
 from tasks.jobs.scrub.repair import NotRepaired, Repaired

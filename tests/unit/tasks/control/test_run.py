@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tasks.cluster.pool import Lost
+from tasks.cluster.workers import Lost
 from tasks.control import progress
 from tasks.control.progress import Progress
 from tasks.control.record import Counts

@@ -10,14 +10,9 @@ from rescaling_core.errors import UsageError
 from rescaling_core.plan import TRANSCODE
 from tasks.catalog import Catalog, CatalogRow, open_catalog
 from tasks.control.run import Wave
-from tasks.jobs.restore.steps import (
-    READ_AT_ONCE,
-    Chosen,
-    requests_of,
-    restore_wave,
-    select_renditions,
-)
-from tasks.jobs.restore.worker import NotRestored
+from tasks.jobs.restore.choosing import READ_AT_ONCE, Chosen, choose, requests_of
+from tasks.jobs.restore.requests import NotRestored
+from tasks.jobs.restore.steps import restore_wave
 from tasks.storage import open_store
 from tests.rows import row
 from tests.small_archive import HerePool
@@ -46,7 +41,7 @@ def test_the_best_rendition_of_each_source_is_taken(catalog: Catalog) -> None:
         ],
     )
     url = catalog.store.url
-    chosen, missing = select_renditions.fn(url, (), None, None)
+    chosen, missing = choose(url, (), None, None)
     assert missing == []
     requests = list(requests_of(catalog, chosen))
     assert [(one.source_key, one.lr_key, one.metadata_json) for one in requests] == [
@@ -55,9 +50,9 @@ def test_the_best_rendition_of_each_source_is_taken(catalog: Catalog) -> None:
         ("c.png", "c.png x4", "of c.png"),
     ]
     assert [one.output_key for one in requests] == ["a.jpg.png", "b.jpg", "c.png"]
-    chosen, missing = select_renditions.fn(url, (), None, "x2")
+    chosen, missing = choose(url, (), None, "x2")
     assert [(one.source_key, one.target) for one in chosen] == [("a.jpg", "x2"), ("b.jpg", "x2")]
-    chosen, _ = select_renditions.fn(url, (), "psnr_y > 32", None)
+    chosen, _ = choose(url, (), "psnr_y > 32", None)
     assert [one.source_key for one in chosen] == ["a.jpg"]
 
 
@@ -71,7 +66,7 @@ def test_for_every_key_asked_for_there_is_a_rendition_or_a_reason(catalog: Catal
         ],
     )
     asked = ["fine [1].png", "kept.*", "seen.png", "gone.png", "g*", "f*", "gone.png"]
-    chosen, missing = select_renditions.fn(catalog.store.url, asked, None, None)
+    chosen, missing = choose(catalog.store.url, asked, None, None)
     assert [one.source_key for one in chosen] == ["fine [1].png"]
     assert [(one.source_key, one.reason) for one in missing] == [
         ("kept.*", "kept (not smaller)"),
@@ -80,17 +75,17 @@ def test_for_every_key_asked_for_there_is_a_rendition_or_a_reason(catalog: Catal
         ("g*", "not in the catalog"),
     ]
     with pytest.raises(UsageError, match="preview"):
-        select_renditions.fn(catalog.store.url, (), None, "long-edge=64")
+        choose(catalog.store.url, (), None, "long-edge=64")
 
 
 def test_metadata_of_many_are_read_in_parts_and_what_vanished_is_told(
     catalog: Catalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert READ_AT_ONCE > 100
-    monkeypatch.setattr("tasks.jobs.restore.steps.READ_AT_ONCE", 3)
+    monkeypatch.setattr("tasks.jobs.restore.choosing.READ_AT_ONCE", 3)
     keys = [f"{number:02}.png" for number in range(8)]
     catalog.commit_shard("s", [_row(key, target) for key in keys for target in ("x2", "x4")])
-    chosen, _ = select_renditions.fn(catalog.store.url, (), None, "x4")
+    chosen, _ = choose(catalog.store.url, (), None, "x4")
     assert [one.lr_key for one in requests_of(catalog, chosen)] == [f"{key} x4" for key in keys]
     gone = Chosen(source_key="gone.png", target="x4", output_key="gone.png")
     pool = HerePool(
@@ -114,7 +109,7 @@ def test_the_picture_of_an_earlier_version_is_not_taken_for_the_source(
     catalog: Catalog, where: str | None
 ) -> None:
     _made_again_as_x4_only(catalog)
-    chosen, missing = select_renditions.fn(catalog.store.url, (), where, None)
+    chosen, missing = choose(catalog.store.url, (), where, None)
     assert [(one.source_key, one.target) for one in chosen] == [("a.png", "x4"), ("b.png", "x2")]
     assert missing == []
 
@@ -124,7 +119,7 @@ def test_asking_for_the_target_of_an_earlier_version_does_not_pass_it_off_as_the
     catalog: Catalog, where: str | None, target: str | None
 ) -> None:
     _made_again_as_x4_only(catalog)
-    chosen, missing = select_renditions.fn(catalog.store.url, ("a.png", "b.png"), where, target)
+    chosen, missing = choose(catalog.store.url, ("a.png", "b.png"), where, target)
     assert [one.source_key for one in chosen] == ["b.png"]
     ((key, reason),) = [(one.source_key, one.reason) for one in missing]
     assert key == "a.png"
@@ -138,10 +133,10 @@ def test_an_earlier_version_is_restored_if_the_last_one_cannot_be_and_that_is_as
     catalog.commit_shard("s", [_row("a.png", "x2"), _row("a.png", "x4", 20.0)])
     catalog.commit_shard("t", [_row("a.png", "x4", None, state="quarantined", **bad)])
     url = catalog.store.url
-    chosen, missing = select_renditions.fn(url, ("a.png",), None, None)
+    chosen, missing = choose(url, ("a.png",), None, None)
     assert chosen == []
     assert "quarantined (it is cut off)" in missing[0].reason
     assert "--earlier" in missing[0].reason
-    chosen, missing = select_renditions.fn(url, ("a.png",), None, None, earlier=True)
+    chosen, missing = choose(url, ("a.png",), None, None, earlier=True)
     assert [(one.source_key, one.target) for one in chosen] == [("a.png", "x2")]
     assert missing == []
