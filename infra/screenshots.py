@@ -41,7 +41,7 @@ CHOOSE: Final = """{
     moved.items.add(new File([bytes], "astronaut.png"));
     document.getElementById("photo").files = moved.files;
 }"""
-READY: Final = "document.getElementById('stage').dataset.state === 'ready'"
+READY: Final = "document.getElementById('stage')?.dataset.state === 'ready'"
 
 
 def main() -> None:
@@ -92,9 +92,6 @@ def trial(tab: Tab, url: str) -> None:
     photo = base64.b64encode((SAMPLES / "astronaut.png").read_bytes()).decode()
     tab.open(f"{url}/try")
     tab.value(CHOOSE.replace("PHOTO", photo))
-    tab.value("document.querySelector('[name=rescaler]').value = 'irn-x4-lite.2026-11'")
-    tab.value("document.querySelector('[name=scale]').value = '4'")
-    tab.value("document.querySelector('[name=floor]').value = '30'")
     tab.value("document.getElementById('go').click()")
     tab.wait("document.querySelector('h1')?.textContent === 'astronaut.png'", seconds=120)
     tab.wait(READY)
@@ -105,7 +102,7 @@ def near(tab: Tab) -> None:
     """Zoom to the face, and wait until it is there."""
     tab.value("for (let i = 0; i < 2; i++) document.getElementById('in').click()")
     tab.value("document.getElementById('stage').focus()")
-    for key, times in (("ArrowUp", 6), ("ArrowLeft", 2)):
+    for key, times in (("ArrowUp", 6), ("ArrowLeft", 1)):
         for _ in range(times):
             tab.press(key)
     tab.value("document.activeElement.blur()")

@@ -35,6 +35,7 @@ from flows.service.work import Full, Places, Work
 from rescaling_core import __version__
 from tasks.renditions.archive import Archive
 from tasks.renditions.cache import ByteCache
+from tasks.renditions.tile_folder import TileFolder
 from tasks.storage import open_store
 
 _LOOPBACK: Final = ["localhost", "127.0.0.1", "[::1]"]
@@ -67,8 +68,10 @@ def create_app(
         StorageError: An archive cannot be reached.
     """
     cache = ByteCache(settings.cache_bytes)
+    folder = settings.tile_folder
+    tiles = None if folder is None else TileFolder(folder, settings.tile_folder_bytes)
     service = Service(
-        archives={name: Archive(url, cache=cache) for name, url in archives.items()},
+        archives={name: Archive(url, cache=cache, tiles=tiles) for name, url in archives.items()},
         settings=settings,
         metrics=Metrics(cache),
         work=Work(settings.threads, settings.waiting, settings.seconds),

@@ -56,6 +56,16 @@ class ServeSettings(BaseSettings):
         description="Bytes of memory for decoded LR images, residuals and restored tiles; by "
         "default 512 MiB.",
     )
+    tile_folder: Path | None = Field(
+        default=None,
+        description="Folder in which restored tiles are kept beyond a restart; by default none.",
+    )
+    tile_folder_bytes: int = Field(
+        default=10 * 2**30,
+        ge=0,
+        le=2**50,
+        description="Bytes of that folder; by default 10 GiB.",
+    )
     keys: Path | None = Field(
         default=None,
         description="File of API keys, one a line: `name sha256 [archive ...]`; by default none.",

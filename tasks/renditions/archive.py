@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from cachetools import TTLCache
 
@@ -36,6 +36,7 @@ from tasks.models.lookup import Models
 from tasks.renditions.cache import ByteCache
 from tasks.renditions.restoring import Renditions
 from tasks.renditions.sources import unchanged_source
+from tasks.renditions.tile_folder import TileFolder
 from tasks.storage import Store, open_store
 
 Made = TypeVar("Made")
@@ -58,21 +59,33 @@ class _Remembered:
 
     cache: ByteCache
     digest: str
+    folder: TileFolder | None
 
     def __call__(self, name: str, make: Callable[[], Made], /) -> Made:
-        return self.cache.get((self.digest, name), make)
+        folder = self.folder
+        if folder is None or not name.startswith("tile "):
+            return self.cache.get((self.digest, name), make)
+        pixels = cast("Callable[[], U8Array]", make)
+        kept = self.cache.get(
+            (self.digest, name), lambda: folder.get(f"{self.digest} {name}", pixels)
+        )
+        return cast("Made", kept)
 
 
 class Archive:
     """One archive; safe to use from several threads."""
 
-    def __init__(self, url: str, *, cache: ByteCache | None = None) -> None:
+    def __init__(
+        self, url: str, *, cache: ByteCache | None = None, tiles: TileFolder | None = None
+    ) -> None:
         """Open an archive.
 
         Args:
             url: URL or path.
             cache: Where decoded and restored pixels are kept; by default one of its own, of
                 512 MiB. Several archives may share one.
+            tiles: Where restored tiles are kept on a disk as well; by default nowhere. Several
+                archives may share one.
 
         Raises:
             UsageError: A wrong URL, or no archive there.
@@ -83,6 +96,7 @@ class Archive:
         self._renditions = Renditions(self._store)
         self._models = Models(self._store)
         self.cache = cache or ByteCache(DEFAULT_CACHE)
+        self._tiles = tiles
         self._rows: TTLCache[tuple[str, str | None], CatalogRow] = TTLCache(
             _ROWS_KEPT, _ROW_SECONDS
         )
@@ -160,7 +174,7 @@ class Archive:
             UsageError: The region does not lie within the photo, or the size is not one.
             RefoldError: The rendition is missing or damaged, or the store fails.
         """
-        remember = _Remembered(self.cache, _restorable(row).lr_sha256)
+        remember = _Remembered(self.cache, _restorable(row).lr_sha256, self._tiles)
         return view(self.opened(row), self._models, region, size, remember=remember)
 
     def opened(self, row: CatalogRow) -> OpenedLr:

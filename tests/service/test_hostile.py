@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,7 +21,7 @@ from flows.service.access import Keys, new_key, read_keys
 from flows.service.app import create_app
 from flows.service.errors import PublicError
 from flows.service.iiif import ImageRequest, parse
-from flows.service.settings import ServeSettings, serve_settings
+from flows.service.settings import PREFIX, ServeSettings, serve_settings
 from flows.service.state import Service
 from rescaling_core.errors import UsageError
 from tasks.catalog.paging import Position
@@ -314,3 +315,9 @@ def test_the_openapi_has_an_example_of_every_kind_of_answer(client: TestClient) 
         assert document["components"]["schemas"][name]["examples"], name
     for path in ("/v1/renditions", "/v1/renditions/{id}/hr", "/iiif/3/{id}/info.json", "/metrics"):
         assert document["paths"][path]["get"]["summary"], path
+
+
+def test_the_documentation_names_every_setting() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "serve.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `(REFOLD_SERVE_\w+)`", page, re.MULTILINE))
+    assert named == {f"{PREFIX}{name.upper()}" for name in ServeSettings.model_fields}

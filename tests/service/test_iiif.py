@@ -25,6 +25,7 @@ from rescaling_core.plan import ArchivePlan, Candidate, Target, TargetPlan
 from tasks.renditions.archive import Archive
 from tests import every_rescaler
 from tests.every_rescaler import EveryRescaler
+from tests.servers.prezi import models
 from tests.service.conftest import client_of, listening
 from tests.service.test_renditions import LOGO, PHONE, PHOTO, Listed, picture
 
@@ -232,6 +233,20 @@ def test_a_manifest_says_that_images_are_reconstructed_and_how_well(
     assert exact["metadata"][1]["value"] == {"en": ["exact"]}
     assert client.get("/iiif/presentation/3/archive/manifest.json?prefix=zz").status_code == 404
     assert client.get("/iiif/presentation/3/other/manifest.json").status_code == 404
+
+
+@pytest.mark.slow
+def test_manifests_and_collections_are_what_the_schema_says(client: TestClient) -> None:
+    prezi = models()
+    base = "/iiif/presentation/3/archive"
+    folders = client.get(f"{base}/collection.json").json()["items"]
+    assert {one["type"] for one in folders} == {"Collection", "Manifest"}
+    for one in [{"id": f"{base}/collection.json", "type": "Collection"}, *folders]:
+        getattr(prezi, one["type"]).model_validate_json(client.get(one["id"]).text)
+    broken = client.get(folders[-1]["id"]).json()
+    broken["items"][0]["items"][0]["items"][0]["motivation"] = 5
+    with pytest.raises(ValueError, match="motivation"):
+        prezi.Manifest.model_validate(broken)
 
 
 def test_a_turned_photo_has_the_size_of_its_canvas(client: TestClient) -> None:

@@ -157,7 +157,25 @@ def test_a_browser_goes_from_the_gallery_to_restored_pixels(
         tab.value("new Promise(done => setTimeout(done, 200))")
         assert not np.array_equal(shown_pixels(tab), beside)
         assert tab.value("document.getElementById('heat').getAttribute('aria-pressed')") == "true"
+        cells = "[...document.querySelectorAll('#bins td:nth-child(2)')]"
+        shares = tab.value(f"{cells}.map(cell => parseFloat(cell.innerText))")
+        assert len(shares) == 7
+        assert abs(sum(shares) - 100) < 0.5
+        assert shares[0] < 100
         tab.picture(tmp_path / f"image-{width}.png")
+        # Side by side, both are seen, and move together.
+        tab.value("document.getElementById('heat').click()")
+        tab.value("document.getElementById('pair').click()")
+        tab.value("document.getElementById('full').click()")
+        tab.value("new Promise(done => setTimeout(done, 200))")
+        tab.wait(ready)
+        tab.value("new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))")
+        both = shown_pixels(tab)
+        half = both.shape[1] // 2
+        assert fits_somewhere(both[:, half + 2 :, :3], restored)
+        assert not np.array_equal(both[:, 2 : half - 2], both[:, half + 2 : 2 * half - 2])
+        tab.value("document.getElementById('pair').click()")
+        tab.value("document.getElementById('full').click()")
         # The keyboard zooms.
         tab.value("document.getElementById('stage').focus()")
         tab.press("+")

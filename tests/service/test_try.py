@@ -146,6 +146,18 @@ def test_what_makes_no_sense_is_refused_in_words(
     assert said in answer.json()["error"]["message"]
 
 
+def test_a_browser_without_scripts_gets_a_page_that_says_what_is_wrong(
+    client: TestClient, photo: bytes
+) -> None:
+    answer = client.post(
+        "/try", data={**FORM, "floor": "<b>"}, files={"photo": photo},
+        headers={"Accept": "text/html,*/*;q=0.8"},
+    )  # fmt: skip
+    assert answer.status_code == 400
+    assert 'role="alert">floor: expected a number from 1 to 90.<' in answer.text
+    assert 'action="/try"' in answer.text
+
+
 def test_forms_that_are_none_are_refused(client: TestClient, photo: bytes) -> None:
     assert client.post("/try", data={"photo": "text"}).status_code == 400
     assert client.post("/try", files={"other": photo}).status_code == 400

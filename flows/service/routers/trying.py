@@ -29,7 +29,7 @@ from rescaling_core.regions import enlarged_lr, resized
 
 router = APIRouter(prefix="/try", include_in_schema=False)
 
-_USUAL: Final = {"rescaler": "irn-x2-lite.2026-11", "scale": "2", "codec": "webp", "quality": "",
+_USUAL: Final = {"rescaler": "irn-x2-lite.2026-11", "scale": "2", "codec": "avif", "quality": "",
                  "floor": "34"}  # fmt: skip
 _SHARE: Final = 0.5
 """Of the time that a trial may take: what is not begun by then is left out of the comparison."""
@@ -50,6 +50,20 @@ async def form(request: Request) -> Response:
 async def try_it(request: Request) -> Response:
     """Make what is asked for, then lead to it."""
     service = _service(request)
+    try:
+        name = await _tried(request, service)
+    except PublicError as error:
+        if "text/html" not in request.headers.get("accept", ""):
+            raise
+        # A browser without scripts: the sentence, and the form again.
+        shown = _page(request, service, _USUAL, wrong=error.sentence)
+        shown.status_code = error.status
+        return shown
+    return RedirectResponse(f"/try/{quote(name)}", status_code=HTTPStatus.SEE_OTHER)
+
+
+async def _tried(request: Request, service: Service) -> str:
+    """The name of a new trial."""
     refuse_other_sites(request)
     settings = service.settings
     with service.uploads:
@@ -69,8 +83,7 @@ async def try_it(request: Request) -> Response:
         ) from error
     except RefoldError as error:  # of the client's own file and choice: nothing here is secret
         raise PublicError(HTTPStatus.UNPROCESSABLE_ENTITY, f"{error}"[:300]) from error
-    name = service.trials.add(trial)
-    return RedirectResponse(f"/try/{quote(name)}", status_code=HTTPStatus.SEE_OTHER)
+    return service.trials.add(trial)
 
 
 @router.get("/{name}")

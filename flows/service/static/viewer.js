@@ -8,13 +8,16 @@ const layers = JSON.parse(document.getElementById("layers").textContent);
 const width = layers.width, height = layers.height, side = layers.tile;
 const kept = new Map(); // URL → {image, ready}; the newest last
 const MOST = 400;
-let first = layers.names.indexOf("restored"), second = 0, swipe = 0.5, heat = false;
+const BINS = [0, 1, 2, 4, 8, 16, 32];
+let first = layers.names.indexOf("restored"), second = 0, swipe = 0.5, heat = false, pair = false;
 let zoom = 1, left = 0, top_ = 0, frame = 0, laid = false;
 
-function fitted() { return Math.min(canvas.width / width, canvas.height / height); }
+// Of what is seen of one picture: side by side, each has half of the canvas.
+const shown_width = () => pair && !heat && layers.names.length > 1 ? Math.floor(canvas.width / 2) : canvas.width;
+function fitted() { return Math.min(shown_width() / width, canvas.height / height); }
 function fit() {
   zoom = fitted();
-  left = (width - canvas.width / zoom) / 2;
+  left = (width - shown_width() / zoom) / 2;
   top_ = (height - canvas.height / zoom) / 2;
   draw();
 }
@@ -22,12 +25,12 @@ function fit() {
 function resize() {
   const ratio = window.devicePixelRatio || 1;
   const whole = !laid || Math.abs(zoom - fitted()) < 1e-9;
-  const x = left + canvas.width / zoom / 2, y = top_ + canvas.height / zoom / 2;
+  const x = left + shown_width() / zoom / 2, y = top_ + canvas.height / zoom / 2;
   canvas.width = Math.max(1, Math.round(stage.clientWidth * ratio));
   canvas.height = Math.max(1, Math.round(stage.clientHeight * ratio));
   laid = true;
   if (whole) { fit(); return; }
-  left = x - canvas.width / zoom / 2;
+  left = x - shown_width() / zoom / 2;
   top_ = y - canvas.height / zoom / 2;
   draw();
 }
@@ -51,7 +54,7 @@ function paint(layer) {
   while (factor * 2 <= 1 / zoom && side * factor < Math.max(width, height)) factor *= 2;
   const span = side * factor;
   const x0 = Math.max(0, Math.floor(left / span)), y0 = Math.max(0, Math.floor(top_ / span));
-  const x1 = Math.min(Math.ceil(width / span), Math.ceil((left + canvas.width / zoom) / span));
+  const x1 = Math.min(Math.ceil(width / span), Math.ceil((left + shown_width() / zoom) / span));
   const y1 = Math.min(Math.ceil(height / span), Math.ceil((top_ + canvas.height / zoom) / span));
   pen.imageSmoothingEnabled = zoom < 2;
   for (let y = y0; y < y1; y++) for (let x = x0; x < x1; x++) {
@@ -73,8 +76,10 @@ function draw() {
 function now() {
   pen.setTransform(1, 0, 0, 1, 0, 0);
   pen.clearRect(0, 0, canvas.width, canvas.height);
-  paint(first);
+  document.getElementById("histogram")?.toggleAttribute("hidden", !heat);
   const line = Math.round(canvas.width * swipe);
+  if (shown_width() < canvas.width) { halves(); tell(); return; }
+  paint(first);
   if (layers.names.length > 1 && heat) differences();
   else if (layers.names.length > 1 && line > 0) {
     pen.save();
@@ -87,6 +92,21 @@ function now() {
     if (swipe < 1) handle(line);
   }
   tell();
+}
+// The same part of both pictures, which move together.
+function halves() {
+  const half = shown_width();
+  for (const [layer, from] of [[second, 0], [first, canvas.width - half]]) {
+    pen.save();
+    pen.beginPath();
+    pen.rect(from, 0, half, canvas.height);
+    pen.clip();
+    pen.translate(from, 0);
+    paint(layer);
+    pen.restore();
+  }
+  pen.fillStyle = "#fff";
+  pen.fillRect(half - 1, 0, 2, canvas.height);
 }
 // White between dark edges, so that it is seen on every picture.
 function handle(line) {
@@ -116,12 +136,31 @@ function differences() {
   paint(second);
   const other = pen.getImageData(0, 0, canvas.width, canvas.height);
   const a = shown.data, b = other.data;
+  const counts = BINS.map(() => 0);
   for (let i = 0; i < a.length; i += 4) {
+    if (!a[i + 3] && !b[i + 3]) continue; // beside the picture
     const apart = Math.max(Math.abs(a[i] - b[i]), Math.abs(a[i + 1] - b[i + 1]), Math.abs(a[i + 2] - b[i + 2]));
+    counts[BINS.findLastIndex((least) => apart >= least)] += 1;
     const level = Math.min(255, apart * 8); // 32 levels and more are full
     a[i] = level; a[i + 1] = level > 127 ? (level - 128) * 2 : 0; a[i + 2] = level > 0 ? 64 - level / 4 : 0;
   }
   pen.putImageData(shown, 0, 0);
+  histogram(counts);
+}
+// Of the pixels in view: how many are how far from each other, in levels of 255.
+function histogram(counts) {
+  const all = Math.max(1, counts.reduce((sum, one) => sum + one, 0));
+  document.getElementById("bins").replaceChildren(...counts.map((count, i) => {
+    const row = document.createElement("tr"), bar = document.createElement("progress");
+    const last = BINS[i + 1] - 1;
+    const name = last === BINS[i] ? `${last}` : last ? `${BINS[i]} to ${last}` : `${BINS[i]} and more`;
+    bar.value = count / all;
+    bar.setAttribute("aria-hidden", "true");
+    for (const part of [name, `${(100 * count / all).toFixed(1)} %`, bar]) {
+      row.insertCell().append(part);
+    }
+    return row;
+  }));
 }
 function tell() {
   let waiting = 0, failed = 0;
@@ -135,8 +174,9 @@ function tell() {
   name.textContent = layers.titles[second];
   name.hidden = heat || layers.names.length < 2;
 }
-function scale(factor, x = canvas.width / 2, y = canvas.height / 2) {
+function scale(factor, x = shown_width() / 2, y = canvas.height / 2) {
   const next = Math.max(Math.min(1, fitted() / 2), Math.min(Math.max(16, fitted()), zoom * factor));
+  if (x >= shown_width()) x -= shown_width(); // in the right half
   left += x / zoom - x / next;
   top_ += y / zoom - y / next;
   zoom = next;
@@ -147,7 +187,7 @@ const ratio = () => canvas.width / stage.clientWidth;
 const fingers = new Map();
 let swiping = null; // the finger that holds the line
 const across = (event) => (event.clientX - stage.getBoundingClientRect().left) / stage.clientWidth;
-const at_line = (event) => layers.names.length > 1 && !heat
+const at_line = (event) => layers.names.length > 1 && !heat && !pair
   && Math.abs(across(event) - swipe) * stage.clientWidth < (event.pointerType === "touch" ? 24 : 12);
 function swiped(to) {
   swipe = Math.min(1, Math.max(0, to));
@@ -201,6 +241,12 @@ on("heat", "click", (event) => {
   heat = !heat;
   event.target.setAttribute("aria-pressed", heat);
   draw();
+});
+on("pair", "click", (event) => {
+  pair = !pair;
+  event.target.setAttribute("aria-pressed", pair);
+  document.getElementById("swipe").disabled = pair;
+  fit();
 });
 for (const button of document.querySelectorAll(".copy button")) button.addEventListener("click", async () => {
   const line = button.previousElementSibling;
