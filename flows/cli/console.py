@@ -22,6 +22,9 @@ from flows.cli.places import Places
 from tasks.control import progress
 from tasks.pages.words import size_text
 
+_COMMANDING: Final = frozenset({"Cc", "Zl", "Zp"})
+"""Categories of control characters, and of those that end lines and paragraphs."""
+_TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _WIDER_THAN_ANY: Final = 10_000
 _WIDTH_OF_A_FILE: Final = 160
 """Columns of a table that nobody's terminal limits."""
@@ -45,10 +48,21 @@ class _PlainConsole(Console):
 
 
 def _harmless(text: str) -> str:
-    """Control characters as their escapes; object stores and file systems allow them in keys."""
+    """Characters that command a terminal as their escapes; stores allow them in keys.
+
+    Those that turn the direction of writing make a name be read as another one.
+    """
     return "".join(
-        one if one in "\n\t" or category(one) != "Cc" else f"\\x{ord(one):02x}" for one in text
+        one
+        if one in "\n\t" or (category(one) not in _COMMANDING and one not in _TURNING)
+        else _escape(one)
+        for one in text
     )
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
 out = _PlainConsole(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)

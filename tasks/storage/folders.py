@@ -23,6 +23,13 @@ _LOOKED_UP_TOGETHER: Final = 1024
 
 _OF_THIS_PROCESS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
+_NO_FILES: Final = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
 _Kind = Literal["folder", "file", "link", "unspellable"]
 
 
@@ -166,7 +173,7 @@ class FolderWalk:
             return None
         except OSError as error:
             return _troubled(key, "FileUnreadable", f"it cannot be looked at: {error.strerror}")
-        return Surveyed(described(key, status)) if stat.S_ISREG(status.st_mode) else None
+        return _of_kind(key, status)
 
     def _entered(self, folder: _Folder, entry: _Entry, key: str) -> _Folder | None:
         if self.may_enter is not None and not self.may_enter(key):
@@ -199,7 +206,15 @@ class FolderWalk:
             )
         if stat.S_ISDIR(status.st_mode):
             return self._entered(folder, entry, f"{name}/")
-        return Surveyed(described(key, status)) if stat.S_ISREG(status.st_mode) else None
+        return _of_kind(key, status)
+
+
+def _of_kind(key: str, status: os.stat_result) -> Surveyed:
+    """A file as an object; of anything else, what it is. Reading that could wait for ever."""
+    for is_kind, name in _NO_FILES:
+        if is_kind(status.st_mode):
+            return _troubled(key, "NotAFile", f"{name}, not a file")
+    return Surveyed(described(key, status))
 
 
 def _troubled(key: str, kind: TroubleKind, reason: str) -> Surveyed:

@@ -71,7 +71,7 @@ class LocalStore(Store):
         for found in self._walk(prefix).entries():
             if found.trouble is None:
                 yield found.info
-            elif not found.trouble.error_class.startswith("Link"):
+            elif not found.trouble.error_class.startswith(("Link", "NotAFile")):
                 raise StorageError(f"cannot list {self.root}: {found.trouble.reason}")
 
     def survey(

@@ -36,6 +36,7 @@ TroubleKind = Literal[
     "NameUnspellable",
     "LinkLeadsOut",
     "LinkBroken",
+    "NotAFile",
     "ArchiveInside",
 ]
 """Why something that lies in a collection is not taken as a source."""

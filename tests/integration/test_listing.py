@@ -9,6 +9,7 @@ import pytest
 
 from flows.cli.catalog import ls, show
 from rescaling_core.errors import UsageError
+from tasks.catalog import Archived
 from tests.command import photograph
 from tests.small_archive import SmallArchive
 
@@ -41,11 +42,13 @@ def test_a_key_gives_the_terminal_no_commands(
 ) -> None:
     data = made.source.get("roll/b.png")
     made.source.put("roll/\x1b[2Jclear\x07.png", data)
+    made.source.put("roll/clear \u202egnp.exe\u2028.png", data)  # seen as "exe.png"
     made.run("x2", run_id="run-2")
     ls(made.archive_url, keys=["roll/*clear*"])
     listed = capsys.readouterr().out
     assert r"roll/\x1b[2Jclear\x07.png" in listed
     assert "\x1b[2J" not in listed
+    assert r"roll/clear \u202egnp.exe\u2028.png" in listed
 
 
 def test_only_the_keys_asked_for_are_listed(
@@ -73,6 +76,6 @@ def test_show_tells_all_of_one_source_or_the_totals(
     assert totals["sources"] == 4
     assert totals["renditions"] == {"archived": 6, "kept": 0, "quarantined": 2}
     assert totals["targets"] == ["long-edge=16", "x2"]
-    assert totals["stored_bytes"] == sum(row.lr_bytes or 0 for row in rows)
+    assert totals["stored_bytes"] == sum(row.lr_bytes for row in rows if isinstance(row, Archived))
     archived = {row.source_key: row.source_size for row in rows if row.state == "archived"}
     assert totals["source_bytes"] == sum(archived.values())

@@ -40,7 +40,7 @@ from tasks.storage import (
 READS_AHEAD = 4
 """Sources fetched while earlier ones are converted."""
 
-NOT_A_SOURCE: Final = frozenset({"LinkLeadsOut", "LinkBroken", "ArchiveInside"})
+NOT_A_SOURCE: Final = frozenset({"LinkLeadsOut", "LinkBroken", "NotAFile", "ArchiveInside"})
 """Kinds of trouble that are no fault: what has them stays as it is, with the reason."""
 
 PIXELS_OF_A_PHOTO = 24_000_000

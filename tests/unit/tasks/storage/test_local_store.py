@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -133,6 +134,24 @@ def _told(store, **options):
         found.info.key: found.trouble and found.trouble.error_class
         for found in store.survey(**options)
     }
+
+
+def test_what_is_no_file_is_told_of_and_not_waited_for(tmp_path):
+    """A pipe, a socket and a device were left out without a word."""
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "photo.png").write_bytes(b"photo")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(tmp_path / "socket.png"))
+    store = open_store(str(tmp_path))
+    assert [info.key for info in store.list()] == ["photo.png"]
+    told = {found.info.key: found.trouble and found.trouble.reason for found in store.survey()}
+    assert told == {
+        "photo.png": None,
+        "pipe.png": "a named pipe, not a file",
+        "socket.png": "a socket, not a file",
+    }
+    with pytest.raises(ObjectNotFoundError, match="pipe"):
+        store.get("pipe.png")
 
 
 def test_links_are_not_followed_out_of_a_folder_but_told_of(linked):
