@@ -5,38 +5,21 @@ import shutil
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from rescaling_core import zoo
 from tests.command import REPOSITORY
-
-RECIPE = """
-id = "tiny"
-title = "Tiny"
-family = "irn"
-scales = [2]
-network = { scale = 2, blocks = [1], growth = 4, depth = 3 }
-latent = { kind = "zeros" }
-cadence = { checkpoint = 1, validation = 2 }
-optimisation = { steps = 2, batch = 2, patch = 32, warmup = 2 }
-"""
+from tests.tiny_training import recipe, write_smooth_pictures
 
 
 @pytest.mark.slow
 def test_the_script_trains_and_goes_on_where_another_machine_was_taken_back(tmp_path):
-    chance = np.random.default_rng(0)
-    (tmp_path / "photos").mkdir()
-    for number in range(3):
-        smooth = chance.integers(0, 256, (12, 12, 3)).astype(np.uint8)
-        picture = Image.fromarray(smooth).resize((96, 80), Image.Resampling.BICUBIC)
-        picture.save(tmp_path / "photos" / f"{number}.png")
+    write_smooth_pictures(tmp_path / "photos", (96, 80))
     pack = ["infra/gpu/pack.py", tmp_path / "photos", tmp_path / "packed", "--megabytes", "1"]
     packed = subprocess.run([sys.executable, *pack], cwd=REPOSITORY, capture_output=True, text=True)
     assert packed.stdout == "3 of 3 photographs\n", packed.stderr
-    (tmp_path / "tiny.toml").write_text(RECIPE)
+    (tmp_path / "tiny.toml").write_text(recipe(steps=2, checkpoint=1, validation=2))
 
     assert done_after(tmp_path, steps=2) == 2
     shutil.rmtree(tmp_path / "runs")  # another machine

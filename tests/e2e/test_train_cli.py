@@ -7,26 +7,14 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from rescaling_core import zoo
 from rescaling_core.zoo import restorers
 from tests.command import RefoldHere
+from tests.tiny_training import recipe, write_smooth_pictures
 
 REFOLD = (sys.executable, "-m", "flows.cli")
-RECIPE = """
-id = "tiny"
-title = "Tiny"
-family = "irn"
-scales = [2]
-network = { scale = 2, blocks = [1], growth = 4, depth = 3 }
-latent = { kind = "zeros" }
-cadence = { checkpoint = 4, validation = 10 }
-optimisation = { steps = 20, batch = 2, patch = 32, warmup = 2 }
-"""
-
 
 pytestmark = pytest.mark.slow
 
@@ -34,13 +22,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def workplace(tmp_path, prefect_server, monkeypatch):
     monkeypatch.setenv("PREFECT_API_URL", prefect_server)  # one of its own takes ten CPU seconds
-    rng = np.random.default_rng(0)
-    (tmp_path / "images").mkdir()
-    for number in range(3):
-        smooth = rng.integers(0, 256, (12, 12, 3)).astype(np.uint8)
-        image = Image.fromarray(smooth).resize((112, 104), Image.Resampling.BICUBIC)
-        image.save(tmp_path / "images" / f"{number}.png")
-    (tmp_path / "tiny.toml").write_text(RECIPE)
+    write_smooth_pictures(tmp_path / "images", (112, 104))
+    (tmp_path / "tiny.toml").write_text(recipe(steps=20, checkpoint=4, validation=10))
     return tmp_path
 
 

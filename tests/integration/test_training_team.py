@@ -3,10 +3,8 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from rescaling_core import zoo
 from rescaling_core.errors import UsageError
@@ -15,6 +13,7 @@ from rescaling_core.training.recipe import Cadence, Optimisation, Recipe
 from tasks.jobs.train.data import read_training_set
 from tasks.jobs.train.run import train_here
 from tasks.jobs.train.team import train_on_workers
+from tests.tiny_training import write_smooth_pictures
 
 RECIPE = Recipe(
     id="tiny",
@@ -31,14 +30,8 @@ RECIPE = Recipe(
 
 @pytest.fixture
 def photographs(tmp_path):
-    rng = np.random.default_rng(0)
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for number in range(3):
-        smooth = rng.integers(0, 256, (12, 12, 3)).astype(np.uint8)
-        image = Image.fromarray(smooth).resize((96, 80), Image.Resampling.BICUBIC)
-        image.save(folder / f"{number}.png")
-    return str(folder)
+    write_smooth_pictures(tmp_path / "images", (96, 80))
+    return str(tmp_path / "images")
 
 
 def records(out):

@@ -97,6 +97,14 @@ class RunFolder:
         return [line for line in path.read_text("utf-8").split("\n")[:-1] if line]
 
 
+def steps_in(folder: Path) -> int:
+    """How far the checkpoint of a run is; 0 where there is none, or a damaged one."""
+    try:
+        return int(torch.load(folder / CHECKPOINT, weights_only=True, mmap=True)["done"])
+    except (OSError, RuntimeError, KeyError, ValueError, EOFError):
+        return 0
+
+
 def write_weights(
     path: Path, recipe: Recipe, rescaler: Rescaler, training: dict[str, Any]
 ) -> ModelCard:

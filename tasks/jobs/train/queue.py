@@ -16,7 +16,7 @@ from rescaling_core.model_ids import name_of
 from rescaling_core.training.restorer_recipe import RestorerRecipe
 from rescaling_core.zoo import restorers
 from tasks.jobs.train.data import load_any_recipe, parse_toml
-from tasks.jobs.train.folder import CHECKPOINT
+from tasks.jobs.train.folder import steps_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,7 @@ class Due:
     @property
     def done(self) -> bool:
         """Whether no step is left."""
-        return max(self.first_step, _steps_in(self.folder)) >= self.recipe.optimisation.steps
+        return max(self.first_step, steps_in(self.folder)) >= self.recipe.optimisation.steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,14 +170,6 @@ def _shipped(recipe: AnyRecipe) -> tuple[str, int] | None:
         if name_of(card.id) == recipe.id == card.training.get("recipe") and isinstance(steps, int):
             return card.id, steps
     return None
-
-
-def _steps_in(folder: Path) -> int:
-    """How far the checkpoint of a run is; 0 where there is none, or a damaged one."""
-    try:
-        return int(torch.load(folder / CHECKPOINT, weights_only=True, mmap=True)["done"])
-    except (OSError, RuntimeError, KeyError, ValueError, EOFError):
-        return 0
 
 
 _QUEUE: Final = TypeAdapter(Queue)

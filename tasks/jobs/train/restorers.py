@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -11,6 +12,7 @@ from rescaling_core.training.restorer_trainer import RestorerTrainer, new_restor
 from rescaling_core.training.restorer_validation import Gain, measure_restorer
 from rescaling_core.zoo import restorers
 from rescaling_core.zoo.restorer_card import Coding
+from tasks.jobs.train.best import best_of, keep_best
 from tasks.jobs.train.folder import RunFolder, plot_run
 from tasks.jobs.train.pairs import PairFolder, measured_pairs, training_pairs
 from tasks.jobs.train.pause import NEVER, Pause
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from rescaling_core.networks.restorer import Restorer
     from rescaling_core.pixels.arrays import U8Array
     from rescaling_core.training.restorer_recipe import RestorerRecipe
-    from rescaling_core.training.trainer import StepReport
 
 
 def first_restorer(recipe: RestorerRecipe) -> Restorer:
@@ -88,16 +89,7 @@ def train_restorer_here(
     path = out / f"{recipe.id}.safetensors"
     facts = {"data": recipe.data or f"{len(images)} images", "hardware": device}
 
-    def keep(report: StepReport, gain: Gain | None) -> None:
-        """Write the weights if they are the best so far."""
-        if gain is None:
-            return
-        last = folder.records()[-1]
-        earlier = [r["validation"]["gain"] for r in folder.records()[:-1] if "validation" in r]
-        if gain.gain <= max(earlier, default=-1.0):
-            return
-        minutes = round(last["seconds"] / 60, 1)
-        training = {**facts, "minutes": minutes, "iterations": report.step}
+    def write(training: dict[str, Any], gain: Gain) -> None:
         write_restorer(path, recipe, trainer.averaged(), training, gain)
 
     plan = recipe.optimisation
@@ -109,18 +101,18 @@ def train_restorer_here(
         recipe.cadence,
         resume=resume,
         pause=pause,
-        listener=keep,
+        listener=keep_best(folder, "gain", facts, write),
     )
     records = folder.records()
     if not records:
         raise UsageError(f"{out}: nothing was trained; the recipe has no step left")
     plot_run(out / "curve.png", records)
-    best = max((r["validation"] for r in records if "validation" in r), key=lambda v: v["gain"])
+    best = best_of(records, "gain")
     return TrainingResult(
         rescaler=recipe.id,
         steps=trainer.done,
         seconds=round(seconds, 1),
-        psnr_y=round(best["psnr_y"], 3),
+        psnr_y=-inf if best is None else round(best["psnr_y"], 3),
         weights=str(path),
     )
 

@@ -17,6 +17,7 @@ from rescaling_core.zoo import restorers
 from tasks.collection.images import list_images
 from tasks.control import progress
 from tasks.control.progress import Progress
+from tasks.jobs.train.best import best_of, keep_best
 from tasks.jobs.train.data import load_any_recipe
 from tasks.jobs.train.folder import CHECKPOINT, Resumable, RunFolder, plot_run, write_weights
 from tasks.jobs.train.pause import NEVER, Pause
@@ -256,15 +257,10 @@ def train_here(
         "hardware": device if team.size == 1 else f"{team.size} x {device}",
     }
 
-    def keep(report: StepReport, quality: Quality | None) -> None:
-        """Write the weights if they are the best so far."""
-        records = folder.records()
-        if quality is None or quality.psnr_y <= _best(records[:-1]):
-            return
-        minutes = round(records[-1]["seconds"] / 60, 1)
-        training = {**facts, "minutes": minutes, "iterations": report.step}
+    def write(training: dict[str, Any], _quality: Quality) -> None:
         write_weights(path, recipe, trainer.averaged(), training)
 
+    keep = keep_best(folder, "psnr_y", facts, write)
     seconds = run_training(
         trainer, folder, held_out, resume=resume, writes=first, pause=pause, listener=keep
     )
@@ -274,16 +270,11 @@ def train_here(
     if not records:
         raise UsageError(f"{out}: nothing was trained; the recipe has no step left")
     plot_run(out / "curve.png", records)
+    best = best_of(records, "psnr_y")
     return TrainingResult(
         rescaler=recipe.id,
         steps=trainer.done,
         seconds=round(seconds, 1),
-        psnr_y=round(_best(records), 3),
+        psnr_y=-inf if best is None else round(best["psnr_y"], 3),
         weights=str(path),
     )
-
-
-def _best(records: Sequence[dict[str, Any]]) -> float:
-    """The highest PSNR-Y of a run so far, in dB; minus infinity where none was measured."""
-    measured = (r["validation"]["psnr_y"] for r in records if "validation" in r)
-    return max(measured, default=-inf)
