@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.command import REPOSITORY, Refold, write_photographs
+from tests.small_archive import small_archive
 
 pytestmark = pytest.mark.slow
 
@@ -39,6 +40,37 @@ def test_the_watcher_sees_what_is_sent(tmp_path: Path) -> None:
     code = "import socket; socket.socket(socket.AF_INET, 2).sendto(b'x', ('192.0.2.7', 53))"
     subprocess.run([*_watched(log), sys.executable, "-c", code], check=True)
     assert log.read_text() == "udp 192.0.2.7:53\n"
+
+
+SERVING = """
+import json, signal, subprocess, sys
+from urllib.request import urlopen
+command = [sys.executable, "-m", "flows.cli", "serve", sys.argv[1], "--port", "0"]
+with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as serving:
+    url = serving.stdout.readline().split()[-1]
+    (one,) = json.load(urlopen(url + "/v1/renditions"))["renditions"]
+    for path in ("/readyz", "/pages/archive", one["links"]["lr"], one["links"]["hr"]):
+        with urlopen(path if path.startswith("http") else url + path) as answer:
+            assert answer.status == 200, path
+    serving.send_signal(signal.SIGTERM)
+"""
+"""Starts the service and asks it for a page, an LR file and a restored image."""
+
+
+@needs_a_network
+def test_the_service_sends_nothing_but_its_answers(tmp_path: Path) -> None:
+    home, log = tmp_path / "home", tmp_path / "sent"
+    home.mkdir()
+    made = small_archive(str(tmp_path), tmp_path, count=1)
+    subprocess.run(
+        [*_watched(log), sys.executable, "-c", SERVING, made.archive_url],
+        cwd=REPOSITORY,
+        env={**os.environ, "HOME": str(home), "XDG_CACHE_HOME": ""},
+        check=True,
+        timeout=200,
+    )
+    assert log.read_text() == ""
+    _check_home(home)
 
 
 @needs_a_network
@@ -76,6 +108,11 @@ def test_nothing_is_sent_and_nothing_is_left_at_home(tmp_path: Path, job: str) -
             check=True,
         )
         assert log.read_text() == ""
+    _check_home(home)
+
+
+def _check_home(home: Path) -> None:
+    """Hold what was written there against what the docs say."""
     cache = home / ".cache" / "refold"
     left = [path for path in home.rglob("*") if path.is_file() and cache not in path.parents]
     assert left == []
