@@ -101,6 +101,11 @@ class Trial:
     """PSNR-Y that the others had to reach; None where they were not made."""
     others: tuple[Other, ...]
 
+    @property
+    def is_larger(self) -> bool:
+        """Whether an archive would keep the source, as what was made of it is not smaller."""
+        return self.made is not None and len(self.made.data) >= self.source_bytes
+
 
 def rescalers() -> dict[str, str]:
     """The networks and filters that can be chosen: id → title."""

@@ -97,6 +97,13 @@ def test_a_turned_photo_is_shown_upright(client: TestClient) -> None:
     assert picture(client.get(f"{answer.url.path}/restored/full/max").content).shape == source.shape
 
 
+def test_what_an_archive_would_not_store_is_said_so(client: TestClient, photo: bytes) -> None:
+    small = written(Image.fromarray(rgb(160, 120)), "JPEG", quality=20)
+    for data, said in ((small, True), (photo, False)):
+        page = sent(client, data, rescaler="bicubic", codec="png", floor="").text
+        assert ("an archive would keep your file" in page) == said
+
+
 def test_a_floor_that_is_not_reached_is_said_so(client: TestClient, photo: bytes) -> None:
     answer = sent(client, photo, rescaler="bicubic", codec="png", floor="60")
     assert answer.status_code == 200
