@@ -44,7 +44,8 @@ def archive(
     Args:
         source: URL or path of the collection, which is only read.
         archive: URL or path of the archive.
-        options: Targets, rescalers, codec, quality, floor; by default x2 as PNG.
+        options: Targets, rescalers, codec, quality, floor; by default the preset `balanced`, less
+            what needs a codec that is not installed.
         dry_run: Say what would be done and do nothing.
         selection: Which sources; by default all that are new or changed.
         report: Leave a page about what was converted in the archive; see `flows.report`.

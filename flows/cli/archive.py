@@ -27,13 +27,16 @@ def archive(
     archive: Annotated[str, typer.Argument(help="URL or path of the archive.")],
     target: Annotated[
         list[str] | None,
-        typer.Option(help="Such as x2 or long-edge=256. May be given several times."),
+        typer.Option(
+            help="Such as x2 or long-edge=256. May be given several times. Without it, a preset or "
+            "a plan, the preset balanced is used."
+        ),
     ] = None,
     rescaler: Annotated[
         list[str] | None, typer.Option(help="Id of a rescaler, as `refold models list` shows it.")
     ] = None,
     codec: Annotated[
-        str | None, typer.Option(help="Codec of the LR images. The default is png.")
+        str | None, typer.Option(help="Codec of the LR images. The default beside --target is png.")
     ] = None,
     quality: Annotated[
         int | None, typer.Option(help="Quality of the LR images, on the codec's own scale.")
@@ -103,7 +106,7 @@ def archive(
     """Convert what is new or changed in SOURCE into renditions in ARCHIVE."""
     from tasks.collection.listing import Selection
     from tasks.jobs.archive.check import Request, check
-    from tasks.plans.options import PlanOptions  # imports torch
+    from tasks.plans.options import PlanOptions, left_out_of_default  # imports torch
 
     settings = (target, rescaler, codec, quality, refine)
     if (plan or preset) and any(one is not None for one in settings):
@@ -115,9 +118,9 @@ def archive(
         preset=preset,
         plan_toml=None if plan is None else plan_text(plan),
         plan_name="plan" if plan is None else plan.name,
-        targets=tuple(target or ("x2",)),
+        targets=tuple(target or ()),
         rescalers=tuple(rescaler or ()),
-        codec=codec or "png",
+        codec=codec,
         quality=quality,
         refinement=refine or 0,
         floor=tuple(floor or ()),
@@ -132,6 +135,8 @@ def archive(
         include_renditions=include_renditions,
         verify_sources=verify_sources,
     )
+    for missing in left_out_of_default() if options.says_nothing else ():
+        err.print(f"refold: the preset balanced goes without a codec: {missing}")
     request = Request(source=source, archive=archive, options=options, selection=selection)
     check(request)
     looked = _looked_at(request, allow_empty=allow_empty)

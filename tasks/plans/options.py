@@ -20,8 +20,8 @@ from rescaling_core.plan import (
     TargetPlan,
 )
 from tasks.models.weights import load_rescaler
-from tasks.plans.presets import PRESETS
-from tasks.plans.toml import read_plan
+from tasks.plans.presets import DEFAULT, PRESETS
+from tasks.plans.toml import left_out, read_plan
 
 DEFAULT_RESCALERS: Final[tuple[str, ...]] = ("irn-x2-lite", "irn-x4-lite")
 """Of these the first that serves a target's scale, where the user names none."""
@@ -32,7 +32,7 @@ class PlanOptions:
     """A plan as the command line and deployments state it.
 
     Either a preset or the text of a plan, with a floor of one's own if wanted; or one candidate for
-    each target, of a rescaler, a codec and a quality.
+    each target, of a rescaler, a codec and a quality. Where neither is stated, the default preset.
     """
 
     preset: str | None = None
@@ -42,12 +42,12 @@ class PlanOptions:
     plan_name: str = "plan"
     """What to call it in errors."""
 
-    targets: tuple[str, ...] = ("x2",)
-    """Such as `x2`, `x4`, `long-edge=256`."""
+    targets: tuple[str, ...] = ()
+    """Such as `x2`, `x4`, `long-edge=256`; `x2` where only other things are stated."""
     rescalers: tuple[str, ...] = ()
     """Ids; each target takes the first that serves its scale."""
-    codec: str = "png"
-    """Of restorable renditions; previews are WebP."""
+    codec: str | None = None
+    """Of restorable renditions, PNG where only other things are stated; previews are WebP."""
     quality: int | None = None
     """On the codec's own scale; None for its default."""
     refinement: int = 0
@@ -55,6 +55,13 @@ class PlanOptions:
     floor: tuple[str, ...] = ()
     """Such as `psnr_y=34`."""
     max_pixels: int = DEFAULT_MAX_PIXELS
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it is left to Refold what to make; a floor and a limit may be stated."""
+        stated = (self.preset, self.plan_toml, self.codec, self.quality)
+        several = (self.targets, self.rescalers, self.refinement)
+        return all(one is None for one in stated) and not any(several)
 
 
 def build_plan(options: PlanOptions) -> ArchivePlan:
@@ -64,18 +71,23 @@ def build_plan(options: PlanOptions) -> ArchivePlan:
         UsageError: An unknown preset, target, rescaler, codec or floor, a rescaler that does not
             serve a target, or a plan file with a wrong field, by its path.
     """
-    if options.preset is not None or options.plan_toml is not None:
+    if options.says_nothing or options.preset is not None or options.plan_toml is not None:
         return _stated_plan(options)
-    spec = CodecSpec.parse(options.codec, options.quality)
+    spec = CodecSpec.parse(options.codec or "png", options.quality)
     codecs.check_available(spec)
     floor = Floor.parse(options.floor)
-    targets = [Target.parse(text) for text in options.targets]
+    targets = [Target.parse(text) for text in options.targets or ("x2",)]
     plan = ArchivePlan(
         targets=tuple(_target_plan(target, options, spec, floor) for target in targets),
         max_pixels=options.max_pixels,
     )
     _refuse_unused(options.rescalers, plan)
     return plan
+
+
+def left_out_of_default() -> list[str]:
+    """What the default plan does without here, each with the way to have it."""
+    return left_out(PRESETS[DEFAULT])
 
 
 def single_codec_plan(codec: str, like: ArchivePlan) -> ArchivePlan | None:
@@ -111,14 +123,17 @@ def _can_be_tuned_to(floor: Floor) -> bool:
 
 def _stated_plan(options: PlanOptions) -> ArchivePlan:
     name, text = options.plan_name, options.plan_toml
-    if options.preset is not None:
+    if options.says_nothing:
+        name, text = f"preset {DEFAULT}", PRESETS[DEFAULT]
+    elif options.preset is not None:
         if text is not None:
             raise UsageError("plan: give a preset or a plan file, not both")
         if options.preset not in PRESETS:
             raise UsageError(f"preset {options.preset!r}: one of {', '.join(PRESETS)}")
         name, text = f"preset {options.preset}", PRESETS[options.preset]
     floor = Floor.parse(options.floor) if options.floor else None
-    plan = read_plan(text or "", name=name, floor=floor)
+    # Who names a preset gets the whole of it or an error; who names nothing gets what can be had.
+    plan = read_plan(text or "", name=name, floor=floor, as_installed=options.says_nothing)
     if options.max_pixels != DEFAULT_MAX_PIXELS:
         return replace(plan, max_pixels=options.max_pixels)
     return plan

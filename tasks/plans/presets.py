@@ -86,6 +86,9 @@ candidates = [
 ]
 """
 
+DEFAULT: Final = "balanced"
+"""What is done where nothing is stated: few bytes at a quality that holds, and a preview."""
+
 PRESETS: Final = {
     "thumbnails": THUMBNAILS,
     "balanced": BALANCED,

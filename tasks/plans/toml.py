@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from rescaling_core import codecs, limits
 from rescaling_core.codecs import CodecSpec
-from rescaling_core.errors import UsageError
+from rescaling_core.errors import CodecUnavailableError, UsageError
 from rescaling_core.plan import (
     DEFAULT_PREVIEW_CODEC,
     FULL_SIZE,
@@ -42,24 +42,24 @@ _MAX_CANDIDATES = 1000
 """The candidates that one table of a plan may stand for."""
 
 
-def read_plan(text: str, *, name: str, floor: Floor | None = None) -> ArchivePlan:
+def read_plan(
+    text: str, *, name: str, floor: Floor | None = None, as_installed: bool = False
+) -> ArchivePlan:
     """Turn the TOML of a plan into a plan.
 
     Args:
         text: The file.
         name: What to call it in errors.
         floor: Instead of the file's, for all targets that can be restored.
+        as_installed: Leave out candidates whose codec is not installed, in place of an error.
 
     Raises:
         UsageError: It is not TOML, or a field is unknown, missing or impossible; with its path and
             what is allowed there.
     """
-    try:
-        section = PlanSection.model_validate(limits.read_toml(text))
-    except ValidationError as error:  # which is a ValueError too
-        raise UsageError(f"{name}: {explained(error)}") from error
-    except ValueError as error:
-        raise UsageError(f"{name}: not TOML: {error}") from error
+    section = _section(text, name)
+    if as_installed:
+        section = _as_installed(section)
     targets = tuple(
         _target_plan(target, f"{name}: targets[{number}]", floor)
         for number, target in enumerate(section.targets)
@@ -70,6 +70,44 @@ def read_plan(text: str, *, name: str, floor: Floor | None = None) -> ArchivePla
             targets=targets, max_pixels=section.max_pixels, max_carried=section.max_carried
         ),
     )
+
+
+def left_out(text: str) -> list[str]:
+    """What `read_plan` leaves out of a plan's TOML as installed, each with the way to have it."""
+    section = _section(text, "plan")
+    codecs_of = {one.codec for target in section.targets for one in target.candidates}
+    return sorted({reason for codec in codecs_of if (reason := _why_missing(codec))})
+
+
+def _section(text: str, name: str) -> PlanSection:
+    try:
+        return PlanSection.model_validate(limits.read_toml(text))
+    except ValidationError as error:  # which is a ValueError too
+        raise UsageError(f"{name}: {explained(error)}") from error
+    except ValueError as error:
+        raise UsageError(f"{name}: not TOML: {error}") from error
+
+
+def _as_installed(section: PlanSection) -> PlanSection:
+    """The same without the candidates whose codec is not installed."""
+    targets = type(section.targets)(
+        target.model_copy(
+            update={
+                "candidates": [one for one in target.candidates if _why_missing(one.codec) is None]
+            }
+        )
+        for target in section.targets
+    )
+    return section.model_copy(update={"targets": targets})
+
+
+def _why_missing(codec: str) -> str | None:
+    """Why a codec cannot be used here, and what to do; None where it can."""
+    try:
+        codecs.check_available(CodecSpec.parse(codec))
+    except CodecUnavailableError as error:
+        return str(error)
+    return None
 
 
 def _target_plan(section: TargetSection, path: str, floor: Floor | None) -> TargetPlan:

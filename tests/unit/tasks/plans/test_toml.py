@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rescaling_core.codecs import CodecSpec
+from rescaling_core.codecs import CodecSpec, files
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import FULL_SIZE, TRANSCODE, Candidate, Floor, ResidualPlan
-from tasks.plans.options import PlanOptions, build_plan
-from tasks.plans.presets import PRESETS
+from tasks.plans.options import PlanOptions, build_plan, left_out_of_default
+from tasks.plans.presets import DEFAULT, PRESETS
 from tasks.plans.sections import (
     CandidateSection,
     FloorSection,
@@ -175,3 +175,27 @@ def test_every_field_is_documented(section: type[PlanSection]) -> None:
     text = DOCS.read_text("utf-8")
     assert all(f"`{name}`" in text for name in section.model_fields)
     assert all(f"`{name}`" in text for name in PRESETS)
+
+
+def test_who_states_nothing_gets_the_default_preset() -> None:
+    assert build_plan(PlanOptions()).digest == build_plan(PlanOptions(preset=DEFAULT)).digest
+    floor = ("psnr_y=37",)
+    asked = build_plan(PlanOptions(preset=DEFAULT, floor=floor)).digest
+    assert build_plan(PlanOptions(floor=floor)).digest == asked
+    assert left_out_of_default() == []
+    (png,) = build_plan(PlanOptions(targets=("x4",))).targets
+    assert [str(one.codec) for one in png.candidates] == ["png"]
+
+
+def test_the_default_does_without_what_is_not_installed_and_a_named_preset_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = files.pillow_formats()
+    monkeypatch.setattr(files, "pillow_formats", lambda: here - {"JXL"})
+    used = {
+        one.codec.name for target in build_plan(PlanOptions()).targets for one in target.candidates
+    }
+    assert used == {"avif", "webp"}
+    assert left_out_of_default() == ["codec jxl is not installed: pip install 'refold[jxl]'"]
+    with pytest.raises(UsageError, match="not installed"):
+        build_plan(PlanOptions(preset=DEFAULT))
