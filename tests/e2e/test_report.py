@@ -26,7 +26,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory, refold_here: RefoldHere) -
     whole = (photos / "cat.png").read_bytes()
     (photos / "cut.png").write_bytes(whole[: len(whole) // 2])
     photograph("camera", 80, 80).convert("1").save(photos / "bilevel.png")
-    asked = ("--floor", "psnr_y=30", "--report", "--json")
+    asked = ("--target", "x2", "--floor", "psnr_y=30", "--report", "--json")
     ran = refold_here("archive", str(photos), str(root / "archive"), *asked)
     assert ran.code == 3, ran.err
     page = root / "archive" / "reports" / ran.json["run_id"] / "index.html"
