@@ -106,6 +106,8 @@ class GenericStore(Store):
                 entries = self._fs.ls(entered, detail=True)
             except (FileNotFoundError, NotADirectoryError):  # gone since its parent was listed
                 continue
+            if not entries and self._fs.protocol == "ftp":
+                self._fs.ftp.dir(entered, _ignored)  # raises where there was no answer above
             for entry in entries:
                 name = entry["name"]
                 if entry["type"] != "directory":
@@ -213,6 +215,10 @@ def _walks(filesystem: Any) -> bool:
     if isinstance(filesystem, AsyncFileSystem):
         return type(filesystem)._find is AsyncFileSystem._find
     return type(filesystem).find is AbstractFileSystem.find
+
+
+def _ignored(_line: str) -> None:
+    """What is done with a line that is of no interest."""
 
 
 def _asks_info(filesystem: Any) -> bool:

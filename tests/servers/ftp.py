@@ -34,19 +34,28 @@ class _Session(socketserver.StreamRequestHandler):
                     "PASV": f"227 (127,0,0,1,{port >> 8},{port & 255})",
                 }
                 self._say(told[verb])
-            elif verb in ("MLSD", "RETR") and channel is not None:
+            elif argument.endswith("/locked") and channel is not None:
+                channel.close()
+                channel = None
+                self._say("550 not for you")
+            elif verb in ("MLSD", "LIST", "RETR") and channel is not None:
                 self._send(channel, verb, self.server.folder / argument.strip("/"))
                 channel = None
             else:
                 self._say("502 not here")
 
     def _send(self, channel: socket, verb: str, path: Path) -> None:
+        """A file, or what is in a folder; to `LIST`, which only asks whether it may, nothing."""
         if not path.exists():
             channel.close()
             self._say("550 no such thing")
             return
         self._say("150 here it comes")
-        data = path.read_bytes() if verb == "RETR" else "".join(map(_fact, path.iterdir())).encode()
+        data = b""
+        if verb == "RETR":
+            data = path.read_bytes()
+        elif verb == "MLSD":
+            data = "".join(map(_fact, path.iterdir())).encode()
         with channel, channel.accept()[0] as taker:
             taker.sendall(data)
         self._say("226 done")
@@ -70,7 +79,7 @@ def _fact(path: Path) -> str:
 
 @contextmanager
 def ftp_server(folder: Path, *, silent: bool = False) -> Iterator[str]:
-    """Serve a folder; yields its URL.
+    """Serve a folder; yields its URL. Nobody may look into folders that are called `locked`.
 
     Args:
         folder: What is served.

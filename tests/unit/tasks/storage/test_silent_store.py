@@ -118,6 +118,18 @@ def test_a_server_that_falls_silent_later_is_given_up(
     assert caught.value.retryable
 
 
+def test_a_folder_that_an_ftp_server_refuses_ends_the_listing(tmp_path: Path) -> None:
+    """It counted as empty, so that a listing looked complete."""
+    for folder in ("photos/empty", "photos/locked"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "photos" / "a.png").write_bytes(b"photo")
+    with ftp_server(tmp_path) as url:
+        with pytest.raises(StorageError, match="550 not for you"):
+            list(open_store(f"{url}/photos").list())
+        (tmp_path / "photos" / "locked").rmdir()
+        assert [info.key for info in open_store(f"{url}/photos").list()] == ["a.png"]
+
+
 def test_files_are_read_over_ftp_by_several_threads_and_have_a_mark_of_their_time(
     tmp_path: Path,
 ) -> None:
