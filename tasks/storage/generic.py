@@ -7,7 +7,7 @@ on Azure Blob Storage and on Google Cloud Storage.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import RLock
@@ -111,6 +111,10 @@ class GenericStore(Store):
             for entry in entries:
                 name = entry["name"]
                 if entry["type"] != "directory":
+                    if entry["size"] is None:  # over HTTP only each file's own answer says it
+                        with suppress(FileNotFoundError):
+                            yield name, self._fs.info(name)
+                        continue
                     yield name, entry
                 elif name.rstrip("/") not in seen:
                     seen.add(name.rstrip("/"))
@@ -177,7 +181,7 @@ class GenericStore(Store):
 
     @staticmethod
     def _describe(key: str, entry: dict[str, Any]) -> ObjectInfo:
-        marks = ("ETag", "etag", "checksum", "mtime", "created", "modify")
+        marks = ("ETag", "etag", "checksum", "mtime", "created", "modify", "Last-Modified")
         changed = next((entry[mark] for mark in marks if mark in entry), "")
         if isinstance(changed, datetime):
             changed = changed.timestamp()
