@@ -68,7 +68,7 @@ def take(chromium: Chromium, url: str, into: Path) -> None:
     with chromium.tab(1200, 840) as tab:
         image(tab, url)
         tab.picture(into / "serve-image.webp", whole=False)
-    with chromium.tab(1200, 980, dark=True) as tab:
+    with chromium.tab(1200, 1260, dark=True) as tab:
         trial(tab, url)
         tab.picture(into / "serve-try.webp", whole=False)
 

@@ -253,12 +253,20 @@ class Tab:
         return result["result"].get("value")
 
     def wait(self, expression: str, seconds: float = 60) -> None:
-        """Wait until an expression is true on the page."""
+        """Wait until an expression is true on the page, or on the one that it leads to."""
         deadline = time.monotonic() + seconds
-        while not self.value(f"!!({expression})"):
+        while not self._is_true(expression):
             if time.monotonic() > deadline:
                 raise ServerError(f"not within {seconds:.0f} s: {expression}")
             time.sleep(0.05)
+
+    def _is_true(self, expression: str) -> bool:
+        try:
+            return bool(self.value(f"!!({expression})"))
+        except ServerError as error:
+            if "Inspected target navigated" in str(error):  # the page was left meanwhile
+                return False
+            raise
 
     def press(self, key: str) -> None:
         """Press a key where the focus is."""
