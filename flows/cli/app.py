@@ -95,6 +95,8 @@ def main() -> None:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
+    if code == Exit.INTERRUPTED or endings.exit_code() is not None:
+        endings.was_told()
     # Whatever it raised in the libraries, a signal is what ended the command.
     endings.leave(endings.exit_code() or code)
 

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from threading import Thread, Timer
+from threading import Event, Thread, Timer
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -32,6 +32,10 @@ PATIENCE: Final = 6.0
 `docker stop` allows, which is the least of the usual supervisors."""
 
 
+_TURN: Final = 1.0
+"""Seconds until a thread that has something to do has done it, on a busy machine too."""
+
+
 class EndedBySignal(KeyboardInterrupt):
     """Raised where the command is when it is told to end. What is not committed is dropped."""
 
@@ -40,6 +44,8 @@ class _Received:
     """The first signal that told this command to end."""
 
     code: Exit | None = None
+    said: Event = Event()
+    """Whether the sentence about it has been written."""
 
 
 def watch() -> None:
@@ -57,6 +63,14 @@ def watch() -> None:
 def exit_code() -> Exit | None:
     """That of the signal which told this command to end, or None."""
     return _Received.code
+
+
+def was_told() -> None:
+    """Wait until the signal that interrupted this command has been said, if it was one.
+
+    The main thread may be through with its work before the thread that listens has its turn.
+    """
+    _Received.said.wait(_TURN)
 
 
 def leave(code: int) -> NoReturn:
@@ -85,6 +99,7 @@ def _listen(pipe: int) -> None:
                 _end_now()
             _Received.code = EXITS[signal.Signals(number)]
             _say(signal.Signals(number).name)
+            _Received.said.set()
             timer = Timer(PATIENCE, _end_now)
             timer.daemon = True
             timer.start()
