@@ -36,8 +36,8 @@ class Work:
         """Call a function in a thread of the pool.
 
         Raises:
-            Full: There is no room for it.
-            TimeoutError: It took too long.
+            Full: There is no room for it, or it was not begun in time.
+            TimeoutError: It was begun, and took too long.
         """
         with self._lock:
             if self._under_way >= self._room:
@@ -49,7 +49,12 @@ class Work:
             self._done(None)
             raise Full from error
         future.add_done_callback(self._done)
-        return await asyncio.wait_for(asyncio.wrap_future(future), self._seconds)
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(future), self._seconds)
+        except TimeoutError:
+            if future.cancelled():  # it only waited: there is too much to do, and nothing is wrong
+                raise Full from None
+            raise
 
     def close(self) -> None:
         """Drop what waits; what runs comes to its end."""

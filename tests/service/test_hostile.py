@@ -224,12 +224,23 @@ def test_what_does_not_fit_is_told_when_to_come_again(every_rescaler: EveryResca
     refused = client.get("/v1/renditions")
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
     service.work._room = 2
-    late = client.get("/v1/renditions")
-    assert late.status_code == 503
-    assert int(late.headers["retry-after"]) > 0
+    waited = client.get("/v1/renditions")  # in vain
+    assert (waited.status_code, waited.headers["retry-after"]) == (429, "1")
     go.set()
     running.result()
-    assert "refold_refused_total 1.0" in client.get("/metrics").text
+    assert "refold_refused_total 2.0" in client.get("/metrics").text
+
+
+def test_what_takes_too_long_is_given_up(every_rescaler: EveryRescaler) -> None:
+    limits = ServeSettings(threads=1, seconds=0.2)
+    app = create_app({"archive": every_rescaler.url}, limits, Keys((), anonymous=True))
+    go, service = Event(), app.state.service
+    page = service.archives["archive"].page
+    service.archives["archive"].page = lambda *asked: go.wait(30) and page(*asked)
+    late = client_of(app).get("/v1/renditions")
+    go.set()
+    assert late.status_code == 503
+    assert int(late.headers["retry-after"]) > 0
 
 
 class TestKeys:
