@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 from tests import every_rescaler as kinds
 from tests.command import Refold, RefoldHere
@@ -29,6 +30,10 @@ from tests.servers.ceph_packages import HOW_TO
 from tests.servers.endpoint import S3Endpoint
 from tests.servers.moto import moto_server
 from tests.servers.radosgw import radosgw_server
+
+# A machine that is busy with other things is no reason for a test to fail.
+settings.register_profile("busy machines", deadline=None)
+settings.load_profile("busy machines")
 
 
 @pytest.fixture(scope="module")

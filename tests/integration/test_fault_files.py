@@ -19,6 +19,7 @@ from tests.fault_files import faults, unpacked
 from tests.small_archive import SmallArchive
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", [None, "lossless"])
 def test_what_retire_would_delete_comes_back_with_all_that_it_held(
     tmp_path: Path, preset: str | None

@@ -256,6 +256,7 @@ def outside(template: Path) -> Iterator[SmallArchive]:
         yield copied(template, Path(name))
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_is_its_own_outcome_and_is_looked_at_again(
     outside: SmallArchive,
 ) -> None:

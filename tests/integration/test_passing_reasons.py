@@ -38,6 +38,7 @@ def _pending(made: SmallArchive, **options: object) -> int:
     return find_pending.fn(made.source, made.catalog, plan, EVERYTHING).count
 
 
+@pytest.mark.slow
 def test_a_heic_is_archived_once_its_extra_is_installed(made: SmallArchive, tmp_path: Path) -> None:
     pillow_heif = pytest.importorskip("pillow_heif")
     pillow_heif.from_pillow(photograph("chelsea", 40, 48)).save(tmp_path / "photos" / "a.heic")

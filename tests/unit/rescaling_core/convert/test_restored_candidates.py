@@ -104,6 +104,8 @@ def _rendition(models: Models, restorer: str | None, **floor: float) -> Renditio
     return outcome
 
 
+@pytest.mark.slow
+@pytest.mark.slow
 def test_a_restorer_reaches_the_floor_in_fewer_bytes_and_the_file_names_it(
     trained: Models,
 ) -> None:
@@ -119,6 +121,7 @@ def test_a_restorer_reaches_the_floor_in_fewer_bytes_and_the_file_names_it(
         assert metrics.psnr_y(np.asarray(image), PIXELS) < metrics.psnr_y(back.pixels, PIXELS)
 
 
+@pytest.mark.slow
 def test_the_account_says_what_the_codec_alone_would_take_at_least(trained: Models) -> None:
     restored, plain = _rendition(trained, NAME), _rendition(trained, None)
     with_it, alone = restored.rivals
@@ -136,6 +139,7 @@ def test_a_picture_that_gains_nothing_is_stored_without_one(tmp_path: Path) -> N
     assert not any(rival.at_least for rival in rendition.rivals)
 
 
+@pytest.mark.slow
 def test_a_file_whose_restorer_is_missing_or_another_is_refused_by_name_and_digest(
     trained: Models, tmp_path: Path
 ) -> None:
@@ -147,6 +151,7 @@ def test_a_file_whose_restorer_is_missing_or_another_is_refused_by_name_and_dige
         restore(rendition.lr_data, other)
 
 
+@pytest.mark.slow
 def test_a_repaired_rendition_takes_the_same_restorer(trained: Models) -> None:
     rendition = _rendition(trained, NAME)
     plan = plan_like(rendition.metadata)
@@ -156,6 +161,7 @@ def test_a_repaired_rendition_takes_the_same_restorer(trained: Models) -> None:
     assert again.metadata.restorer == NAME
 
 
+@pytest.mark.slow
 def test_a_restorer_of_another_codec_is_no_candidate(trained: Models) -> None:
     webp = Candidate(FULL_SIZE, CodecSpec("webp", 60, None, 1), qualities=(10, 90), restorer=NAME)
     kept = _converted(trained, webp)

@@ -68,6 +68,7 @@ def test_openvino_computes_the_same(name: str) -> None:
             assert torch.allclose(engine.upscale(lr, given), expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_openvino_does_not_keep_something_for_every_size_it_ever_saw() -> None:
     pytest.importorskip("openvino")
     network = zoo.load("irn-x2-lite").rescaler

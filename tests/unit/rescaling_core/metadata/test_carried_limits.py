@@ -16,6 +16,7 @@ def packed(value: bytes) -> str:
     return base64.b64encode(zlib.compress(value, 9)).decode("ascii")
 
 
+@pytest.mark.slow
 def test_values_that_unpack_without_end_are_refused_in_little_memory() -> None:
     refused = refused_within_limits(
         "Carried.from_json({'icc': bomb, 'exif': bomb, 'xmp': bomb})",

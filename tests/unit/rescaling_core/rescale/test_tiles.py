@@ -141,6 +141,7 @@ def test_tiles_change_the_restored_psnr_by_less_than_a_hundredth_of_a_db(name: s
     _tiled_is_as_good(name, _photo(150, 200), Tiling(tile=96, overlap=32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINED[:3])
 @pytest.mark.parametrize("pictures", PICTURES)
 def test_tiles_change_nothing_on_photographs(name: str, pictures: str) -> None:

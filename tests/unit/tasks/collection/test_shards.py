@@ -57,6 +57,7 @@ def test_slices_of_a_plan_are_made_of_the_same_shards(sources, max_images, max_b
         plan[len(plan)]
 
 
+@pytest.mark.slow
 def test_cutting_holds_no_source_as_a_python_object():
     count = 100_000
     sizes = pa.array([1000] * count, pa.int64())

@@ -36,6 +36,7 @@ def test_a_source_is_restored_by_one_call_and_its_regions_equal_it(
     assert archive.cache.misses == misses
 
 
+@pytest.mark.slow
 def test_restoring_in_this_process_starts_neither_ray_nor_prefect(
     every_rescaler: EveryRescaler,
 ) -> None:

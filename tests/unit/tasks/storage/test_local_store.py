@@ -312,6 +312,7 @@ def deep(tmp_path):
     subprocess.run(["rm", "-rf", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_folders_nested_deeper_than_calls_may_be_are_listed(deep):
     parent = os.open(deep, os.O_RDONLY)
     for _ in range(1050):  # calls may be a thousand deep

@@ -54,6 +54,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         yield url
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)  # with the usual time-outs it would take six minutes
 def test_a_store_that_never_answers_is_given_up(
     silent: str, caplog: pytest.LogCaptureFixture
@@ -68,6 +69,7 @@ def test_a_store_that_never_answers_is_given_up(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("url", ["s3://bucket/archive", "abfs://container/archive"])
 def test_the_client_of_the_tables_waits_no_longer(silent: str, url: str) -> None:
@@ -78,6 +80,7 @@ def test_the_client_of_the_tables_waits_no_longer(silent: str, url: str) -> None
     assert "archive" in str(caught.value)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     "address", ["abfs://container/photos", "gs://bucket/photos", "{http}/photos"]
