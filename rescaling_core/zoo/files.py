@@ -121,6 +121,9 @@ def read(data: bytes, *, name: str) -> tuple[str, Rescaler]:
         model_id = str(header["id"])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{name}: {error}") from error
+    except Exception as error:  # a scale of 0, a text for a number: constructors raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise CheckpointError(f"{name}: no network is made of its config: {reason:.200}") from error
     weights = {key: t.float() if t.is_floating_point() else t for key, t in tensors.items()}
     try:
         load_strictly(rescaler, weights)

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load as parse_tensors
 
+from rescaling_core import limits
 from rescaling_core.errors import CheckpointError, UsageError
 from rescaling_core.networks.restorer import Restorer
+from rescaling_core.networks.room import at_most
 from rescaling_core.zoo.files import read_header, write
 from rescaling_core.zoo.restorer_card import Coding, RestorerCard, describe, read_coding
 
@@ -153,14 +154,19 @@ def parse(data: bytes, card_json: str | None, *, name: str) -> LoadedRestorer:
     if header.get("kind") != "restorer":
         raise CheckpointError(f"{name}: weights of a rescaler, not of a restorer")
     try:
-        with torch.random.fork_rng(devices=[]):  # initialising must not advance the caller's
-            network = Restorer(**header["config"])
         tensors = {key: tensor.float() for key, tensor in parse_tensors(data).items()}
+        config = header["config"]
+        limits.check_config({key: value for key, value in config.items() if key != "errors"})
+        most = sum(tensor.numel() for tensor in tensors.values()) + limits.SPARE_VALUES
+        # Initialising must not advance the caller's generator.
+        with torch.random.fork_rng(devices=[]), at_most(most):
+            network = Restorer(**config)
         network.load_state_dict(tensors, strict=True)
         coding = read_coding(header["coding"])
         restorer_id = str(header["id"])
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{name}: {error}") from error
+    except Exception as error:  # constructors raise anything when they are told nonsense
+        reason = " ".join(f"{error}".split()) or type(error).__name__
+        raise CheckpointError(f"{name}: {reason:.300}") from error
     network.eval().requires_grad_(requires_grad=False)
     digest = hashlib.sha256(data).hexdigest()
     if card_json is None:

@@ -23,6 +23,7 @@ from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.networks import FAMILIES, LatentPolicy, build
 from rescaling_core.pixels.tiles import Tiling
 from rescaling_core.rescale import restore_pixels
+from rescaling_core.zoo import restorers
 from rescaling_core.zoo.card import ModelCard
 from rescaling_core.zoo.files import read
 from rescaling_core.zoo.official import import_checkpoint
@@ -209,6 +210,9 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "a name of a megabyte": {"scale": 2, "blocks": [1], "growth": "g" * 2**20},
     "blocks in blocks": {"scale": 2, "blocks": [[[[1]]]]},
     "an argument of no network": {"scale": 2, "blocks": [1], "device": "cuda"},
+    "a scale of nothing": {"scale": 0, "blocks": [1]},
+    "a text for a scale": {"scale": "2", "blocks": "11"},
+    "a negative growth": {"scale": 2, "blocks": [1], "growth": -5},
 }
 
 
@@ -216,6 +220,26 @@ CONFIGS: dict[str, dict[str, Any]] = {
 def test_weights_whose_config_asks_for_too_much_are_refused(name: str) -> None:
     with pytest.raises(CheckpointError) as caught:
         read(_weights(CONFIGS[name]), name="hostile")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+RESTORER_CONFIGS: dict[str, Any] = {
+    "a million features": {"features": 10**6, "errors": [[[1, 1], [2, 2]]]},
+    "five hundred of all": {"features": 500, "pairs": 500, "errors": [[[1, 1], [2, 2]]]},
+    "a million pictures": {"pictures": 10**6, "errors": [[[1, 1], [2, 2]]]},
+    "a text for features": {"features": "24", "errors": [[[1, 1], [2, 2]]]},
+    "errors that are no table": {"features": 8, "errors": 5},
+    "no table": [],
+}
+
+
+@pytest.mark.parametrize("name", RESTORER_CONFIGS)
+def test_weights_of_a_restorer_whose_config_asks_for_too_much_are_refused(name: str) -> None:
+    """Its network was built whatever it asked for."""
+    data = _weights(RESTORER_CONFIGS[name], kind="restorer", coding={})
+    with pytest.raises(CheckpointError) as caught:
+        restorers.parse(data, None, name="hostile")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
 
@@ -323,6 +347,10 @@ HOSTILE_WORK: dict[str, str] = {
         from rescaling_core.metadata import RestorationMetadata
         RestorationMetadata.from_bytes(made)
     """,
+    "a restorer of five hundred pairs of five hundred features": """
+        from rescaling_core.zoo import restorers
+        restorers.parse(made, None, name="hostile")
+    """,
     "weights of five hundred blocks with a growth of five hundred": """
         from rescaling_core.networks import LatentPolicy, build
         config = {"scale": 2, "blocks": [500], "growth": 500, "depth": 500}
@@ -346,6 +374,13 @@ _EXTRAS = """
 """
 
 BEFORE: dict[str, str] = {
+    "a restorer of five hundred pairs of five hundred features": """
+        import json, torch
+        from safetensors.torch import save
+        config = {"features": 500, "pairs": 500, "errors": [[[1, 1], [2, 2]]]}
+        header = {"version": 1, "kind": "restorer", "id": "h", "config": config, "coding": {}}
+        made = save({"t": torch.zeros(1)}, metadata={"refold": json.dumps(header)})
+    """,
     "a compact record whose extras unpack to nested lists": _EXTRAS.format(
         parts="b'[' * 2**20 for _ in range(200)"
     ),
