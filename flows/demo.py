@@ -5,40 +5,67 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+from PIL import Image
 from rich.table import Table
 
 from flows.cli.app import quiet_libraries
 from flows.cli.console import err, out, progress_bar
-from tasks.pages.gallery import GalleryRow, render_gallery
+from tasks.pages.gallery import Kept, Shown, render_gallery
 from tasks.pages.words import size_text
 
 if TYPE_CHECKING:
-    from tasks.catalog import CatalogRow
+    from tasks.catalog import Archived, CatalogRow
 
 OUTPUT: Final = Path("demo-output")
-TARGETS: Final = ("x2", "x4")
+
+FLOOR: Final = 34
+"""PSNR-Y in dB that every restoration reaches."""
+
+PLAN: Final = f"""\
+# A small picture to look at, out of which the large one is restored.
+[[targets]]
+target = "x2"
+floor = {{ psnr_y = {FLOOR} }}
+candidates = [
+  {{ rescaler = "sain-x2-avif-lite", codec = "avif-420", quality = 30, \
+residual = {{ quality = {{ min = 10, max = 95 }} }} }},
+  {{ rescaler = "lanczos", codec = "avif", quality = 20, \
+residual = {{ luma = true, quality = {{ min = 10, max = 95 }} }} }},
+]
+
+# What it is to be compared with: full-size AVIF, alone and with a restorer behind it.
+[[targets]]
+target = "x1"
+floor = {{ psnr_y = {FLOOR} }}
+candidates = [
+  {{ rescaler = "none", codec = "avif-420", quality = {{ min = 10, max = 95 }} }},
+  {{ rescaler = "none", codec = "avif-420", quality = {{ min = 10, max = 95 }}, \
+restorer = "restorer-avif-lite" }},
+]
+"""
+
+SMALL, FULL = "x2", "x1"
 
 PHOTOGRAPHS: Final = (
-    "astronaut.png",
-    "brick.png",
-    "camera.png",
     "chelsea.png",
     "coffee.png",
-    "coins.png",
-    "grass.png",
-    "gravel.png",
-    "hubble_deep_field.jpg",
-    "ihc.png",
-    "moon.png",
+    "astronaut.png",
     "motorcycle_left.png",
-    "retina.jpg",
+    "ihc.png",
+    "hubble_deep_field.jpg",
     "rocket.jpg",
+    "retina.jpg",
+    "camera.png",
+    "coins.png",
+    "brick.png",
 )
-"""Samples that come with scikit-image, as the files they are; see its `data/README.txt`."""
+"""Samples that come with scikit-image, as the files they are, those in colour first; see its
+`data/README.txt`."""
 
 
 def main() -> None:
@@ -47,15 +74,19 @@ def main() -> None:
     started = time.monotonic()
     shutil.rmtree(OUTPUT, ignore_errors=True)
     photos = copy_photographs(OUTPUT / "photos")
-    err.print(f"{len(photos)} photographs in {OUTPUT / 'photos'}; starting Prefect and Ray ...")
+    err.print(f"{len(photos)} photographs in {OUTPUT / 'photos'}; starting Prefect ...")
     rows = archive_and_restore()
     page = OUTPUT / "index.html"
-    page.write_text(render_gallery("Refold: HR, LR, restored", rows), "utf-8")
+    page.write_text(render_gallery("Refold: small files, restored", rows, floor=FLOOR), "utf-8")
     print_table(rows)
-    out.print(f"\narchive   {OUTPUT / 'archive'}    (LR images, catalog)")
+    out.print(f"\narchive   {OUTPUT / 'archive'}    (small files, catalog, networks, restore.py)")
     out.print(f"restored  {OUTPUT / 'restored'}")
-    out.print(f"page      {page}    (HR / LR / restored side by side: open it in a browser)")
-    out.print(f"{time.monotonic() - started:.0f} s in all")
+    out.print(f"page      {page}    (source, restoration and their difference: open it)")
+    out.print(f"{time.monotonic() - started:.0f} s in all. With photographs of your own:\n")
+    out.print("  source .venv/bin/activate")
+    out.print("  refold archive ./photos ./archive --preset viewable")
+    out.print("  refold serve ./archive                   # to look at them")
+    out.print("  refold restore ./archive ./restored --all")
 
 
 def copy_photographs(folder: Path) -> list[Path]:
@@ -75,97 +106,111 @@ def copy_photographs(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def archive_and_restore() -> list[GalleryRow]:
+def archive_and_restore() -> list[Shown | Kept]:
     """Run the two flows, and gather what the catalog says afterwards."""
     from flows.archive import archive
     from flows.restore import restore
-    from tasks.cluster.session import ray_session
     from tasks.plans.options import PlanOptions
 
-    store = str(OUTPUT / "archive")
-    restored: dict[tuple[str, str], str] = {}
-    with ray_session():  # one for all three runs
-        with progress_bar("archive"):
-            archive(
-                source=str(OUTPUT / "photos"), archive=store, options=PlanOptions(targets=TARGETS)
-            )
-        for target in TARGETS:
-            folder = OUTPUT / "restored" / target
-            with progress_bar(f"restore {target}"):
-                summary = restore(archive=store, dest=str(folder), target=target)
-            if summary.failures:
-                sys.exit(f"restoring failed: {summary.failures[0]}")
-            for output in summary.outputs:
-                restored[output.source_key, target] = f"restored/{target}/{output.output_key}"
-    return _gallery_rows(store, restored)
+    store, folder = str(OUTPUT / "archive"), OUTPUT / "restored"
+    options = PlanOptions(plan_toml=PLAN, plan_name="the demo's plan")
+    with progress_bar("archive"):
+        archive(source=str(OUTPUT / "photos"), archive=store, options=options)
+    with progress_bar("restore"):
+        summary = restore(archive=store, dest=str(folder), target=SMALL)
+    if summary.failures:
+        sys.exit(f"restoring failed: {summary.failures[0]}")
+    restored = {one.source_key: folder / one.output_key for one in summary.outputs}
+    return _page_rows(store, restored)
 
 
-def _gallery_rows(store: str, restored: dict[tuple[str, str], str]) -> list[GalleryRow]:
-    from tasks.catalog import open_catalog
+def _page_rows(store: str, restored: Mapping[str, Path]) -> list[Shown | Kept]:
+    """A row for each photograph, in the order of `PHOTOGRAPHS`."""
+    from tasks.catalog import Archived, open_catalog
     from tasks.storage import open_store
 
-    rows = sorted(
-        open_catalog(open_store(store), create=False).rows(),
-        key=lambda row: (row.source_key, row.target),
+    rows: dict[str, dict[str, CatalogRow]] = {name: {} for name in PHOTOGRAPHS}
+    for row in open_catalog(open_store(store), create=False).rows():
+        rows[row.source_key][row.target] = row
+    return [
+        _shown(small, found[FULL], restored[key])
+        if isinstance(small := found[SMALL], Archived)
+        else Kept(key=key, reason=small.reason, source_bytes=small.source_size)
+        for key, found in rows.items()
+    ]
+
+
+def _shown(small: Archived, full: CatalogRow, restored: Path) -> Shown:
+    from tasks.catalog import Archived
+    from tasks.catalog.strategies import from_json
+
+    alone = {
+        one.strategy: one.nbytes
+        for one in from_json(full.strategies_json if isinstance(full, Archived) else None)
+    }
+    plain = min((nbytes for name, nbytes in alone.items() if "restorer" not in name), default=None)
+    difference = OUTPUT / "difference" / f"{small.source_key}.png"
+    write_difference(OUTPUT / "photos" / small.source_key, restored, difference)
+    stored = OUTPUT / "archive" / small.lr_key
+    with Image.open(stored) as picture:
+        size = picture.size
+    return Shown(
+        key=small.source_key,
+        width=small.width,
+        height=small.height,
+        source_bytes=small.source_size,
+        small_bytes=small.lr_bytes,
+        small_size=size,
+        psnr_y=small.psnr_y or 0.0,
+        how=f"{small.rescaler}, {small.codec}",
+        avif_bytes=plain,
+        fewest_bytes=full.lr_bytes if isinstance(full, Archived) else None,
+        source_path=f"photos/{small.source_key}",
+        small_path=f"archive/{small.lr_key}",
+        restored_path=str(restored.relative_to(OUTPUT)),
+        difference_path=str(difference.relative_to(OUTPUT)),
     )
-    return [_gallery_row(row, restored.get((row.source_key, row.target))) for row in rows]
 
 
-def _gallery_row(row: CatalogRow, restored_path: str | None) -> GalleryRow:
-    from tasks.catalog import Archived, Quarantined
-
-    stored = row if isinstance(row, Archived) else None
-    made = None if isinstance(row, Quarantined) else row
-    return GalleryRow(
-        key=row.source_key,
-        target=row.target,
-        state=row.state,
-        reason="" if isinstance(row, Archived) else row.reason,
-        width=(made.width if made else None) or 0,
-        height=(made.height if made else None) or 0,
-        source_bytes=row.source_size,
-        lr_bytes=stored.lr_bytes if stored else None,
-        psnr_y=row.psnr_y,
-        ssim_y=row.ssim_y,
-        rescaler=(made.rescaler if made else None) or "",
-        seconds=row.seconds,
-        source_path=f"photos/{row.source_key}",
-        lr_path=f"archive/{stored.lr_key}" if stored else None,
-        restored_path=restored_path,
-    )
+def write_difference(source: Path, restored: Path, path: Path) -> None:
+    """Write eight times the difference of two pictures of one size, in grey around the middle."""
+    with Image.open(source) as one, Image.open(restored) as other:
+        pixels = [np.asarray(each.convert("RGB"), dtype=np.int16) for each in (one, other)]
+    shown = np.clip(128 + 8 * (pixels[1] - pixels[0]), 0, 255).astype(np.uint8)
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(shown).save(path)
 
 
-def print_table(rows: Sequence[GalleryRow]) -> None:
-    """Print a line for each source and target, and the totals."""
-    table = Table(title="What became of every photograph", title_justify="left")
-    for name in ("photograph", "target"):
-        table.add_column(name)
-    for name in ("source", "LR", "of source", "PSNR-Y", "seconds"):
+def print_table(rows: Sequence[Shown | Kept]) -> None:
+    """Print a line for each photograph, and the totals."""
+    table = Table(title=f"Restored with at least {FLOOR} dB", title_justify="left")
+    table.add_column("photograph")
+    for name in ("source", "small file", "of source", "restored", "AVIF alone", "fewest bytes"):
         table.add_column(name, justify="right")
-    table.add_column("state")
     for row in rows:
-        archived = row.lr_bytes is not None
+        if isinstance(row, Kept):
+            table.add_row(row.key, size_text(row.source_bytes), f"kept: {row.reason}")
+            continue
         table.add_row(
             row.key,
-            row.target,
             size_text(row.source_bytes),
-            size_text(row.lr_bytes) if row.lr_bytes is not None else "",
-            f"{100 * row.lr_bytes / row.source_bytes:.0f} %" if row.lr_bytes is not None else "",
-            "" if row.psnr_y is None else f"{row.psnr_y:.2f} dB",
-            "" if row.seconds is None else f"{row.seconds:.1f}",
-            "archived" if archived else f"{row.state}: {row.reason}",
+            size_text(row.small_bytes),
+            f"{100 * row.small_bytes / row.source_bytes:.0f} %",
+            f"{row.psnr_y:.2f} dB",
+            "" if row.avif_bytes is None else size_text(row.avif_bytes),
+            "" if row.fewest_bytes is None else size_text(row.fewest_bytes),
         )
     out.print(table)
-    for target in TARGETS:
-        done = [row for row in rows if row.target == target and row.lr_bytes is not None]
-        before = sum(row.source_bytes for row in done)
-        after = sum(row.lr_bytes or 0 for row in done)
-        kept = sum(row.target == target for row in rows) - len(done)
-        mean = sum(row.psnr_y or 0 for row in done) / max(1, len(done))
-        out.print(
-            f"{target}: {len(done)} archived, {kept} kept; {size_text(before)} of sources in "
-            f"{size_text(after)} of LR images; restored at {mean:.2f} dB PSNR-Y on average"
-        )
+    done = [row for row in rows if isinstance(row, Shown) and row.avif_bytes and row.fewest_bytes]
+    before, small, alone, fewest = (
+        sum(getattr(row, name) for row in done)
+        for name in ("source_bytes", "small_bytes", "avif_bytes", "fewest_bytes")
+    )
+    out.print(
+        f"{len(done)} photographs of {size_text(before)}: {size_text(small)} as small pictures "
+        f"that the large ones are restored from; full-size AVIF at the same floor takes "
+        f"{size_text(alone)}, and {size_text(fewest)} with a restorer where it helps."
+    )
 
 
 if __name__ == "__main__":

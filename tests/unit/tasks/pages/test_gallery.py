@@ -1,4 +1,4 @@
-"""The page of HR, LR and restored images."""
+"""The page of sources, small files and restorations."""
 
 from __future__ import annotations
 
@@ -7,28 +7,30 @@ from urllib.parse import unquote
 
 import pytest
 
-from tasks.pages.gallery import GalleryRow, render_gallery
+from tasks.pages.gallery import Kept, Shown, render_gallery
 from tasks.pages.words import size_text
 
 
-def _row(key: str, *, archived: bool = True) -> GalleryRow:
-    return GalleryRow(
+def _shown(key: str) -> Shown:
+    return Shown(
         key=key,
-        target="x2",
-        state="archived" if archived else "kept",
-        reason="" if archived else "not smaller: <b>than</b> the source",
         width=10,
         height=8,
         source_bytes=2000,
-        lr_bytes=500 if archived else None,
-        psnr_y=40.123,
-        ssim_y=0.99,
-        rescaler="irn-x2-lite",
-        seconds=0.1,
+        small_bytes=500,
+        small_size=(5, 4),
+        psnr_y=34.123,
+        how="lanczos, avif",
+        avif_bytes=490,
+        fewest_bytes=480,
         source_path=f"photos/{key}",
-        lr_path=f"archive/renditions/x2/{key}/0.png" if archived else None,
-        restored_path=f"restored/x2/{key}" if archived else None,
+        small_path=f"archive/renditions/x2/{key}/0.avif",
+        restored_path=f"restored/{key}",
+        difference_path=f"difference/{key}.png",
     )
+
+
+KEPT = Kept(key="a.png", reason="not smaller: <b>than</b> the source", source_bytes=10)
 
 
 class _Images(HTMLParser):
@@ -46,28 +48,31 @@ class _Images(HTMLParser):
 @pytest.mark.parametrize("key", ["plain.png", 'a b#c?d%20"<i>.png', "日本/ü.jpg"])
 def test_any_key_is_linked_and_shown_as_it_is(key: str) -> None:
     page = _Images()
-    page.feed(render_gallery("title", [_row(key)]))
+    page.feed(render_gallery("title", [_shown(key)], floor=34))
     assert [unquote(source) for source in page.sources] == [
         f"photos/{key}",
-        f"archive/renditions/x2/{key}/0.png",
-        f"restored/x2/{key}",
+        f"restored/{key}",
+        f"difference/{key}.png",
+        f"archive/renditions/x2/{key}/0.avif",
     ]
     assert not any(sign in source for source in page.sources for sign in '#?"< ')
     assert "i" not in page.tags
 
 
 def test_a_kept_source_shows_its_reason_and_no_images() -> None:
-    html = render_gallery("title", [_row("a.png", archived=False)])
+    html = render_gallery("title", [KEPT], floor=34)
     page = _Images()
     page.feed(html)
     assert page.sources == []
     assert "not smaller: &lt;b&gt;than" in html
 
 
-def test_totals_count_what_is_archived() -> None:
-    html = render_gallery("title", [_row("a.png"), _row("b.png"), _row("c.png", archived=False)])
-    assert "2 renditions archived: 4.0 kB of sources" in " ".join(html.split())
-    assert "1 kept" in html
+def test_totals_count_what_is_shown() -> None:
+    html = render_gallery("title", [_shown("a.png"), _shown("b.png"), KEPT], floor=34)
+    text = " ".join(html.split())
+    assert "2 photographs, 4.0 kB, are kept as small pictures of 1.0 kB in all" in text
+    assert "with at least 34 dB" in text
+    assert "1 stay as they are" in text
 
 
 @pytest.mark.parametrize(
