@@ -69,6 +69,7 @@ def _first_scheduled(prefect: Deployed, client: Any, deployment_id: UUID) -> UUI
 def test_each_deployment_runs_on_a_worker_and_one_by_its_schedule(
     made: SmallArchive, prefect: Deployed, tmp_path: Path
 ) -> None:
+    from prefect.client.schemas.actions import DeploymentUpdate
     from prefect.client.schemas.schedules import IntervalSchedule
 
     with prefect.client() as client:  # type: ignore[attr-defined]
@@ -80,6 +81,8 @@ def test_each_deployment_runs_on_a_worker_and_one_by_its_schedule(
         assert crons == [["0 2 * * *"], ["0 4 * * 0"], ["0 6 * * 0"]]
         assert on_demand.schedules == []
 
+        plan = {**nightly.parameters, "options": {"targets": ["x2"]}}  # and leave the backfill work
+        client.update_deployment(nightly.id, DeploymentUpdate(parameters=plan))
         for schedule in nightly.schedules:  # in its place, one that is due at once
             client.delete_deployment_schedule(nightly.id, schedule.id)
         soon = IntervalSchedule(
