@@ -173,7 +173,9 @@ def test_headers_that_make_no_sense_change_nothing(client: TestClient, listed: L
 
 
 @pytest.fixture(scope="module")
-def url(app: FastAPI) -> Iterator[str]:
+def url(every_rescaler: EveryRescaler) -> Iterator[str]:
+    # Of its own: a server that ends closes what its application works with.
+    app = create_app({"archive": every_rescaler.url}, ServeSettings(), Keys((), anonymous=True))
     with listening(app) as url:
         yield url
 
