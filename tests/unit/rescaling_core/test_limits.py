@@ -225,10 +225,10 @@ def test_weights_whose_config_asks_for_too_much_are_refused(name: str) -> None:
 
 
 RESTORER_CONFIGS: dict[str, Any] = {
-    "a million features": {"features": 10**6, "errors": [[[1, 1], [2, 2]]]},
-    "five hundred of all": {"features": 500, "pairs": 500, "errors": [[[1, 1], [2, 2]]]},
-    "a million pictures": {"pictures": 10**6, "errors": [[[1, 1], [2, 2]]]},
-    "a text for features": {"features": "24", "errors": [[[1, 1], [2, 2]]]},
+    "a million features": {"features": 10**6, "errors": [[[1, 2], [2, 1]]]},
+    "five hundred of all": {"features": 500, "pairs": 500, "errors": [[[1, 2], [2, 1]]]},
+    "a million pictures": {"pictures": 10**6, "errors": [[[1, 2], [2, 1]]]},
+    "a text for features": {"features": "24", "errors": [[[1, 2], [2, 1]]]},
     "errors that are no table": {"features": 8, "errors": 5},
     "no table": [],
 }
@@ -377,7 +377,7 @@ BEFORE: dict[str, str] = {
     "a restorer of five hundred pairs of five hundred features": """
         import json, torch
         from safetensors.torch import save
-        config = {"features": 500, "pairs": 500, "errors": [[[1, 1], [2, 2]]]}
+        config = {"features": 500, "pairs": 500, "errors": [[[1, 2], [2, 1]]]}
         header = {"version": 1, "kind": "restorer", "id": "h", "config": config, "coding": {}}
         made = save({"t": torch.zeros(1)}, metadata={"refold": json.dumps(header)})
     """,
