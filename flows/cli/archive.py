@@ -55,7 +55,9 @@ def archive(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="One of thumbnails, balanced, viewable, faithful and lossless."),
+        typer.Option(
+            help="One of thumbnails, balanced, smallest, viewable, faithful and lossless."
+        ),
     ] = None,
     max_pixels: Annotated[
         int | None, typer.Option(help="Put sources with more pixels into quarantine.")

@@ -96,7 +96,7 @@ def test_what_a_plan_archives_reaches_its_floor(tmp_path: Path, refold_here: Ref
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (("--preset", "best"), "thumbnails, balanced, viewable, faithful, lossless"),
+        (("--preset", "best"), "thumbnails, balanced, smallest, viewable, faithful, lossless"),
         (("--preset", "balanced", "--codec", "webp"), "--codec"),
         (("--plan", "nowhere.toml"), "nowhere.toml"),
     ],

@@ -155,7 +155,9 @@ def test_a_floor_under_a_preview_contradicts_it() -> None:
 
 
 def test_an_unknown_preset_and_two_plans_are_refused() -> None:
-    with pytest.raises(UsageError, match="thumbnails, balanced, viewable, faithful, lossless"):
+    with pytest.raises(
+        UsageError, match="thumbnails, balanced, smallest, viewable, faithful, lossless"
+    ):
         build_plan(PlanOptions(preset="best"))
     with pytest.raises(UsageError, match="not both"):
         build_plan(PlanOptions(preset="balanced", plan_toml=PLAN))
