@@ -27,7 +27,9 @@ def _written(folder: Path) -> dict[str, Fault]:
     return by_key
 
 
-@pytest.mark.parametrize("plan", [("--target", "x2"), ("--preset", "lossless")], ids=["x2", "lossless"])
+@pytest.mark.parametrize(
+    "plan", [("--target", "x2"), ("--preset", "lossless")], ids=["x2", "lossless"]
+)
 def test_what_retire_deletes_comes_back_with_all_that_it_held(
     refold: Refold, refold_here: RefoldHere, tmp_path: Path, plan: tuple[str, ...]
 ) -> None:
