@@ -18,7 +18,7 @@ from flows.service.routers.renditions import PROBLEMS
 from flows.service.state import service_of
 from rescaling_core.errors import RefoldError
 from tasks.catalog import Archived
-from tasks.catalog.history import can_be_restored
+from tasks.catalog.history import can_be_restored, restoration_rank
 from tasks.catalog.paging import MOST_ROWS, Position, Search
 from tasks.renditions.archive import Archive
 
@@ -98,7 +98,7 @@ def _rows(archive: Archive, prefix: str, most: int) -> tuple[list[Archived], boo
             held = best.get(row.source_key)
             if held is None and len(best) >= most:
                 return list(best.values()), True
-            if held is None or (row.psnr_y or 0) > (held.psnr_y or 0):
+            if held is None or restoration_rank(row) > restoration_rank(held):
                 best[row.source_key] = row
         after = page.next
         if after is None:
