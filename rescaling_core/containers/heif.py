@@ -13,6 +13,7 @@ from rescaling_core.containers.parts import (
     UNKNOWN,
     Kind,
     Part,
+    framed,
     tiled,
     uncovered,
 )
@@ -72,7 +73,8 @@ def parts(data: bytes) -> list[Part]:
         elif box.kind in (b"free", b"skip"):
             found.append(uncovered(data, box.start, box.end, f"box {name}"))
         else:
-            found.append(Part(UNKNOWN, f"box {name}", box.start, box.end - box.start))
+            part = Part(UNKNOWN, f"box {name}", box.start, box.end - box.start)
+            found[-1:] = framed(part, box.start - box.header, called="box header")
     return tiled(found, data)
 
 

@@ -17,6 +17,7 @@ from rescaling_core.containers.parts import (
     UNKNOWN,
     Kind,
     Part,
+    framed,
     tiled,
 )
 
@@ -62,6 +63,10 @@ def walk(data: bytes) -> Iterator[tuple[int, int, int]]:
             at = after.start()
 
 
+EMPTY: Final = "empty segment"
+"""Name of a part that is a segment without content."""
+
+
 def parts(data: bytes) -> list[Part]:
     """Every byte of a JPEG.
 
@@ -92,8 +97,10 @@ def parts(data: bytes) -> list[Part]:
         if name in seen and name in ("exif", "xmp", "JFIF", "Adobe"):
             kind, name, prefix = UNKNOWN, f"APP{marker - APP0}", 0
         seen.add(name)
-        found.append(Part(STRUCTURE, "marker", start - 4, 4 + prefix))
-        found.append(Part(kind, name, start + prefix, end - start - prefix))
+        if start == end and kind in (METADATA, UNKNOWN):  # what it says is that it is there
+            name = EMPTY
+        part = Part(kind, name, start + prefix, end - start - prefix)
+        found += framed(part, 4 + prefix, called="marker")
         if marker == SOS:
             after = _MARKER_IN_SCAN.search(data, end)
             stop = after.start() if after else len(data)

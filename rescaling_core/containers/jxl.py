@@ -17,6 +17,7 @@ from rescaling_core.containers.parts import (
     UNKNOWN,
     Kind,
     Part,
+    framed,
     tiled,
 )
 
@@ -44,7 +45,6 @@ def parts(data: bytes) -> list[Part]:
     found = []
     seen: set[str] = set()
     for box in walk(data):
-        found.append(Part(STRUCTURE, "box header", box.header, box.start - box.header))
         name = f"box {box.kind.decode('latin-1')}"
         kind, known = _ROLES.get(box.kind, (UNKNOWN, name))
         if box.kind == b"ftyp" and data[box.start : box.end] == _FILE_TYPE:
@@ -54,7 +54,8 @@ def parts(data: bytes) -> list[Part]:
         if known in seen and kind != PIXELS:
             kind, known = UNKNOWN, name
         seen.add(known)
-        found.append(Part(kind, known, box.start, box.end - box.start))
+        part = Part(kind, known, box.start, box.end - box.start)
+        found += framed(part, box.start - box.header, called="box header")
     return tiled(found, data)
 
 

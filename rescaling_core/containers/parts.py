@@ -74,6 +74,25 @@ def tiled(found: Iterable[Part], data: bytes, *, gap: str = "bytes between parts
     return parts
 
 
+def framed(part: Part, header: int, behind: int = 0, *, called: str = "chunk header") -> list[Part]:
+    """What a file is made of around a part: its header, the part, and what stands behind it.
+
+    A part that says nothing but that it is there, a chunk without content, is in its header: then
+    that is not structure, which any file of the kind has, but unknown, and carried as such.
+
+    Args:
+        part: The content.
+        header: Bytes before it that name it and state its length.
+        behind: Bytes behind it, such as a check sum.
+        called: What the header is called.
+    """
+    start = part.offset - header
+    if not part.length and part.kind in (METADATA, UNKNOWN):
+        return [Part(UNKNOWN, part.name, start, header + behind)]
+    found = [Part(STRUCTURE, called, start, header), part]
+    return [*found, Part(STRUCTURE, "check sum", part.end, behind)] if behind else found
+
+
 def uncovered(data: bytes, start: int, end: int, name: str) -> Part:
     """A part of bytes that nothing names: structure if they are all zero."""
     kind: Kind = UNKNOWN if data[start:end].strip(b"\0") else STRUCTURE

@@ -16,6 +16,7 @@ from rescaling_core.containers.parts import (
     UNKNOWN,
     Kind,
     Part,
+    framed,
     tiled,
 )
 
@@ -103,9 +104,7 @@ def parts(data: bytes) -> list[Part]:
         elif name in seen and kind not in _MANY and role != PIXELS:
             role, name = UNKNOWN, kind.decode("latin-1")
         seen.add(name)
-        found.append(Part(STRUCTURE, "chunk header", at - 8, 8))
-        found.append(Part(role, name, at, length))
-        found.append(Part(STRUCTURE, "check sum", at + length, 4))
+        found += framed(Part(role, name, at, length), 8, 4)
     return tiled(found, data)
 
 

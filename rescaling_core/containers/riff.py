@@ -15,6 +15,7 @@ from rescaling_core.containers.parts import (
     UNKNOWN,
     Kind,
     Part,
+    framed,
     tiled,
 )
 
@@ -81,8 +82,7 @@ def parts(data: bytes) -> list[Part]:
         if again or wrong or (kind == b"VP8X" and length != _EXTENDED):
             role, name = UNKNOWN, f"chunk {kind.decode('latin-1')}"
         seen.add(name)
-        found.append(Part(STRUCTURE, "chunk header", at - 8, 8))
-        found.append(Part(role, name, at, length))
+        found += framed(Part(role, name, at, length), 8)
     return tiled(found, data)
 
 

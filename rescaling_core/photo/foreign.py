@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from rescaling_core.containers.jpeg import EMPTY
 from rescaling_core.containers.parts import UNKNOWN
 from rescaling_core.errors import UnsupportedImageError
 from rescaling_core.photo.record import Foreign
@@ -102,7 +103,7 @@ def refuse_pictures(data: bytes, part: Part) -> None:
     Raises:
         UnsupportedImageError: It says which, and where.
     """
-    lead = 0 if part.name in ("trailer", "unused tables") else min(_LEAD, part.offset)
+    lead = 0 if part.name in ("trailer", "unused tables", EMPTY) else min(_LEAD, part.offset)
     content = data[part.offset - lead : part.end]
     where = f"{part.length} bytes of {part.name} at offset {part.offset}"
     refuse_gain_map(content)
