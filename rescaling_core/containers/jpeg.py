@@ -97,7 +97,7 @@ def parts(data: bytes) -> list[Part]:
         if name in seen and name in ("exif", "xmp", "JFIF", "Adobe"):
             kind, name, prefix = UNKNOWN, f"APP{marker - APP0}", 0
         seen.add(name)
-        if start == end and kind in (METADATA, UNKNOWN):  # what it says is that it is there
+        if end - start == prefix and kind in (METADATA, UNKNOWN):  # it says only that it is there
             name = EMPTY
         part = Part(kind, name, start + prefix, end - start - prefix)
         found += framed(part, 4 + prefix, called="marker")

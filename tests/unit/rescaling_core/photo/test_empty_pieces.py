@@ -38,6 +38,11 @@ def _in_comment(data: bytes) -> tuple[bytes, bytes]:
     return data[:2] + empty + data[2:], empty
 
 
+def _in_exif(data: bytes) -> tuple[bytes, bytes]:
+    empty = segment(0xE1, b"Exif\0\0")
+    return data[:2] + empty + data[2:], empty
+
+
 def _in_webp(data: bytes) -> tuple[bytes, bytes]:
     empty = riff_chunk(b"abCd", b"")
     longer = data + empty
@@ -55,6 +60,7 @@ def _behind(data: bytes) -> tuple[bytes, bytes]:
         pytest.param(_file("PNG"), _in_png, id="PNG chunk"),
         pytest.param(_file("JPEG"), _in_jpeg, id="JPEG segment"),
         pytest.param(_file("JPEG"), _in_comment, id="JPEG comment"),
+        pytest.param(_file("JPEG"), _in_exif, id="JPEG EXIF"),
         pytest.param(
             _file("WEBP", lossless=True, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"),
             _in_webp,
