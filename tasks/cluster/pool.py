@@ -14,7 +14,7 @@ from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTa
 from tasks.cluster.deaths import why_died
 from tasks.cluster.slots import WorkerSlots
 from tasks.cluster.watchdog import allowed_seconds
-from tasks.cluster.workers import Lost, Workers, WorkerStartError, closing, why_lost
+from tasks.cluster.workers import Lost, Waiting, Workers, WorkerStartError, closing, why_lost
 from tasks.settings import for_workers
 from tasks.storage import accounting as requests
 
@@ -72,19 +72,12 @@ class WorkerPool(Generic[Job, Result]):
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Result | Lost]:
         """See `Workers.run`."""
-        fresh = iter(jobs)
-        again: list[Job] = []
+        waiting = Waiting(jobs)
         running: dict[Any, tuple[Any, Job, bool, float]] = {}
-        exhausted = False
         try:
             while True:
-                while self._idle and (again or not exhausted):
-                    tried = bool(again)
-                    try:
-                        job = again.pop() if tried else next(fresh)
-                    except StopIteration:
-                        exhausted = True
-                        break
+                while self._idle and (taken := waiting.take()) is not None:
+                    job, tried = taken
                     actor = self._idle.pop()
                     running[getattr(actor, self._method).remote(job)] = (
                         actor,
@@ -92,7 +85,7 @@ class WorkerPool(Generic[Job, Result]):
                         tried,
                         time.monotonic(),
                     )
-                if exhausted and not again and not running:
+                if waiting.is_over and not running:
                     return
                 if not running and not self._arriving:
                     raise WorkerStartError(f"no worker is left: {self._why}")
@@ -109,7 +102,7 @@ class WorkerPool(Generic[Job, Result]):
                         self._mistrust(actor)
                         self._why = why_died(error)
                         if not tried:
-                            again.append(job)
+                            waiting.put_back(job)
                             continue
                         seconds = time.monotonic() - since
                         result = Lost(job, why_lost(self._why, seconds, self._patience))

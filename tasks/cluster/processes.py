@@ -25,7 +25,7 @@ import psutil
 
 from tasks.cluster.slots import WorkerSlots
 from tasks.cluster.watchdog import allowed_seconds
-from tasks.cluster.workers import Lost, WorkerStartError, why_lost
+from tasks.cluster.workers import Lost, Waiting, WorkerStartError, why_lost
 from tasks.settings import for_workers
 from tasks.storage import accounting as requests
 
@@ -64,23 +64,16 @@ class ProcessPool(Generic[Job, Result]):
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Result | Lost]:
         """See `Workers.run`."""
-        fresh = iter(jobs)
-        again: list[Job] = []
+        waiting = Waiting(jobs)
         running: dict[Future[Result], _Turn[Job]] = {}
-        exhausted = False
         try:
             while True:
-                while self._idle and (again or not exhausted):
-                    tried = bool(again)
-                    try:
-                        job = again.pop() if tried else next(fresh)
-                    except StopIteration:
-                        exhausted = True
-                        break
+                while self._idle and (taken := waiting.take()) is not None:
+                    job, tried = taken
                     process = self._idle.pop()
                     running[process.submit(job)] = _Turn(process, job, tried, time.monotonic())
                 if not running:
-                    if exhausted and not again:
+                    if waiting.is_over:
                         return
                     raise WorkerStartError("no worker is left")
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -90,7 +83,7 @@ class ProcessPool(Generic[Job, Result]):
                     except BrokenProcessPool:
                         self._replace()
                         if not turn.tried:
-                            again.append(turn.job)
+                            waiting.put_back(turn.job)
                             continue
                         seconds = time.monotonic() - turn.since
                         why = why_lost("its process ended", seconds, self._patience)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from rescaling_core.errors import RefoldError
 
+Item = TypeVar("Item")
 Job = TypeVar("Job", contravariant=True)
 Result = TypeVar("Result", covariant=True)
 
@@ -47,6 +48,35 @@ class Workers(Protocol[Job, Result]):
             in_haste: Do not wait to hear what they sent.
         """
         ...
+
+
+class Waiting(Generic[Item]):
+    """Jobs that wait for a worker. Those whose worker died go first, and are tried once more."""
+
+    def __init__(self, jobs: Iterable[Item]) -> None:
+        """None is taken before a worker is free for it."""
+        self._fresh = iter(jobs)
+        self._again: list[Item] = []
+        self._exhausted = False
+
+    def take(self) -> tuple[Item, bool] | None:
+        """The next job, and whether a worker has died of it before; None if none waits now."""
+        if self._again:
+            return self._again.pop(), True
+        try:
+            return next(self._fresh), False
+        except StopIteration:
+            self._exhausted = True
+            return None
+
+    def put_back(self, job: Item) -> None:
+        """Have a job tried again."""
+        self._again.append(job)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all jobs have been taken."""
+        return self._exhausted and not self._again
 
 
 @contextmanager
