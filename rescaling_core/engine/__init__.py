@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from rescaling_core.engine.base import Engine, FusedEngine, PlainEngine
+from rescaling_core.engine.forks import made_again_in_forks
 from rescaling_core.engine.fused import fuse
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = ["Engine", "engine_for"]
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 _ENGINES: WeakKeyDictionary[BijectiveRescaler, tuple[object, Engine]] = WeakKeyDictionary()
+made_again_in_forks(_ENGINES)
 
 
 def engine_for(rescaler: BijectiveRescaler) -> Engine:
@@ -51,8 +53,9 @@ def _make(rescaler: BijectiveRescaler, device: torch.device) -> Engine:
         return PlainEngine(rescaler)
     if device.type == "cpu":
         try:
-            from rescaling_core.engine.openvino_engine import OpenVinoEngine
+            from rescaling_core.engine.openvino_engine import OpenVinoEngine, is_usable
         except ImportError:  # an optional extra
             return FusedEngine(*fused)
-        return OpenVinoEngine(*fused, threads=torch.get_num_threads())
+        if is_usable():
+            return OpenVinoEngine(*fused, threads=torch.get_num_threads())
     return FusedEngine(*fused)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,22 @@ def compiled(graph: openvino.Model, *, threads: int) -> Any:
     return _core().compile_model(graph, "CPU", settings).create_infer_request()
 
 
+class _Started:
+    """OpenVINO's threads, which a process that is forked off does not have."""
+
+    process: int | None = None
+    """Id of the process that started them; None before the first network is compiled."""
+
+
+def is_usable() -> bool:
+    """Whether OpenVINO can compute in this process.
+
+    It cannot where a process that had used it already was forked: it waits for its threads forever.
+    """
+    return _Started.process in (None, os.getpid())
+
+
 @cache
 def _core() -> openvino.Core:
+    _Started.process = os.getpid()
     return openvino.Core()

@@ -9,6 +9,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 
+from rescaling_core.engine.forks import made_again_in_forks
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from rescaling_core.pixels.arrays import U8Array
 
 _ENGINES: WeakKeyDictionary[Restorer, tuple[object, RestorerEngine]] = WeakKeyDictionary()
+made_again_in_forks(_ENGINES)
 
 
 class RestorerEngine(Protocol):
@@ -91,7 +94,9 @@ def restorer_engine_for(restorer: Restorer) -> RestorerEngine:
 def _make(restorer: Restorer, device: torch.device) -> RestorerEngine:
     if device.type == "cpu":
         try:
-            return OpenVinoRestorerEngine(restorer, threads=torch.get_num_threads())
+            from rescaling_core.engine.openvino_engine import is_usable
         except ImportError:  # an optional extra
-            pass
+            return PlainRestorerEngine(restorer, device)
+        if is_usable():
+            return OpenVinoRestorerEngine(restorer, threads=torch.get_num_threads())
     return PlainRestorerEngine(restorer, device)

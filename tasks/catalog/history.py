@@ -5,7 +5,7 @@ This is the one place that decides it; restore, backfill, plan, retire and `show
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
@@ -110,6 +110,24 @@ def restoration_rank(row: Archived) -> tuple[bool, float]:
     far the image was from the source: any rendition made from the source itself goes before it.
     """
     return row.origin != "restored image", row.psnr_y or 0.0
+
+
+def rendition_of(
+    history: History, targets: Collection[str], *, earlier: bool = False
+) -> Archived | None:
+    """The row that a source is best restored from, of some targets; None if there is none.
+
+    Args:
+        history: Of the source.
+        targets: Names of the targets that may be chosen.
+        earlier: Whether the newest restorable row of an earlier version of the source will do,
+            where its last version has none of any target.
+    """
+    usable = [row for row in history.restorable if row.target in targets]
+    if usable or history.restorable or not earlier:
+        return max(usable, key=restoration_rank, default=None)
+    older = History.of(history.earlier) if history.earlier else None
+    return None if older is None else rendition_of(older, targets, earlier=True)
 
 
 def histories(rows: Iterable[CatalogRow]) -> Iterator[History]:

@@ -7,6 +7,7 @@ for in places the owner chose: the archive, the weights folder, the package.
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,15 @@ _RESTORERS: Final[dict[str, LoadedRestorer]] = {}
 """By digest: they are small, and a plan names few."""
 _KNOWN: Final[dict[str, str]] = {}
 """From what an owner called a rescaler to its key in `_HELD`, so that all of a run is one."""
+
+
+def _free_in_child() -> None:
+    """Another thread may have been loading when this process was forked off; it stayed behind."""
+    if _LOADING.locked():
+        _LOADING.release()
+
+
+os.register_at_fork(after_in_child=_free_in_child)
 
 
 @dataclass(frozen=True)

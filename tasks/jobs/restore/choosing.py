@@ -13,7 +13,7 @@ from tasks.catalog.history import (
     History,
     can_be_restored,
     matching_histories,
-    restoration_rank,
+    rendition_of,
 )
 from tasks.catalog.query import is_glob
 from tasks.cluster.workers import Lost, Workers
@@ -75,24 +75,6 @@ def choose(
         for key, (name, _) in best.items()
     ]
     return chosen, asked.missing()
-
-
-def rendition_of(
-    history: History, targets: Collection[str], *, earlier: bool = False
-) -> Archived | None:
-    """The row that a source is best restored from, of some targets; None if there is none.
-
-    Args:
-        history: Of the source.
-        targets: Names of the targets that may be chosen.
-        earlier: Whether the newest restorable row of an earlier version of the source will do,
-            where its last version has none of any target.
-    """
-    usable = [row for row in history.restorable if row.target in targets]
-    if usable or history.restorable or not earlier:
-        return max(usable, key=restoration_rank, default=None)
-    older = History.of(history.earlier) if history.earlier else None
-    return None if older is None else rendition_of(older, targets, earlier=True)
 
 
 class Asked:
