@@ -21,9 +21,9 @@ from rescaling_core.rescale.restoring import Restoration
 if TYPE_CHECKING:
     from rescaling_core.convert import Models
     from rescaling_core.metadata import RestorationMetadata
-    from rescaling_core.networks.restorer import Restorer
     from rescaling_core.photo import Photo
     from rescaling_core.pixels.arrays import U8Array
+    from rescaling_core.zoo.restorers import LoadedRestorer
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ class OpenedLr:
             tiling=Tiling(tile=record.tile, overlap=record.overlap),
         )
 
-    def restorer(self, models: Models) -> tuple[Restorer, float] | None:
-        """The network behind the decoder, and the quality it is told; None if there is none.
+    def restorer(self, models: Models) -> tuple[LoadedRestorer, float] | None:
+        """What works behind the decoder, and the quality it is told; None if nothing does.
 
         Raises:
             RestorationMismatchError: The weights are not those that were measured.
@@ -88,7 +88,13 @@ class OpenedLr:
                 f"{self.name}: measured with weights {record.weights_sha256} of "
                 f"{record.restorer!r:.99}, not with {loaded.weights_sha256}"
             )
-        return loaded.network, record.quality
+        if loaded.network.scale != record.scale:
+            raise RestorationMismatchError(
+                f"{self.name}: {record.restorer!r:.99} is not for x{record.scale:g}"
+            )
+        if record.is_filtered and loaded.final is None:
+            raise RestorationMismatchError(f"{self.name}: {record.restorer!r:.99} has no filter")
+        return loaded, record.quality
 
     def residual(self) -> U8Array | None:
         """What is added to the restoration: (H, W, C), or (H, W, 1) of luma; None if nothing is.

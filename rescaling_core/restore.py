@@ -9,6 +9,7 @@ from rescaling_core import metadata
 from rescaling_core.convert import residual
 from rescaling_core.errors import RestorationMismatchError
 from rescaling_core.opened import agreed, open_lr, source_file_of
+from rescaling_core.pixels import differences
 from rescaling_core.pixels.grey import as_grey
 from rescaling_core.plan import DEFAULT_MAX_PIXELS, FULL_SIZE, TRANSCODE
 from rescaling_core.regions import view
@@ -69,15 +70,22 @@ def restore_whole(opened: OpenedLr, models: Models) -> Photo:
         WeightsNotFoundError: `models` has no weights of that digest.
     """
     record = opened.metadata
-    as_decoded = record.rescaler in (FULL_SIZE, TRANSCODE)
-    restored = opened.lr if as_decoded else opened.restoration(models).whole()
-    if (behind := opened.restorer(models)) is not None:
-        network, quality = behind
-        restored = restore_decoded(restored, quality, network)
+    behind = opened.restorer(models)
+    if behind is not None:
+        loaded, quality = behind
+        restored = restore_decoded(opened.lr, quality, loaded.network)
+        restored = restored[: record.height, : record.width]
+    elif record.rescaler in (FULL_SIZE, TRANSCODE):
+        restored = opened.lr
+    else:
+        restored = opened.restoration(models).whole()
     if record.channels == 1:
         restored = as_grey(restored)
     if (missing := opened.residual()) is not None:
-        restored = residual.add(restored, missing)
+        total = differences.add(restored, missing)
+        if behind is not None and behind[0].final is not None and record.is_filtered:
+            total = residual.filtered(behind[0].final.network, restored, total, record)
+        restored = total
     checked_already = record.fingerprint is None and record.is_as_stored
     if not checked_already and not metadata.fingerprint_agrees(restored, record.fingerprint):
         raise RestorationMismatchError(f"{opened.name}: the restored image is not the one measured")

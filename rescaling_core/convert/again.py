@@ -22,13 +22,15 @@ steps of quality where it can, and encoders change."""
 def plan_like(recorded: RestorationMetadata) -> TargetPlan:
     """The one candidate that won when the rendition was made, asked to be as good again."""
     floor = floor_like(recorded)
+    codec = CodecSpec.parse(recorded.codec, recorded.quality)
+    codec = replace(codec, effort=recorded.effort)
     residual = None
     if recorded.residual is not None and recorded.residual.quality is not None:
         spec = CodecSpec.parse(recorded.residual.codec, recorded.residual.quality)
+        # Of its effort nothing is recorded; in all presets it is that of the LR image.
+        spec = replace(spec, effort=recorded.effort if spec.name == codec.name else None)
         luma = bool(recorded.residual.luma)
         residual = ResidualPlan(codec=spec, qualities=_from(spec), luma=luma)
-    codec = CodecSpec.parse(recorded.codec, recorded.quality)
-    codec = replace(codec, effort=recorded.effort)
     searched = residual is None and codec.quality is not None and not floor.is_open
     return TargetPlan(
         target=Target.parse(recorded.target),

@@ -20,13 +20,27 @@ _STEEPNESS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class Plain:
+    """A file that is taken without the restorer, where that is enough."""
+
+    encoded: Encoded
+    restored: U8Array
+    """What it restores to, which is at hand."""
+
+    @property
+    def nbytes(self) -> int:
+        """Of the file."""
+        return len(self.encoded.data)
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """A file, and how to restore from it, which may take far longer than to make it."""
 
     encoded: Encoded
     restore: Callable[[], U8Array]
-    plain: Encoded | None = None
-    """The same file to be taken as it is decoded, where that is enough: it is a little smaller."""
+    plain: Plain | None = None
+    """The same file without its restorer, where that is enough: it is a little smaller."""
 
     @property
     def nbytes(self) -> int:
@@ -54,9 +68,9 @@ RESTORED: Final = 0.25
 def _judged(judge: Judge, attempt: Attempt) -> tuple[float, int]:
     """Measure a file, without its restorer first; its slack, and the bytes it then has."""
     if attempt.plain is not None:
-        slack = judge.judge(attempt.plain, attempt.plain.pixels)
+        slack = judge.judge(attempt.plain.encoded, attempt.plain.restored)
         if slack >= 0:
-            return slack + RESTORED, len(attempt.plain.data)
+            return slack + RESTORED, attempt.plain.nbytes
     return judge.judge(attempt.encoded, attempt.restore()), attempt.nbytes
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rescaling_core.convert.ascent import RESTORED, Attempt
+from rescaling_core.convert.ascent import RESTORED, Attempt, Plain
 from rescaling_core.convert.forecast import Glimpse, foretell
 from rescaling_core.convert.search import USUAL_SLOPE
 from rescaling_core.plan import FULL_SIZE
@@ -65,9 +65,11 @@ class Contender:
 
         def glance(step: int) -> Glimpse:
             attempt = self.make(replace(hasty, quality=self.steps[step]))
-            encoded = attempt.encoded if attempt.plain is None else attempt.plain
-            pixels = attempt.restore() if attempt.plain is None else encoded.pixels
-            trial = bench.measure(encoded, pixels)
+            plain = attempt.plain
+            if plain is None:
+                trial = bench.measure(attempt.encoded, attempt.restore())
+            else:
+                trial = bench.measure(plain.encoded, plain.restored)
             return Glimpse(trial.slack(bench.floor), attempt.nbytes - self.fixed)
 
         beside = quick.in_earnest(self.spec.effort)
@@ -81,16 +83,19 @@ def of_qualities(candidate: Candidate, bench: Workbench) -> Contender:
 
     name = candidate.restorer
 
+    full = candidate.rescaler == FULL_SIZE
+
     def make(spec: CodecSpec) -> Attempt:
         plain = bench.encode(replace(candidate, codec=spec, restorer=None))
         restored = None if name is None else bench.with_restorer(plain, name)
         if restored is None:
             return Attempt(plain, lambda: bench.restore(plain))
-        return Attempt(restored, lambda: bench.restore(restored), plain=plain)
+        beside = Plain(plain, plain.pixels) if full else None
+        return Attempt(restored, lambda: bench.restore(restored), plain=beside)
 
     codec = candidate.codec
-    slow = candidate.rescaler != FULL_SIZE
-    gain = 0.0 if name is None else RESTORED
+    slow = not full
+    gain = RESTORED if full and name is not None else 0.0
     return Contender(codec, codec.codec.steps(low, high), make, is_slow=slow, gain=gain)
 
 
@@ -107,8 +112,14 @@ def of_residual(
     """
 
     def make(spec: CodecSpec) -> Attempt:
-        encoded, total = bench.add_residual(base, restored, spec, luma=plan.luma)
-        return Attempt(encoded, lambda: total)
+        plain = bench.add_residual(base, restored, spec, luma=plan.luma)
+        filtered = bench.with_filter(plain.encoded)
+        if filtered is None:
+            return Attempt(plain.encoded, lambda: plain.restored)
+        return Attempt(
+            filtered, lambda: bench.filtered(filtered, restored, plain.restored), plain=plain
+        )
 
     steps = plan.codec.codec.steps(*plan.qualities)
-    return Contender(plan.codec, steps, make, fixed=len(base.data))
+    gain = RESTORED if bench.filters(base) else 0.0
+    return Contender(plan.codec, steps, make, fixed=len(base.data), gain=gain)

@@ -175,7 +175,9 @@ class _Ladder:
 
     def _split(self, candidate: Candidate, plan: ResidualPlan) -> Cost:
         """Restore the LR image once, then search the quality of what that misses."""
-        base = self.bench.encode(candidate)
+        base = self.bench.encode(replace(candidate, restorer=None))
+        if candidate.restorer is not None:
+            base = self.bench.behind(base, candidate.restorer)
         if self.is_too_large(base):
             return Cost(len(base.data), at_least=True)
         contender = of_residual(plan, base, self.bench.restore(base), self.bench)

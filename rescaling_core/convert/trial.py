@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rescaling_core.quality.scores import Scores
 
 if TYPE_CHECKING:
+    from rescaling_core.codecs import CodecSpec
     from rescaling_core.metadata import RestorationMetadata
     from rescaling_core.pixels.arrays import U8Array
     from rescaling_core.plan import Candidate
@@ -24,6 +25,8 @@ class Encoded:
     """Decoded from it."""
     draft: RestorationMetadata
     candidate: Candidate
+    residual_spec: CodecSpec | None = None
+    """How its residual was coded, where it has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

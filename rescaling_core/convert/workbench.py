@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from rescaling_core import codecs, metadata
 from rescaling_core.codecs import attachment, transcode
 from rescaling_core.convert import residual
+from rescaling_core.convert.ascent import Plain
 from rescaling_core.convert.draft import LATENT_SEED, draft_metadata
 from rescaling_core.convert.outcome import restorer_of
 from rescaling_core.convert.trial import Encoded, Trial
 from rescaling_core.errors import CodecError, UsageError
+from rescaling_core.pixels import differences
 from rescaling_core.pixels.grey import as_colour, as_grey
 from rescaling_core.plan import FULL_SIZE, TRANSCODE
 from rescaling_core.quality.metrics import PSNR_Y
@@ -78,6 +80,7 @@ class Workbench:
             CodecError: It is for pictures of another codec.
         """
         loaded = self.restorer(name)
+        self._check_scale(plain, loaded)
         spec = plain.candidate.codec
         try:  # the effort alone may differ: what that costs is measured
             loaded.check(replace(spec, effort=loaded.coding.effort, nudge=None))
@@ -90,6 +93,25 @@ class Workbench:
         candidate = replace(plain.candidate, restorer=name)
         return replace(plain, data=data, draft=draft, candidate=candidate)
 
+    def behind(self, base: Encoded, name: str) -> Encoded:
+        """A small image that a restorer enlarges, to which a residual is to be added.
+
+        Raises:
+            CodecError: The restorer is for other pictures.
+        """
+        enlarged = self.with_restorer(base, name)
+        if enlarged is None:
+            quality = base.candidate.codec.quality
+            raise CodecError(f"restorer {name}: it was not trained for quality {quality}")
+        return enlarged
+
+    def _check_scale(self, plain: Encoded, loaded: LoadedRestorer) -> None:
+        if loaded.network.scale != plain.draft.scale:
+            raise CodecError(
+                f"restorer {loaded.id}: it is for x{loaded.network.scale}, "
+                f"not for x{plain.draft.scale:g}"
+            )
+
     def restorer(self, name: str) -> LoadedRestorer:
         """Look a restorer up."""
         return restorer_of(self.models, name)
@@ -100,7 +122,9 @@ class Workbench:
         if encoded.candidate.restorer is not None:
             loaded = self.restorer(encoded.candidate.restorer)
             with self.lane:
-                return restore_decoded(encoded.pixels, draft.quality or 0, loaded.network)
+                better = restore_decoded(encoded.pixels, draft.quality or 0, loaded.network)
+            better = better[: self.photo.height, : self.photo.width]
+            return as_grey(better) if draft.channels == 1 else better
         if draft.rescaler in (FULL_SIZE, TRANSCODE):
             return encoded.pixels
         with self.lane:
@@ -116,16 +140,47 @@ class Workbench:
 
     def add_residual(
         self, base: Encoded, restored: U8Array, spec: CodecSpec, *, luma: bool = False
-    ) -> tuple[Encoded, U8Array]:
+    ) -> Plain:
         """Put what `restored` misses into the file, and what that gives beside it."""
         luma = luma and restored.shape[2] == 3
-        missing = residual.difference(self.photo.pixels, restored, luma=luma)
+        missing = differences.difference(self.photo.pixels, restored, luma=luma)
         coded = self.encode_pixels(missing, spec)
         decoded = codecs.decode(coded, channels=int(missing.shape[2]))
         draft = replace(base.draft, residual=residual.describe(coded, spec, luma=luma))
         data = attachment.attach(attachment.without(base.data, "meta"), "rsdl", coded)
         data = metadata.finalise(data, metadata.with_room(draft))
-        return replace(base, data=data, draft=draft), residual.add(restored, decoded)
+        total = differences.add(restored, decoded)
+        return Plain(replace(base, data=data, draft=draft, residual_spec=spec), total)
+
+    def filters(self, base: Encoded) -> bool:
+        """Whether what enlarges a small image has a filter for the sum with a residual."""
+        name = base.candidate.restorer
+        return name is not None and self.restorer(name).final is not None
+
+    def with_filter(self, plain: Encoded) -> Encoded | None:
+        """The same file, its sum to be filtered; None where no filter was trained for it."""
+        name, spec = plain.candidate.restorer, plain.residual_spec
+        final = None if name is None else self.restorer(name).final
+        record = plain.draft.residual
+        if final is None or spec is None or record is None:
+            return None
+        try:  # the effort alone may differ: what that costs is measured
+            final.coding.check(
+                replace(spec, effort=final.coding.effort, nudge=None), name=str(name)
+            )
+        except UsageError:
+            return None
+        draft = replace(plain.draft, residual=replace(record, filtered=True))
+        data = metadata.finalise(plain.data, metadata.with_room(draft))
+        return replace(plain, data=data, draft=draft)
+
+    def filtered(self, encoded: Encoded, enlarged: U8Array, total: U8Array) -> U8Array:
+        """What the final filter makes of a sum."""
+        loaded, draft = self.restorer(str(encoded.candidate.restorer)), encoded.draft
+        assert loaded.final is not None
+        assert draft.residual is not None
+        with self.lane:
+            return residual.filtered(loaded.final.network, enlarged, total, draft)
 
     def transcode(self, candidate: Candidate) -> Encoded:
         """The source's JPEG file as JPEG XL, proven to come back bit for bit.

@@ -232,6 +232,8 @@ def _pack_residual(residual: Mapping[str, Any]) -> bytes:
     parts.append(wire.blob(4, bytes.fromhex(residual["sha256"])))
     if residual.get("luma"):
         parts.append(wire.varint(5, 1))
+    if residual.get("filtered"):
+        parts.append(wire.varint(6, 1))
     return b"".join(parts)
 
 
@@ -248,4 +250,6 @@ def _unpack_residual(data: bytes) -> dict[str, Any]:
             residual["sha256"] = value.hex()
         elif number == 5:
             residual["luma"] = bool(value)
+        elif number == 6:
+            residual["filtered"] = bool(value)
     return residual

@@ -38,6 +38,8 @@ class ResidualRecord:
     """Of the coded residual; in version 2 its first 16 bytes."""
     luma: bool | None = None
     """Whether it is one plane, what is missing of luma, which is added to all channels alike."""
+    filtered: bool | None = None
+    """Whether the sum goes through the final filter that the restorer's weights hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +111,8 @@ class RestorationMetadata(Scores):
     effort: int | None = None
     """Of the codec, in its own scale, where the plan asked for one that is not the default."""
     restorer: str | None = None
-    """Id of what improves the decoded picture of a full-size file; None for nothing. The digest of
-    its weights is `weights_sha256`."""
+    """Id of what improves the decoded picture of a full-size file, or enlarges a small one in place
+    of a plain filter; None for nothing. The digest of its weights is `weights_sha256`."""
     schema_version: Literal[1, 2] = SCHEMA_VERSION
 
     @property
@@ -122,6 +124,11 @@ class RestorationMetadata(Scores):
     def is_as_stored(self) -> bool:
         """Whether the pixels of the LR file, as they are decoded, are the restoration."""
         return self.rescaler in (FULL_SIZE, TRANSCODE) and self.restorer is None
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether the sum with the residual goes through a final filter."""
+        return self.residual is not None and bool(self.residual.filtered)
 
     @property
     def channels(self) -> int:
@@ -155,7 +162,9 @@ class RestorationMetadata(Scores):
         if self.residual is not None:
             record = asdict(self.residual)
             document["residual"] = {
-                name: value for name, value in record.items() if name != "luma" or value is not None
+                name: value
+                for name, value in record.items()
+                if name not in _OPTIONAL_RESIDUAL or value is not None
             }
         for measure, value in known(self):
             if value == inf:
@@ -224,7 +233,9 @@ _TYPES_RESIDUAL: Final[dict[str, tuple[type, ...]]] = {
     "nbytes": (int,),
     "sha256": (str,),
 }
-_OPTIONAL_RESIDUAL: Final[dict[str, tuple[type, ...]]] = {"luma": (bool, type(None))}
+_OPTIONAL_RESIDUAL: Final[dict[str, tuple[type, ...]]] = dict.fromkeys(
+    ("luma", "filtered"), (bool, type(None))
+)
 
 
 def _read(document: dict[str, Any]) -> RestorationMetadata:
@@ -261,6 +272,8 @@ def _read(document: dict[str, Any]) -> RestorationMetadata:
     except (KeyError, TypeError, ValueError) as error:
         raise MetadataError(f"restoration metadata: latent_policy: {error}") from error
     values["residual"] = _residual(document.get("residual"))
+    if values["residual"] and values["residual"].filtered and values["restorer"] is None:
+        raise MetadataError("restoration metadata: residual: filtered, but by no restorer")
     record = RestorationMetadata(
         **values, extras=Carried.from_json(extras), schema_version=document["schema_version"]
     )
@@ -273,7 +286,8 @@ def _residual(document: Any) -> ResidualRecord | None:
         return None
     try:
         known = {name: document[name] for name in _TYPES_RESIDUAL}
-        record = ResidualRecord(**known, luma=document.get("luma"))
+        optional = {name: document.get(name) for name in _OPTIONAL_RESIDUAL}
+        record = ResidualRecord(**known, **optional)
     except (KeyError, TypeError, AttributeError) as error:
         raise MetadataError(f"restoration metadata: residual: {error}") from error
     for name, types in (_TYPES_RESIDUAL | _OPTIONAL_RESIDUAL).items():

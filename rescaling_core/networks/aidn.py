@@ -154,9 +154,10 @@ class AIDN(ResamplingRescaler):
         lr = g.input("lr", [1, 3, None, None])
         if self.fixed_scale is not None:
             note = {"kind": "tiles", "scale": self.fixed_scale, "lr_channels": 3}
-            return g.finish(self.up_net.graph(g, lr, None), note)
+            return g.finish(note, hr=self.up_net.graph(g, lr, None))
         place = Place.inputs(g)
-        return g.finish(self.up_net.graph(g, lr, place), {"kind": "window", "lr_channels": 3})
+        note = {"kind": "window", "lr_channels": 3}
+        return g.finish(note, hr=self.up_net.graph(g, lr, place))
 
     def simulate_codec(self, lr: Tensor) -> Tensor:
         """AIDN+: what training and the official benchmark put between the two networks.

@@ -81,7 +81,7 @@ class BijectiveRescaler(Rescaler):
             "latent_channels": self.latent_channels,
             **self.latent_note(),
         }
-        return g.finish(self.decode_graph(g, y), note)
+        return g.finish(note, hr=self.decode_graph(g, y))
 
     def lr_graph(self, g: Graph, lr: Node) -> Node:
         """What is done to a decoded LR image first, as nodes: nothing."""

@@ -154,18 +154,19 @@ class Graph:
         """Append channels of zeros."""
         return self.op("Pad", x, self.constant([0, 0, 0, 0, 0, channels, 0, 0], "int"))
 
-    def finish(self, output: Node, note: Mapping[str, Any]) -> bytes:
+    def finish(self, note: Mapping[str, Any], **outputs: Node) -> bytes:
         """The file.
 
         Args:
-            output: (1, C, H, W): what the graph gives, under the name `hr`.
             note: How it is to be run, for `NOTE`.
+            outputs: (1, C, H, W): what the graph gives, by name; `hr` is the restored image.
         """
-        self._nodes.append(helper.make_node("Identity", [output], ["hr"]))
-        result = helper.make_tensor_value_info("hr", TensorProto.FLOAT, [1, None, None, None])
-        graph = helper.make_graph(
-            self._nodes, "restore", self._inputs, [result], self._initialisers
-        )
+        results = []
+        for name, output in outputs.items():
+            self._nodes.append(helper.make_node("Identity", [output], [name]))
+            shape = [1, None, None, None]
+            results.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+        graph = helper.make_graph(self._nodes, "restore", self._inputs, results, self._initialisers)
         model = helper.make_model(
             graph,
             opset_imports=[helper.make_opsetid("", OPSET)],

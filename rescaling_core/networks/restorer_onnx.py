@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from rescaling_core.networks.restorer import AROUND, BLOCK, CONTRAST, SLOPE, by_pairs
 
@@ -15,19 +15,46 @@ if TYPE_CHECKING:
 _CHANNELS: Final = 3
 
 
-def restoring_graph(restorer: Restorer) -> bytes:
+def restoring_graph(restorer: Restorer, final: Restorer | None = None) -> bytes:
     """Write the same as `Restorer.forward`.
 
     The inputs are `pictures` (1, 3 · pictures, H, W) in [0, 1], and `told` (1, 2 · pictures) and
-    `gain` (1,), which `Restorer.conditions` makes of the qualities. The note holds what is needed
-    to make them: the errors to expect, and the fold and halo for cutting tiles.
+    `gain` (1,), which `Restorer.conditions` makes of the qualities; the output is `hr`. The note
+    holds what is needed to make them: the errors to expect, and the fold and halo for cutting
+    tiles. A final filter lies beside it, with inputs and an output of its own, whose names begin
+    with `final_`; a run of either feeds the inputs of the other with anything.
+
+    Args:
+        restorer: What corrects or enlarges the decoded picture.
+        final: The filter of the sum with a residual.
     """
     from rescaling_core.networks.graph import Graph  # `onnx` takes half a second
 
     g = Graph()
-    pictures = g.input("pictures", [1, _CHANNELS * restorer.pictures, None, None])
-    told = g.input("told", [1, 2 * restorer.pictures])
-    gain = g.op("Reshape", g.input("gain", [1]), g.constant([1, 1, 1, 1], "int"))
+    outputs = {"hr": _restored(g, restorer, "")}
+    note = _note(restorer)
+    if final is not None:
+        outputs["final_hr"] = _restored(g, final, "final_")
+        note["final"] = _note(final)
+    return g.finish(note, **outputs)
+
+
+def _note(restorer: Restorer) -> dict[str, Any]:
+    return {
+        "kind": "restorer",
+        "scale": restorer.scale,
+        "pictures": restorer.pictures,
+        "fold": restorer.fold,
+        "halo": restorer.halo,
+        "errors": [[list(knot) for knot in table] for table in restorer.errors],
+    }
+
+
+def _restored(g: Graph, restorer: Restorer, prefix: str) -> Node:
+    """One network, its inputs under names that begin with `prefix`."""
+    pictures = g.input(prefix + "pictures", [1, _CHANNELS * restorer.pictures, None, None])
+    told = g.input(prefix + "told", [1, 2 * restorer.pictures])
+    gain = g.op("Reshape", g.input(prefix + "gain", [1]), g.constant([1, 1, 1, 1], "int"))
     each = g.split(pictures, *[_CHANNELS] * restorer.pictures)
     parts: list[Node] = []
     for one in each:
@@ -45,15 +72,7 @@ def restoring_graph(restorer: Restorer) -> bytes:
     if restorer.colours is not None:
         correction = _mixed(g, correction, cast("Tensor", restorer.to_rgb))
     base = each[-1] if restorer.scale == 1 else _enlarged(g, restorer, each[-1])
-    note = {
-        "kind": "restorer",
-        "scale": restorer.scale,
-        "pictures": restorer.pictures,
-        "fold": restorer.fold,
-        "halo": restorer.halo,
-        "errors": [[list(knot) for knot in table] for table in restorer.errors],
-    }
-    return g.finish(g.add(base, correction), note)
+    return g.add(base, correction)
 
 
 def _analysed(g: Graph, restorer: Restorer, picture: Node) -> tuple[Node, Node]:

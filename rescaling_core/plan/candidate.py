@@ -14,6 +14,9 @@ from rescaling_core.quality.floor import Floor as Floor  # parts of plans: impor
 if TYPE_CHECKING:
     from rescaling_core.codecs import CodecSpec
 
+PLAIN_FILTERS: Final = ("lanczos", "bicubic")
+"""Rescalers without weights: what reduces an image that a restorer enlarges again."""
+
 MAX_REFINEMENT: Final = 100
 """Steps; each costs about three restorations."""
 
@@ -52,8 +55,9 @@ class Candidate:
     lr_mode: LrMode = "source"
     """`colour`: a grey source gets a colour LR image. It is tried for grey sources alone."""
     restorer: str | None = None
-    """Id of what improves the decoded picture, at full size; a picture that reaches the floor
-    without it is stored without it."""
+    """Id of what improves the decoded picture, or enlarges it in place of a plain filter; with a
+    residual, what corrects the sum too. At full size a picture that reaches the floor without it
+    is stored without it."""
 
     def __post_init__(self) -> None:
         name = f"candidate {self.rescaler} {self.codec}"
@@ -72,8 +76,13 @@ class Candidate:
             raise UsageError(f"{name}: a residual needs a rescaler, at full size there is none")
         if self.residual is not None and self.qualities is not None:
             raise UsageError(f"{name}: with a residual, the LR image has one fixed quality")
-        if self.restorer is not None and (self.rescaler != FULL_SIZE or self.codec.quality is None):
-            raise UsageError(f"{name}: a restorer needs a lossy file at full size")
+        if self.restorer is not None and self.codec.quality is None:
+            raise UsageError(f"{name}: a restorer needs a lossy file")
+        if self.restorer is not None and self.rescaler not in (FULL_SIZE, *PLAIN_FILTERS):
+            raise UsageError(
+                f"{name}: a restorer works at full size or behind a plain filter "
+                f"({', '.join(PLAIN_FILTERS)}), not behind another network"
+            )
         if self.rescaler == TRANSCODE and str(self.codec) != "jxl-lossless":
             raise UsageError(f"{name}: JPEG files are transcoded to jxl-lossless")
 

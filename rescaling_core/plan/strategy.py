@@ -33,7 +33,7 @@ def strategy_name(
         residual: Whether what the restoration misses is stored as well.
         refined: Whether the LR image is refined.
         colour: Whether the LR image of a grey source is in colour.
-        restorer: Id of what improves the decoded picture at full size; its tag does not matter.
+        restorer: Id of what improves the decoded picture, or enlarges it; its tag does not matter.
     """
     if rescaler == FULL_SIZE and restorer is not None:
         return f"{codec} + {name_of(restorer)}{_AT_FULL_SIZE}"
@@ -43,6 +43,7 @@ def strategy_name(
         return _TRANSCODED
     traits = [
         codec,
+        *([f"+ {name_of(restorer)}"] if restorer is not None else []),
         *(["refined"] if refined else []),
         *(["in colour"] if colour else []),
     ]

@@ -15,6 +15,8 @@ from rescaling_core.errors import UsageError
 from rescaling_core.networks.filters import FilterRescaler
 from rescaling_core.networks.latent import LatentPolicy
 from rescaling_core.networks.restorer import BLOCK
+from rescaling_core.pixels import differences
+from rescaling_core.rescale.decoded import restore_decoded
 from rescaling_core.rescale.whole import downscale_pixels
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from rescaling_core.pixels.arrays import U8Array
     from rescaling_core.training.restorer_recipe import CodedPictures
+    from rescaling_core.zoo.restorers import LoadedRestorer
 
 _LANCZOS: Final = FilterRescaler(kernel="lanczos", latent_policy=LatentPolicy("none"))
 _APART: Final = (7, 3)
@@ -40,6 +43,25 @@ class Pair:
     original: U8Array
     """(scale · H, scale · W, 3)."""
     quality: int
+    beside: U8Array | None = None
+    """(H, W, 3): what a final filter sees beside it, the enlarged picture without what it
+    missed."""
+    beside_quality: int | None = None
+    """Of the small image that was enlarged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beneath:
+    """What a final filter stands behind."""
+
+    enlargement: LoadedRestorer
+    lr_quality: tuple[int, int]
+    """The lowest and the highest of the small images."""
+
+    def quality_for(self, quality: int) -> int:
+        """Of the small image whose residual has some quality: all within the range come up."""
+        lowest, highest = self.lr_quality
+        return lowest + quality * _APART[0] % (highest - lowest + 1)
 
 
 def code(original: U8Array, pictures: CodedPictures, quality: int, scale: int) -> U8Array:
@@ -56,6 +78,29 @@ def code(original: U8Array, pictures: CodedPictures, quality: int, scale: int) -
     """
     given = original if scale == 1 else downscale_pixels(_LANCZOS, original, scale)
     return codecs.decode(codecs.encode(given, pictures.spec(quality)))
+
+
+def code_layers(
+    original: U8Array, pictures: CodedPictures, quality: int, beneath: Beneath
+) -> tuple[U8Array, U8Array]:
+    """What a layered file gives before its final filter: the enlarged picture, and the sum.
+
+    Args:
+        original: (H, W, 3), sides multiples of 4.
+        pictures: How what the enlargement misses of luma is coded.
+        quality: Of that.
+        beneath: What enlarges, and the quality of the small image.
+
+    Returns:
+        Both (H, W, 3).
+    """
+    restorer, lr_quality = beneath.enlargement, beneath.quality_for(quality)
+    small = downscale_pixels(_LANCZOS, original, restorer.network.scale)
+    decoded = codecs.decode(codecs.encode(small, restorer.coding.spec(lr_quality)))
+    enlarged = restore_decoded(decoded, lr_quality, restorer.network)
+    missing = differences.difference(original, enlarged, luma=True)
+    coded = codecs.encode(missing, pictures.spec(quality))
+    return enlarged, differences.add(enlarged, codecs.decode(coded, channels=1))
 
 
 def fitting(image: U8Array, scale: int) -> U8Array:
@@ -109,7 +154,9 @@ class PairSampler:
             raise UsageError(f"no training image of at least {scale * patch} pixels on a side")
         self._patch, self._scale = patch, scale
 
-    def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, list[int]]:
+    def draw(
+        self, count: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, list[list[int]]]:
         """Draw a batch, pairs with equal probability, places at multiples of two pixels.
 
         Args:
@@ -117,10 +164,12 @@ class PairSampler:
             generator: On the CPU; where all choices come from.
 
         Returns:
-            Decoded (count, 3, patch, patch) and original patches (count, 3, scale · patch,
-            scale · patch), float32 in [0, 1], and their qualities.
+            Decoded (count, 3 · pictures, patch, patch) and original patches (count, 3,
+            scale · patch, scale · patch), float32 in [0, 1], and for each the qualities of its
+            pictures. What a final filter sees beside the decoded one comes first.
         """
-        decoded, original, qualities = [], [], []
+        decoded, original = [], []
+        qualities: list[list[int]] = []
         for _ in range(count):
             chance = torch.rand(3, generator=generator, dtype=torch.float64).tolist()
             pair = self._pairs[int(chance[0] * len(self._pairs))]
@@ -128,10 +177,16 @@ class PairSampler:
                 BLOCK * int(one * ((side - self._patch) // BLOCK + 1))
                 for one, side in zip(chance[1:], pair.decoded.shape[:2], strict=True)
             )
-            decoded.append(_crop(pair.decoded, top, left, self._patch))
+            seen = _crop(pair.decoded, top, left, self._patch)
+            told = [pair.quality]
+            if pair.beside is not None and pair.beside_quality is not None:
+                beside = _crop(pair.beside, top, left, self._patch)
+                seen = np.concatenate((beside, seen), axis=2)
+                told.insert(0, pair.beside_quality)
+            decoded.append(seen)
             s = self._scale
             original.append(_crop(pair.original, s * top, s * left, s * self._patch))
-            qualities.append(pair.quality)
+            qualities.append(told)
         return _batch(decoded), _batch(original), qualities
 
 

@@ -74,6 +74,12 @@ class RestorerRecipe:
     """Weight of the squared errors of both colour differences beside that of luma, where the
     network corrects them."""
     cadence: Cadence = field(default_factory=Cadence)
+    behind: str | None = None
+    """Weights of an enlargement whose layered files the network is to filter: it then sees two
+    pictures, and `pictures` says how what the enlargement misses is coded. The weights written
+    hold both networks."""
+    lr_quality: tuple[int, int] = (20, 20)
+    """Of the small images, with `behind`: the lowest and the highest."""
     start: str | None = None
     """Restorer id or weights file to start from; by default one that changes nothing."""
     data: str = ""
@@ -83,8 +89,14 @@ class RestorerRecipe:
     def __post_init__(self) -> None:
         if self.colour < 0:
             raise UsageError(f"recipe {self.id}: colour = {self.colour:g}: at least 0")
-        if self.network.get("pictures", 1) != 1:
-            raise UsageError(f"recipe {self.id}: restorers of several pictures cannot be trained")
+        if self.network.get("pictures", 1) != (1 if self.behind is None else 2):
+            raise UsageError(
+                f"recipe {self.id}: network.pictures is 2 behind an enlargement, else 1"
+            )
+        if self.behind is not None and self.network.get("scale", 1) != 1:
+            raise UsageError(f"recipe {self.id}: what is behind an enlargement does not enlarge")
+        if self.lr_quality[0] > self.lr_quality[1]:
+            raise UsageError(f"recipe {self.id}: lr_quality: {self.lr_quality} is no range")
         if self.optimisation.patch % 2:
             raise UsageError(f"recipe {self.id}: optimisation.patch is even")
         if self.optimisation.precision != "float32":

@@ -100,14 +100,14 @@ class RestorerTrainer:
         self._descent.load_state_dict(state)
 
     def _errors(
-        self, decoded: Tensor, original: Tensor, qualities: Sequence[int]
+        self, decoded: Tensor, original: Tensor, qualities: Sequence[Sequence[int]]
     ) -> tuple[Tensor, Tensor]:
         """Squared errors of luma, and of the colours it corrects, in units of the expected error.
 
         Weighted by each picture's own error instead, nearly flat pictures rule the gradient, and
         luma gained a fifth as much in the same time.
         """
-        told, gains = (part.to(self._device) for part in self._conditions(qualities))
+        told, gains = (one.to(self._device) for one in self.restorer.conditions(qualities))
         decoded = decoded.to(self._device, memory_format=torch.channels_last)
         original = original.to(self._device)
         base = self.restorer.base(decoded)
@@ -117,6 +117,3 @@ class RestorerTrainer:
         left = correction - missing[:, : correction.shape[1]]
         errors = left.square().mean(dim=(0, 2, 3))
         return errors[0], errors[1:].sum()
-
-    def _conditions(self, qualities: Sequence[int]) -> tuple[Tensor, Tensor]:
-        return self.restorer.conditions([[quality] for quality in qualities])

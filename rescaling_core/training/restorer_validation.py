@@ -54,7 +54,10 @@ def measure_restorer(restorer: Restorer, pairs: Sequence[Pair]) -> Gain:
     rows: dict[int, list[float]] = {}
     restored_psnr, before, after = [], [], []
     for pair in pairs:
-        restored = restore_decoded(pair.decoded, pair.quality, restorer)
+        beside = []
+        if pair.beside is not None and pair.beside_quality is not None:
+            beside = [(pair.beside, pair.beside_quality)]
+        restored = restore_decoded(pair.decoded, pair.quality, restorer, beside=beside)
         plain = pair.decoded
         if restorer.scale > 1:
             plain = restore_decoded(pair.decoded, pair.quality, untrained)

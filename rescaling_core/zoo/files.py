@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
-    from torch.nn import Module
 
     from rescaling_core.zoo.card import ModelCard
     from rescaling_core.zoo.restorer_card import RestorerCard
@@ -57,17 +56,21 @@ def save(
         "config": rescaler.config,
         "latent_policy": asdict(rescaler.latent_policy),
     }
-    return write(path, rescaler, header, card, dtype)
+    return write(path, rescaler.state_dict(), header, card, dtype)
 
 
 def write(
-    path: Path, network: Module, header: Mapping[str, Any], card: Card, dtype: torch.dtype
+    path: Path,
+    weights: Mapping[str, Tensor],
+    header: Mapping[str, Any],
+    card: Card,
+    dtype: torch.dtype,
 ) -> Card:
     """Write a network's weights, and the card beside them.
 
     Args:
         path: Ends in `.safetensors`. The card gets the suffix `.json`.
-        network: Whose weights are written.
+        weights: Of one network or of several, by name.
         header: What the file says of itself, beside the version of that.
         card: Its digest and size are filled in here.
         dtype: What the weights are stored as.
@@ -80,7 +83,7 @@ def write(
     """
     if path.suffix != ".safetensors":
         raise CheckpointError(f"{path}: weights are stored as .safetensors")
-    tensors = {name: _stored(tensor, dtype) for name, tensor in network.state_dict().items()}
+    tensors = {name: _stored(tensor, dtype) for name, tensor in weights.items()}
     stated = json.dumps({"version": 1, **header})
     data = serialise_tensors(tensors, metadata={HEADER: stated})
     card = replace(card, weights_sha256=hashlib.sha256(data).hexdigest(), weights_bytes=len(data))

@@ -89,6 +89,19 @@ class Coding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FinalCard:
+    """What is known about the final filter in the same file."""
+
+    config: Mapping[str, Any]
+    """Keyword arguments of `Restorer`."""
+    coding: Coding
+    """How what is missing after enlarging is coded."""
+    parameters: int
+    macs_per_pixel: float
+    halo: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestorerCard:
     """What is known about the weights of one restorer. Stored as JSON beside them."""
 
@@ -113,10 +126,15 @@ class RestorerCard:
     weights_sha256: str = ""
     """Of the weights file, in hexadecimal."""
     weights_bytes: int = 0
+    final: FinalCard | None = None
+    """Of a file that holds a final filter for layered files beside the enlargement."""
 
     def to_json(self) -> str:
         """Readable JSON, keys in the order of the fields."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        values = asdict(self)
+        if self.final is None:
+            del values["final"]  # older cards have no such field
+        return json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, *, name: str) -> RestorerCard:
@@ -130,6 +148,10 @@ class RestorerCard:
             if values["kind"] != "restorer":
                 raise CheckpointError(f"{name}: the card of a {values['kind']}, not of a restorer")
             values["coding"] = read_coding(values["coding"])
+            final = values.setdefault("final", None)
+            if final is not None:
+                final["coding"] = read_coding(final["coding"])
+                values["final"] = FinalCard(**final)
             return cls(**{known.name: values.pop(known.name) for known in fields(cls)})
         except (ValueError, KeyError, TypeError) as error:
             raise CheckpointError(f"{name}: not the card of a restorer: {error}") from error
@@ -145,8 +167,9 @@ def describe(
     training: Mapping[str, Any] | None = None,
     metrics: Mapping[str, Any] | None = None,
     notes: str = "",
+    final: tuple[Restorer, Coding] | None = None,
 ) -> RestorerCard:
-    """Write the card of a restorer; what can be read off the network is."""
+    """Write the card of a restorer; what can be read off the networks is."""
     return RestorerCard(
         id=restorer_id,
         title=title,
@@ -159,6 +182,17 @@ def describe(
         training=training or {},
         metrics=metrics or {},
         notes=notes,
+        final=None if final is None else _final_card(*final),
+    )
+
+
+def _final_card(network: Restorer, coding: Coding) -> FinalCard:
+    return FinalCard(
+        config=network.config,
+        coding=coding,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        macs_per_pixel=round(count_macs(network), 1),
+        halo=network.halo,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from safetensors.torch import load as parse_tensors
@@ -22,11 +22,16 @@ from rescaling_core.zoo.files import read_header, write
 from rescaling_core.zoo.restorer_card import Coding, RestorerCard, describe, read_coding
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
     from rescaling_core.codecs import CodecSpec
 
 __all__ = [
     "RESTORERS_DIR",
     "Coding",
+    "FinalFilter",
     "LoadedRestorer",
     "RestorerCard",
     "describe",
@@ -40,6 +45,22 @@ __all__ = [
 RESTORERS_DIR: Final = Path(__file__).parent / "weights" / "restorers"
 """What ships with Refold: `<id>.safetensors` beside `<id>.json`, the tag part of the id."""
 
+_FINAL: Final = "final."
+"""What the names of a final filter's weights begin with."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinalFilter:
+    """The last step of a layered file.
+
+    It sees the enlarged picture beside its sum with what that missed, and corrects the sum.
+    """
+
+    network: Restorer
+    """In evaluation mode, float32, on the CPU; of two pictures."""
+    coding: Coding
+    """How what is missing is coded; the enlarged picture is told the quality of the small one."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedRestorer:
@@ -52,6 +73,8 @@ class LoadedRestorer:
     weights_sha256: str
     """Of the weights file, in hexadecimal."""
     card: RestorerCard
+    final: FinalFilter | None = None
+    """What the same file holds for layered files, where it enlarges."""
 
     def check(self, spec: CodecSpec) -> None:
         """See `Coding.check`."""
@@ -112,7 +135,12 @@ def shipped_path(id_or_sha256: str) -> Path | None:
 
 
 def save(
-    path: Path, network: Restorer, card: RestorerCard, *, dtype: torch.dtype = torch.float32
+    path: Path,
+    network: Restorer,
+    card: RestorerCard,
+    *,
+    final: FinalFilter | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> RestorerCard:
     """Write `path` and the card beside it.
 
@@ -120,6 +148,7 @@ def save(
         path: Ends in `.safetensors`. The card gets the suffix `.json`.
         network: The trained network.
         card: See `describe`.
+        final: The filter that the file holds beside it.
         dtype: What the weights are stored as; they are computed with in float32.
 
     Returns:
@@ -128,15 +157,20 @@ def save(
     Raises:
         CheckpointError: `path` does not end in `.safetensors`, or the card is of another network.
     """
-    if dict(card.config) != network.config:
+    described = None if card.final is None else dict(card.final.config)
+    if dict(card.config) != network.config or described != (final and final.network.config):
         raise CheckpointError(f"{path}: the card describes another network")
-    header = {
+    header: dict[str, Any] = {
         "kind": "restorer",
         "id": card.id,
         "config": network.config,
         "coding": asdict(card.coding),
     }
-    return write(path, network, header, card, dtype)
+    tensors = network.state_dict()
+    if final is not None:
+        header["final"] = {"config": final.network.config, "coding": asdict(final.coding)}
+        tensors |= {_FINAL + key: value for key, value in final.network.state_dict().items()}
+    return write(path, tensors, header, card, dtype)
 
 
 def parse(data: bytes, card_json: str | None, *, name: str) -> LoadedRestorer:
@@ -155,30 +189,55 @@ def parse(data: bytes, card_json: str | None, *, name: str) -> LoadedRestorer:
         raise CheckpointError(f"{name}: weights of a rescaler, not of a restorer")
     try:
         tensors = {key: tensor.float() for key, tensor in parse_tensors(data).items()}
-        config = header["config"]
-        limits.check_config({key: value for key, value in config.items() if key != "errors"})
-        most = sum(tensor.numel() for tensor in tensors.values()) + limits.SPARE_VALUES
-        # Initialising must not advance the caller's generator.
-        with torch.random.fork_rng(devices=[]), at_most(most):
-            network = Restorer(**config)
-        network.load_state_dict(tensors, strict=True)
+        final = None
+        if "final" in header:
+            names = [name for name in tensors if name.startswith(_FINAL)]
+            last = {name.removeprefix(_FINAL): tensors.pop(name) for name in names}
+            filtering = _built(header["final"]["config"], last)
+            final = FinalFilter(filtering, read_coding(header["final"]["coding"]))
+        network = _built(header["config"], tensors)
         coding = read_coding(header["coding"])
+        _check_together(network, final)
         restorer_id = str(header["id"])
     except Exception as error:  # constructors raise anything when they are told nonsense
         reason = " ".join(f"{error}".split()) or type(error).__name__
         raise CheckpointError(f"{name}: {reason:.300}") from error
-    network.eval().requires_grad_(requires_grad=False)
     digest = hashlib.sha256(data).hexdigest()
     if card_json is None:
         plain = describe(
-            network, coding, restorer_id=restorer_id, title=restorer_id, licence="unknown"
+            network,
+            coding,
+            restorer_id=restorer_id,
+            title=restorer_id,
+            licence="unknown",
+            final=None if final is None else (final.network, final.coding),
         )
         card = replace(plain, weights_sha256=digest, weights_bytes=len(data))
     else:
         card = RestorerCard.from_json(card_json, name=f"{name}: its card")
         if card.weights_sha256 != digest or card.id != restorer_id:
             raise CheckpointError(f"{name}: not the weights its card describes")
-    return LoadedRestorer(restorer_id, network, coding, digest, card)
+    return LoadedRestorer(restorer_id, network, coding, digest, card, final)
+
+
+def _built(config: Mapping[str, Any], tensors: dict[str, Tensor]) -> Restorer:
+    """A network with its weights, ready to use."""
+    limits.check_config({key: value for key, value in config.items() if key != "errors"})
+    most = sum(tensor.numel() for tensor in tensors.values()) + limits.SPARE_VALUES
+    # Initialising must not advance the caller's generator.
+    with torch.random.fork_rng(devices=[]), at_most(most):
+        network = Restorer(**config)
+    network.load_state_dict(tensors, strict=True)
+    return network.eval().requires_grad_(requires_grad=False)
+
+
+def _check_together(network: Restorer, final: FinalFilter | None) -> None:
+    if network.pictures != 1:
+        raise ValueError("a restorer of its own sees one picture")
+    if final is not None and (network.scale, final.network.scale) != (2, 1):
+        raise ValueError("a final filter, which does not enlarge, stands behind an enlargement")
+    if final is not None and final.network.pictures != 2:
+        raise ValueError("a final filter sees two pictures")
 
 
 def _shipped() -> list[Path]:

@@ -102,7 +102,8 @@ def _described(file: WeightsFile) -> tuple[dict[str, Any], bytes]:
             restorer = None
         if restorer is None:
             raise
-        return json.loads(restorer.card.to_json()), restoring_graph(restorer.network)
+        final = None if restorer.final is None else restorer.final.network
+        return json.loads(restorer.card.to_json()), restoring_graph(restorer.network, final)
     return json.loads(loaded.card.to_json()), loaded.rescaler.restoring_graph()
 
 

@@ -169,7 +169,7 @@ def _candidates(section: CandidateSection, target: Target, path: str) -> list[Ca
         )
         found.append(_at(path, make))
         if section.restorer is not None:
-            _check_restorer(section.restorer, found[-1].codec, f"{path}.restorer")
+            _check_restorer(section.restorer, found[-1], target, f"{path}.restorer")
     return found
 
 
@@ -208,9 +208,16 @@ def _check_rescaler(name: str, target: Target, path: str) -> None:
         raise UsageError(f"{path}: {name} serves {scales}, not the target {target.name}")
 
 
-def _check_restorer(name: str, spec: CodecSpec, path: str) -> None:
-    """That there is one, and for pictures of this codec; the effort alone may differ."""
+def _check_restorer(name: str, candidate: Candidate, target: Target, path: str) -> None:
+    """That there is one, and for pictures of this codec and size; the effort alone may differ."""
     loaded = _at(path, lambda: restorers.load(name))
+    spec = candidate.codec
+    scale = 1 if candidate.rescaler == FULL_SIZE else target.scale
+    if loaded.network.scale != scale:
+        raise UsageError(
+            f"{path}: {loaded.id} restores x{loaded.network.scale}, not x{scale or 0:g}; at full "
+            f"size it takes one of x1, behind a plain filter one that enlarges"
+        )
     lowest, highest = loaded.coding.qualities
     quality = min(max(spec.quality or 0, lowest), highest)
     as_trained = replace(spec, quality=quality, effort=loaded.coding.effort)

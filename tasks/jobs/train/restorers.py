@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rescaling_core.errors import UsageError
+from rescaling_core.training.pairs import Beneath
 from rescaling_core.training.restorer_trainer import RestorerTrainer, new_restorer
 from rescaling_core.training.restorer_validation import Gain, measure_restorer
 from rescaling_core.zoo import restorers
@@ -45,6 +46,20 @@ def first_restorer(recipe: RestorerRecipe) -> Restorer:
     return network
 
 
+def beneath_of(recipe: RestorerRecipe) -> Beneath | None:
+    """What the recipe of a final filter stands behind.
+
+    Raises:
+        UsageError: There are no such weights, or they do not enlarge.
+    """
+    if recipe.behind is None:
+        return None
+    enlargement = restorers.load(recipe.behind)
+    if enlargement.network.scale == 1:
+        raise UsageError(f"recipe {recipe.id}: behind: {recipe.behind} does not enlarge")
+    return Beneath(enlargement, recipe.lr_quality)
+
+
 def train_restorer_here(
     recipe: RestorerRecipe,
     images: Sequence[U8Array],
@@ -77,7 +92,8 @@ def train_restorer_here(
     folder = RunFolder(out)
     network = first_restorer(recipe)
     pictures = recipe.pictures
-    coded = PairFolder(pairs or out / "pairs", pictures, network.scale)
+    beneath = beneath_of(recipe)
+    coded = PairFolder(pairs or out / "pairs", pictures, network.scale, beneath)
     measured = measured_pairs(coded, held_out, pictures)
     trainer = RestorerTrainer(
         recipe,
@@ -90,7 +106,7 @@ def train_restorer_here(
     facts = {"data": recipe.data or f"{len(images)} images", "hardware": device}
 
     def write(training: dict[str, Any], gain: Gain) -> None:
-        write_restorer(path, recipe, trainer.averaged(), training, gain)
+        write_restorer(path, recipe, trainer.averaged(), training, gain, beneath)
 
     plan = recipe.optimisation
     seconds = run_steps(
@@ -123,6 +139,7 @@ def write_restorer(
     network: Restorer,
     training: dict[str, object],
     gain: Gain,
+    beneath: Beneath | None = None,
 ) -> restorers.RestorerCard:
     """Write the weights, as float16, and their card.
 
@@ -132,6 +149,7 @@ def write_restorer(
         network: With the averaged weights.
         training: Facts of the run for the card: data, hardware, minutes, ….
         gain: What they gave on held-out pictures.
+        beneath: Of a final filter, the enlargement that the same file is to hold.
     """
     pictures = recipe.pictures
     held_out = {
@@ -140,12 +158,21 @@ def write_restorer(
         "gain_psnr_y_at_quality": {q: round(one, 3) for q, one in gain.gains.items()},
         "gain_colours": round(gain.colours, 3),
     }
+    coding = Coding.of(pictures.codec, pictures.effort, pictures.quality)
+    final = None
+    metrics: dict[str, Any] = {"held-out windows": held_out}
+    if beneath is not None:
+        final = restorers.FinalFilter(network, coding)
+        network, coding = beneath.enlargement.network, beneath.enlargement.coding
+        metrics = {"final filter, held-out windows": held_out}
+        metrics |= {f"enlargement, {key}": v for key, v in beneath.enlargement.card.metrics.items()}
     card = restorers.describe(
         network,
-        Coding.of(pictures.codec, pictures.effort, pictures.quality),
+        coding,
         restorer_id=path.stem,
         title=recipe.title,
         training={"recipe": recipe.id, "seed": recipe.seed, **training},
-        metrics={"held-out windows": held_out},
+        metrics=metrics,
+        final=None if final is None else (final.network, final.coding),
     )
-    return restorers.save(path, network, card, dtype=torch.float16)
+    return restorers.save(path, network, card, final=final, dtype=torch.float16)

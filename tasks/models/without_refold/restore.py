@@ -124,7 +124,9 @@ def read_compact(message):
     if 34 in fields:
         record["extras"] = json.loads(zlib.decompress(fields[34]))
     if 35 in fields:
-        record["residual"] = {"sha256": read_message(fields[35])[4].hex()}
+        residual = read_message(fields[35])
+        record["residual"] = {"sha256": residual[4].hex(), "quality": residual.get(2)}
+        record["residual"]["filtered"] = bool(residual.get(6))
     if "scale" not in record and record["target"][:1] == "x":
         full = record["rescaler"] in ("none", "jpeg-transcode")
         record["scale"] = 1.0 if full else float(record["target"][1:])
@@ -179,14 +181,15 @@ def restored(record, data, models):
     if not hashlib.sha256(lr.tobytes()).hexdigest().startswith(record["lr_pixels_sha256"]):
         print("  note: this decoder gives slightly other LR pixels than were measured")
     size = record["height"], record["width"]
-    if record["rescaler"] == "none":  # the picture at full size, perhaps to be improved
+    if record.get("restorer"):
+        told = (lr, record["quality"])
+        hr = by_restorer([told], record, models)[: size[0], : size[1]]
+    elif record["rescaler"] == "none":  # the picture at full size
         hr = lr
     elif record["weights_sha256"] == NO_WEIGHTS:
         hr = levels(resampled(lr, size, record["scale"], record["rescaler"]), lr.shape[2])
     else:
         hr = by_network(lr, size, record, models)
-    if record.get("restorer"):
-        hr = by_restorer(lr, record, models)
     if grey and hr.shape[2] == 3:
         hr = ((hr.sum(axis=2, dtype=np.uint16, keepdims=True) + 1) // 3).astype(np.uint8)
     if record.get("residual"):
@@ -195,7 +198,11 @@ def restored(record, data, models):
         if coded is None or not digest.startswith(record["residual"]["sha256"]):
             raise CannotRestoreError("its residual is missing or damaged")
         missed, _ = decode(coded, hr.shape[2])
-        hr = (hr.astype(np.int16) + missed - 128).clip(0, 255).astype(np.uint8)
+        total = (hr.astype(np.int16) + missed - 128).clip(0, 255).astype(np.uint8)
+        if record["residual"].get("filtered"):
+            seen = [(hr, record["quality"]), (total, record["residual"]["quality"])]
+            total = by_restorer(seen, record, models, "final_")
+        hr = total
     return hr, info
 
 
@@ -246,31 +253,47 @@ def by_network(lr, size, record, models):
     return hr
 
 
-def by_restorer(decoded, record, models):
-    """Improve a decoded picture, tile by tile with a halo around each."""
+def by_restorer(pictures, record, models, prefix=""):
+    """Improve or enlarge the last of decoded pictures, tile by tile with a halo around each."""
     network, note = session(record["weights_sha256"], models)
-    if note["kind"] != "restorer" or note["scale"] != 1 or note["pictures"] != 1:
+    note = note.get("final", {}) if prefix else note
+    if note.get("kind") != "restorer" or note["pictures"] != len(pictures):
         raise CannotRestoreError(f"{record['restorer']} is not run as this restore.py does")
-    qualities, errors = zip(*note["errors"][0], strict=True)
-    level = np.interp(record["quality"], qualities, np.log(errors))
-    high, low = np.log(errors[0]), np.log(errors[-1])
-    place = (2 * level - high - low) / (high - low)
-    told = {"told": np.array([[place, place * place]], np.float32)}
-    told["gain"] = np.array([np.exp(level) / 255], np.float32)
-    h, w, channels = decoded.shape
-    fold, halo, step = note["fold"], note["halo"], 512
-    given = np.repeat(decoded, 3, axis=2) if channels == 1 else decoded
-    given = np.pad(given, ((0, -h % fold), (0, -w % fold), (0, 0)), mode="edge")
+    feeds, places = unused(network), []
+    for table, (_, quality) in zip(note["errors"], pictures, strict=True):
+        qualities, errors = zip(*table, strict=True)
+        level = np.interp(quality, qualities, np.log(errors))
+        high, low = np.log(errors[0]), np.log(errors[-1])
+        place = (2 * level - high - low) / (high - low)
+        places += [place, place * place]
+    feeds[prefix + "told"] = np.array([places], np.float32)
+    feeds[prefix + "gain"] = np.array([np.exp(level) / 255], np.float32)
+    h, w, channels = pictures[-1][0].shape
+    scale, fold, halo, step = note["scale"], note["fold"], note["halo"], 512
+    given = [np.repeat(one, 3, axis=2) if channels == 1 else one for one, _ in pictures]
+    given = np.pad(np.dstack(given), ((0, -h % fold), (0, -w % fold), (0, 0)), mode="edge")
     given = (given.astype(np.float32) / 255).transpose(2, 0, 1)[None]
-    restored = np.empty((h, w, channels), np.uint8)
+    restored = np.empty((scale * h, scale * w, channels), np.uint8)
     for top in range(0, h, step):
         for left in range(0, w, step):
             y, x = max(0, top - halo), max(0, left - halo)
             part = given[..., y : top + step + halo, x : left + step + halo]
-            (image,) = network.run(None, told | {"pictures": np.ascontiguousarray(part)})[0]
-            image = image[:, top - y :, left - x :][:, : min(step, h - top), : min(step, w - left)]
-            restored[top : top + step, left : left + step] = levels(image, channels)
+            feeds[prefix + "pictures"] = np.ascontiguousarray(part)
+            (image,) = network.run([prefix + "hr"], feeds)[0]
+            image = image[:, scale * (top - y) :, scale * (left - x) :]
+            spot = np.s_[scale * top : scale * (top + step), scale * left : scale * (left + step)]
+            rows, columns, _ = restored[spot].shape
+            restored[spot] = levels(image[:, :rows, :columns], channels)
     return restored
+
+
+def unused(network):
+    """Something for each input: those of the part that is not asked for must be fed too."""
+    feeds = {}
+    for one in network.get_inputs():
+        shape = [side if isinstance(side, int) else 2 for side in one.shape]
+        feeds[one.name] = np.full(shape, 0.5, np.float32)
+    return feeds
 
 
 def session(sha256, models):

@@ -16,11 +16,11 @@ from PIL import Image
 
 from rescaling_core import codecs, zoo
 from rescaling_core.codecs import CodecSpec, FileExtras, attachment
-from rescaling_core.convert import Rendition, SourceRef, convert, residual
+from rescaling_core.convert import Rendition, SourceRef, convert
 from rescaling_core.convert.again import plan_like
 from rescaling_core.errors import CodecError, RestorationMismatchError
 from rescaling_core.photo import decode_photo
-from rescaling_core.pixels import strips
+from rescaling_core.pixels import differences, strips
 from rescaling_core.plan import Candidate, Floor, ResidualPlan, Target, TargetPlan
 from rescaling_core.quality import metrics
 from rescaling_core.restore import restore
@@ -96,7 +96,7 @@ def test_a_lost_or_damaged_residual_is_refused() -> None:
 @given(arrays(np.uint8, (4, 5, 3)), arrays(np.uint8, (4, 5, 3)))
 def test_the_residual_restores_exactly_up_to_its_range(hr: np.ndarray, low: np.ndarray) -> None:
     missing = hr.astype(int) - low
-    back = residual.add(low, residual.difference(hr, low)).astype(int)
+    back = differences.add(low, differences.difference(hr, low)).astype(int)
     within = (missing >= -128) & (missing <= 127)
     assert np.array_equal(back[within], hr[within])
     assert np.all(abs(back - hr) <= np.maximum(0, abs(missing) - 127))
@@ -104,15 +104,15 @@ def test_the_residual_restores_exactly_up_to_its_range(hr: np.ndarray, low: np.n
 
 def test_a_large_residual_is_computed_in_strips_and_the_same() -> None:
     low = np.roll(PIXELS, 2, axis=0)
-    missing = residual.difference(PIXELS, low)
+    missing = differences.difference(PIXELS, low)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(strips, "STRIP", 1000)
-        assert np.array_equal(residual.difference(PIXELS, low), missing)
-        back = residual.add(low, missing)
-    assert np.array_equal(back, residual.add(low, missing))
+        assert np.array_equal(differences.difference(PIXELS, low), missing)
+        back = differences.add(low, missing)
+    assert np.array_equal(back, differences.add(low, missing))
     assert (back == PIXELS).mean() > 0.9
     with pytest.raises(ValueError, match="shapes differ"):
-        residual.add(low, missing[1:])
+        differences.add(low, missing[1:])
 
 
 @pytest.mark.parametrize("codec", CONTAINERS, ids=str)
@@ -187,8 +187,8 @@ def test_a_residual_of_luma_is_one_plane_that_corrects_luma_alone() -> None:
 def test_the_luma_that_is_missing_comes_back_within_a_level() -> None:
     flat = np.full_like(PIXELS, 128)
     near = (flat.astype(int) + PIXELS % 40 - 20).astype(np.uint8)
-    missing = residual.difference(near, flat, luma=True)
+    missing = differences.difference(near, flat, luma=True)
     assert missing.shape == (*PIXELS.shape[:2], 1)
     weights = np.array([0.299, 0.587, 0.114])
-    gained = residual.add(flat, missing) @ weights
+    gained = differences.add(flat, missing) @ weights
     assert np.abs(gained - near @ weights).max() <= 0.51

@@ -169,7 +169,16 @@ def test_a_restorer_of_another_codec_is_no_candidate(trained: Models) -> None:
     assert "it is for avif-420, not for webp" in kept.reason
 
 
-@pytest.mark.parametrize(("rescaler", "codec"), [("lanczos", AVIF), (FULL_SIZE, CodecSpec("webp"))])
-def test_a_restorer_needs_a_lossy_file_at_full_size(rescaler: str, codec: CodecSpec) -> None:
-    with pytest.raises(UsageError, match="a lossy file at full size"):
+@pytest.mark.parametrize(
+    ("rescaler", "codec", "complaint"),
+    [
+        ("irn-x2-lite", AVIF, "not behind another network"),
+        (FULL_SIZE, CodecSpec("webp"), "a lossy file"),
+        ("lanczos", CodecSpec("webp"), "a lossy file"),
+    ],
+)
+def test_a_restorer_needs_a_lossy_file_and_no_other_network(
+    rescaler: str, codec: CodecSpec, complaint: str
+) -> None:
+    with pytest.raises(UsageError, match=complaint):
         Candidate(rescaler, codec, restorer=NAME)

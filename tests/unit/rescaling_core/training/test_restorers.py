@@ -99,7 +99,7 @@ def test_a_drawn_patch_is_where_it_says_in_both_pictures() -> None:
     sampler = PairSampler([pair], patch=16, scale=1)
     drawn, original, qualities = sampler.draw(20, seeded_generator(3))
     assert drawn.shape == original.shape == (20, 3, 16, 16)
-    assert qualities == [33] * 20
+    assert qualities == [[33]] * 20
     torch.testing.assert_close(original, 1 - drawn)
     blocks = {
         decoded[y : y + 16, x : x + 16].tobytes(): (y, x) for y in range(35) for x in range(55)
@@ -236,7 +236,7 @@ def test_a_start_of_another_shape_is_refused(tmp_path: Path) -> None:
     ("change", "complaint"),
     [
         ({"colour": -1}, "colour"),
-        ({"network": {"pictures": 2, "errors": [ERRORS, ERRORS]}}, "several pictures"),
+        ({"network": {"pictures": 2, "errors": [ERRORS, ERRORS]}}, "pictures is 2 behind"),
         ({"optimisation": Optimisation(steps=1, patch=33)}, "patch is even"),
         ({"optimisation": Optimisation(steps=1, precision="bfloat16")}, "float32"),
     ],
