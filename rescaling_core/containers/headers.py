@@ -33,6 +33,11 @@ _MAGIC: Final = (
     ("camera raw", 0, b"IIU\0"),
     ("camera raw", 0, b"FUJIFILMCCD-RAW"),
     ("camera raw", 4, b"ftypcrx "),
+    ("Mac icon", 0, b"icns"),
+    ("SGI", 0, b"\x01\xda\0\x01"),
+    ("SGI", 0, b"\x01\xda\x01\x01"),
+    ("Sun raster", 0, b"\x59\xa6\x6a\x95"),
+    ("PCX", 0, b"\x0a\x05\x01"),
 )
 
 _NETPBM: Final = re.compile(rb"P(?:[1-7FfH]|F4)[ \t\r\n\v\f#]")

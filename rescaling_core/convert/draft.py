@@ -69,5 +69,6 @@ def draft_metadata(
         software=software,
         extras=extras,
         refinement=candidate.refinement or None,
+        made_from=photo.made_from,
         lr_channels=int(lr.shape[2]) if other_planes else None,
     )

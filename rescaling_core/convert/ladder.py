@@ -78,6 +78,8 @@ def convert(
     """
     if plan.target.preview_only:
         return make_preview(photo, source, plan, software, encode=encode)
+    if photo.made_from is not None:
+        return Kept(target=plan.target, reason=f"only a part could be restored: {photo.made_from}")
     bench = Workbench(
         photo=photo,
         source=source,

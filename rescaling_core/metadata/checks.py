@@ -46,6 +46,7 @@ _NAMES: Final = (
     "software",
     "lr_pixels_sha256",
     "fingerprint",
+    "made_from",
 )
 _DIGESTS: Final = ("source_sha256", "weights_sha256")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")

@@ -41,6 +41,7 @@ _TEXTS: Final = {1: "source_key", 2: "source_etag", 14: "format", 15: "software"
     22: "rescaler",
     24: "latent_kind",
     36: "restorer",
+    45: "made_from",
 }
 _DIGESTS: Final = {4: "source_sha256", 9: "lr_pixels_sha256", 17: "etag_hex"} | {
     23: "weights_sha256",

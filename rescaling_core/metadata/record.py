@@ -113,6 +113,9 @@ class RestorationMetadata(Scores):
     restorer: str | None = None
     """Id of what improves the decoded picture of a full-size file, or enlarges a small one in place
     of a plain filter; None for nothing. The digest of its weights is `weights_sha256`."""
+    made_from: str | None = None
+    """What of the source a preview was made from, in words, where that is not all of its picture
+    as it is; None for the whole."""
     schema_version: Literal[1, 2] = SCHEMA_VERSION
 
     @property
@@ -215,7 +218,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     **dict.fromkeys(("latent_seed", "tile", "overlap"), (int,)),
     **dict.fromkeys(("quality", "tried"), (int, type(None))),
     **dict.fromkeys(("refinement", "lr_channels", "effort"), (int, type(None))),
-    **dict.fromkeys(("restorer",), (str, type(None))),
+    **dict.fromkeys(("restorer", "made_from"), (str, type(None))),
     **dict.fromkeys(("source_key", "source_etag", "source_sha256", "mode", "format"), (str,)),
     **dict.fromkeys(("target", "rescaler", "codec", "padding", "software"), (str,)),
     **dict.fromkeys(("weights_sha256",), (str,)),

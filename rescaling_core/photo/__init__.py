@@ -6,6 +6,7 @@ from rescaling_core.photo.foreign import DEFAULT_MAX_CARRIED, MOST_CARRIED
 from rescaling_core.photo.opening import stated_pixels
 from rescaling_core.photo.record import Foreign, JpegTraits, Photo, Traits
 from rescaling_core.photo.restored_file import RestoredFile, prove_given_back, restored_file
+from rescaling_core.photo.shown import decode_for_preview, decode_shown, shown_pixels
 
 __all__ = [
     "DEFAULT_MAX_CARRIED",
@@ -16,10 +17,13 @@ __all__ = [
     "Photo",
     "RestoredFile",
     "Traits",
+    "decode_for_preview",
     "decode_photo",
+    "decode_shown",
     "encode_photo",
     "prove_given_back",
     "restored_extension",
     "restored_file",
+    "shown_pixels",
     "stated_pixels",
 ]

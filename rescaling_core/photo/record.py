@@ -75,6 +75,9 @@ class Photo:
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     traits: Traits = field(default_factory=Traits)
+    made_from: str | None = None
+    """What of the source this is, where it is not all of it: then it can be shown, but nothing can
+    be restored from it. See `rescaling_core.photo.shown`."""
 
     def __post_init__(self) -> None:
         planes, has_alpha = MODES[self.mode]

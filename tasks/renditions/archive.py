@@ -20,7 +20,12 @@ from cachetools import TTLCache
 
 from rescaling_core.codecs import read_extras
 from rescaling_core.containers.exif import orientation
-from rescaling_core.errors import RefoldError, RestorationMismatchError, UsageError
+from rescaling_core.errors import (
+    RefoldError,
+    RestorationMismatchError,
+    UnsupportedImageError,
+    UsageError,
+)
 from rescaling_core.metadata import read_metadata
 from rescaling_core.opened import OpenedLr, open_lr
 from rescaling_core.photo import Photo, decode_photo
@@ -220,7 +225,10 @@ class Archive:
             return None
         if data is None:
             return None
-        return decode_photo(data, max_pixels=row.pixels).pixels
+        try:
+            return decode_photo(data, max_pixels=row.pixels).pixels
+        except UnsupportedImageError:  # it has previews only
+            return None
 
     def seen_size(self, row: CatalogRow) -> tuple[int, int]:
         """Width and height of the restored image once it is upright, without decoding pixels.

@@ -16,7 +16,7 @@ from rescaling_core.codecs import Encode
 from rescaling_core.convert import Kept, convert
 from rescaling_core.errors import ImageTooLargeError, UnsupportedImageError
 from rescaling_core.metadata import names_restoration
-from rescaling_core.photo import Photo, decode_photo, stated_pixels
+from rescaling_core.photo import Photo, decode_photo, decode_shown, shown_pixels, stated_pixels
 from rescaling_core.plan import ArchivePlan, TargetPlan
 from tasks.catalog import CatalogRow, Quarantined
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
@@ -161,7 +161,7 @@ class ShardConverter:
 
     def _pixels_to_be(self, data: bytes) -> int:
         """How many will be decoded: none of what is refused by its header."""
-        pixels = stated_pixels(data) or 0
+        pixels = stated_pixels(data) or shown_pixels(data) or 0
         return pixels if pixels <= self._job.plan.max_pixels else 0
 
     def _convert_source(
@@ -189,11 +189,31 @@ class ShardConverter:
                         data, max_pixels=plan.max_pixels, max_carried=plan.max_carried
                     )
             except UnsupportedImageError as error:
-                here = circumstances.opening()
-                return [
-                    record.kept(name, str(error), depends_on=here) for name in plan.target_names
-                ]
+                return self._only_shown(record, data, str(error), trace)
             return [self._convert_target(photo, target, record, trace) for target in plan.targets]
+
+    def _only_shown(
+        self, record: RowWriter, data: bytes, reason: str, trace: tracing.Carrier
+    ) -> Sequence[CatalogRow]:
+        """Previews of what cannot be restored; for other targets it is kept."""
+        plan, here = self._job.plan, circumstances.opening()
+        photo: Photo | None = None
+        why_not = reason
+        if any(target.target.preview_only for target in plan.targets):
+            try:
+                photo = decode_shown(data, max_pixels=plan.max_pixels, reason=reason)
+            except UnsupportedImageError as error:
+                why_not = reason if str(error) == reason else f"{reason}; no preview: {error}"
+        return [
+            record.kept(
+                target.target.name,
+                why_not if target.target.preview_only else reason,
+                depends_on=here,
+            )
+            if photo is None or not target.target.preview_only
+            else self._convert_target(photo, target, record, trace)
+            for target in plan.targets
+        ]
 
     def _convert_target(
         self, photo: Photo, plan: TargetPlan, record: RowWriter, trace: tracing.Carrier

@@ -9,7 +9,7 @@ from functools import partial
 from rescaling_core import SOFTWARE
 from rescaling_core.convert import Kept, SourceRef, convert
 from rescaling_core.errors import RestorationMismatchError
-from rescaling_core.photo import Photo, decode_photo
+from rescaling_core.photo import Photo, decode_for_preview
 from rescaling_core.plan import ArchivePlan, TargetPlan
 from tasks.catalog import Archived, CatalogRow
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
@@ -110,7 +110,7 @@ class Backfiller:
         record.data = data = unchanged_source(self._source, gap.row)
         plans = [self._plans[name] for name in gap.targets]
         if data is not None:
-            photo = decode_photo(
+            photo = decode_for_preview(
                 data,
                 max_pixels=self._job.plan.max_pixels,
                 max_carried=self._job.plan.max_carried,

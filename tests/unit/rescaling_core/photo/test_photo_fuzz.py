@@ -19,16 +19,19 @@ from rescaling_core.codecs import CodecSpec
 from rescaling_core.containers import png
 from rescaling_core.convert import Kept, SourceRef, convert
 from rescaling_core.errors import PhotoError, RefoldError
-from rescaling_core.photo import decode_photo, encode_photo
+from rescaling_core.photo import decode_photo, decode_shown, encode_photo
 from rescaling_core.plan import Candidate, Target, TargetPlan
 from rescaling_core.restore import restore
 from tests.unit.photo_cases import KEPT, READ
+from tests.unit.rescaling_core.photo import shown_cases
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 models = lru_cache(zoo.load)
 
 CORPUS = [make() for _, make in (READ | KEPT).values()]
+SHOWN = [make() for _, make in KEPT.values()]
+SHOWN += [shown_cases.dng(), shown_cases.cr2(), shown_cases.raf(), shown_cases.rw2()]
 RENDITIONS = [
     path.read_bytes()
     for path in sorted((Path(__file__).parents[2] / "fixtures" / "metadata_v1").iterdir())
@@ -110,6 +113,16 @@ def test_a_damaged_source_is_a_photo_or_one_of_our_errors(little_memory, data: b
     assert photo.width * photo.height <= MAX_PIXELS
     again = decode_photo(encode_photo(photo))
     assert (again.pixels == photo.pixels).all()
+
+
+@settings(max_examples=1500 // FEWER, **FUZZ)
+@given(data=damaged(SHOWN))
+def test_what_a_preview_shows_of_a_damaged_file_is_a_photo_or_one_of_our_errors(
+    little_memory, data: bytes
+) -> None:
+    with suppress(PhotoError):
+        photo = decode_shown(data, max_pixels=MAX_PIXELS)
+        assert photo.width * photo.height <= MAX_PIXELS
 
 
 @settings(max_examples=1200 // FEWER, **FUZZ)
