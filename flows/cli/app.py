@@ -50,6 +50,7 @@ def _register() -> None:
         catalog,
         doctor,
         evaluate,
+        export,
         maintain,
         models,
         plan,
@@ -70,6 +71,7 @@ def _register() -> None:
     app.command("backfill")(backfill.backfill)
     app.command("retire")(retire.retire)
     app.command("maintain")(maintain.maintain)
+    app.command("export")(export.export)
     app.command("report")(report.report)
     app.command("ls")(catalog.ls)
     app.command("show")(catalog.show)

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 Step = Literal[
-    "scan", "sample", "convert", "restore", "evaluate", "code", "train", "check", "clean", "retire"
+    "scan",
+    "sample",
+    "convert",
+    "restore",
+    "evaluate",
+    "code",
+    "train",
+    "check",
+    "clean",
+    "retire",
+    "export",
 ]
 """What a run is doing, as the bar names it."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,7 +63,7 @@ def index_of(
     parts: list[pa.Table] = []
     waiting: list[Entry] = []
     digest = hashlib.sha256()
-    for row in _chosen(catalog, where, target, previews_too=previews_too):
+    for row in chosen_rows(catalog, where, target, previews_too=previews_too):
         entry = Entry(row.source_key, row.target, row.lr_key, row.lr_sha256)
         digest.update(f"{entry}\n".encode("utf-8", "surrogatepass"))
         waiting.append(entry)
@@ -82,10 +82,24 @@ def index_of(
     return Index(table, digest.hexdigest())
 
 
-def _chosen(
-    catalog: Catalog, where: str | None, target: str | None, *, previews_too: bool
+def chosen_rows(
+    catalog: Catalog,
+    where: str | None,
+    target: str | None,
+    *,
+    keys: Sequence[str] = (),
+    previews_too: bool,
 ) -> Iterator[Archived]:
-    for history, matching in matching_histories(catalog, where, columns=LIGHT):
+    """The row that each source is read from, by source key, without its metadata.
+
+    Args:
+        catalog: Of the archive.
+        where: As for `index_of`.
+        target: As for `index_of`.
+        keys: Source keys or globs; empty for all.
+        previews_too: As for `index_of`.
+    """
+    for history, matching in matching_histories(catalog, where, keys=keys, columns=LIGHT):
         wanted = matching if target is None else matching & {target}
         row = rendition_of(history, wanted)
         if row is None and previews_too:

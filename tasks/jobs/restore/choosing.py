@@ -17,8 +17,8 @@ from tasks.catalog.history import (
 )
 from tasks.catalog.query import is_glob
 from tasks.cluster.workers import Lost, Workers
-from tasks.jobs.restore.names import output_names
 from tasks.jobs.restore.requests import NotRestored, Restored, RestoreRequest
+from tasks.renditions.names import output_names
 from tasks.storage import open_store
 
 READ_AT_ONCE = 1000

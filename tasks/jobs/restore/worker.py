@@ -11,9 +11,9 @@ from rescaling_core.photo import RestoredFile
 from rescaling_core.plan import TRANSCODE
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.control.outcomes import Failure, outcome_of
-from tasks.jobs.restore.names import extended, output_names
 from tasks.jobs.restore.requests import NotRestored, RestorationJob, Restored, RestoreRequest
 from tasks.models.loading import Models, use_share_of_cpus
+from tasks.renditions.names import extended, output_names
 from tasks.renditions.pixels import pixel_limit
 from tasks.renditions.restoring import Renditions, StoredRendition
 from tasks.storage import Store, open_store

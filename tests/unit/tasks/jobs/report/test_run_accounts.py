@@ -9,7 +9,7 @@ from tasks.collection.shards import Shard, SourceObject
 from tasks.control.waves import waves_of
 from tasks.jobs.archive.steps import SHARDS_PER_WORKER
 from tasks.jobs.archive.tally import ArchiveTally
-from tasks.jobs.restore.names import output_names
+from tasks.renditions.names import output_names
 from tests.rows import row
 
 keys = st.text(st.sampled_from("ab/.pnge "), min_size=1, max_size=9) | st.sampled_from(

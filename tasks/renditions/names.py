@@ -18,13 +18,24 @@ def output_names(source_keys: Iterable[str], exact: Collection[str] = ()) -> Map
     `a.jpg` becomes `a.jpg.png`, or `a.jpg.restored.png` where that is a source too. A name that
     would be too long for a file is cut.
     """
-    keys = sorted(source_keys)
-    taken = {key for key in keys if key in exact or key.lower().endswith(RESTORED_EXTENSION)}
+    return unique_names({key: "" if key in exact else RESTORED_EXTENSION for key in source_keys})
+
+
+def unique_names(extensions: Mapping[str, str]) -> Mapping[str, str]:
+    """Name the file of each source: its own key, and the extension behind it unless it has that.
+
+    Two sources never share a name, as `output_names` has it.
+
+    Args:
+        extensions: Of each source key, with its dot; empty where the file has the key's own.
+    """
+    keys = sorted(extensions)
+    taken = {key for key in keys if key.lower().endswith(extensions[key])}
     names: dict[str, str] = {}
     for key in keys:
         name = key
         if key not in taken:
-            extension = RESTORED_EXTENSION
+            extension = extensions[key]
             while (name := extended(key, extension)) in taken:
                 extension = f".restored{extension}"
             taken.add(name)
