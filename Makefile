@@ -12,7 +12,7 @@ VARIANT ?= cpu
 CONSTRAINTS := infra/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo screenshots test quick lint format faults build image sbom clean
+.PHONY: help venv demo screenshots test pages docs quick lint format faults build image sbom clean
 
 help:  ## show this help
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	@# torch first and by its exact version: a range would pull gigabytes of CUDA packages.
 	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) "$$(grep '^torch==' $(CONSTRAINTS))"
-	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[demo,dev,heic,jxl,train,openvino,serve]'
+	$(BIN)/python -m pip install --quiet --constraint $(CONSTRAINTS) --editable '.[demo,dev,docs,heic,jxl,train,openvino,serve]'
 	@touch $@
 
 demo: $(STAMP)  ## archive and restore a folder of real photographs, and leave a page to look at
@@ -37,6 +37,12 @@ quick: $(STAMP)  ## run the tests that start neither Ray nor a server
 
 faults: $(STAMP)  ## run every fault test, the long ones too
 	REFOLD_ALL_FAULTS=1 $(BIN)/python -m pytest tests/faults tests/unit/rescaling_core/photo/test_photo_fuzz.py --numprocesses $(JOBS)
+
+pages: $(STAMP)  ## run every command on the pages for newcomers and for single tasks
+	REFOLD_ALL_PAGES=1 $(BIN)/python -m pytest tests/e2e/test_pages.py
+
+docs: $(STAMP)  ## build the documentation site into build/site, strictly: every link leads somewhere
+	$(BIN)/python -m infra.docs
 
 lint: $(STAMP)  ## ruff, mypy, import contracts
 	$(BIN)/ruff check .

@@ -42,6 +42,11 @@ class Refold:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What its commands find in their environment beside that of this process."""
+        return self._environment
+
     def within(self, environment: Mapping[str, str]) -> Refold:
         """The same, in a changed environment."""
         return Refold({**self._environment, **environment})

@@ -14,6 +14,9 @@ from tests.unit.infra.commands import refuse_unknown
 DOCS = REPOSITORY / "docs"
 PAGES = [
     *sorted((DOCS / "operations").glob("*.md")),
+    *sorted((DOCS / "start").glob("*.md")),
+    *sorted((DOCS / "how-to").glob("*.md")),
+    *(DOCS / f"{name}.md" for name in ("index", "concepts", "errors", "faq", "glossary", "json")),
     DOCS / "operations.md",
     DOCS / "upgrade.md",
     DOCS / "kubernetes.md",
