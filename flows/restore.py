@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from prefect import flow
 
+from rescaling_core.photo import RestoredFormat
 from tasks.cluster.workplace import workplace
 from tasks.control.opening import check_request
 from tasks.control.run import Run
 from tasks.jobs.restore import steps as restoring
-from tasks.jobs.restore.check import Request, check
+from tasks.jobs.restore.check import Request, check, restored_format
 from tasks.jobs.restore.choosing import Chosen
 from tasks.jobs.restore.requests import NotRestored, RestorationJob, Restored
 from tasks.jobs.restore.steps import REQUESTS_PER_WAVE
@@ -36,6 +37,7 @@ def restore(
     target: str | None = None,
     overwrite: bool = False,
     earlier: bool = False,
+    format: str = "png",
     settings: Settings | None = None,
 ) -> RestoreSummary:
     """Restore HR images from an archive.
@@ -50,21 +52,26 @@ def restore(
         overwrite: Replace files that lie there with other content.
         earlier: Where nothing is restorable of the last version of a source, restore an earlier
             version of it.
+        format: Of restored files: `png`, `tiff`, `webp`, `jxl`, or `source` for the source's own
+            where that holds the restored picture without loss. JPEG files that were stored bit for
+            bit come back as they were.
         settings: Of the workers, in place of what the environment says.
 
     Raises:
-        UsageError: No archive there, a wrong condition, a preview as target.
+        UsageError: No archive there, a wrong format or condition, a preview as target.
         StorageError: A store cannot be reached.
     """
-    request = Request(archive=archive, dest=dest, keys=keys, where=where, target=target)
+    request = Request(
+        archive=archive, dest=dest, keys=keys, where=where, target=target, format=format
+    )
     check_request(check, request)
-    chosen, missing = restoring.select_renditions(archive, keys, where, target, earlier)
+    chosen, missing = restoring.select_renditions(archive, keys, where, target, earlier, format)
     restoring.open_destination(dest, archive)
     run = Run("restore", RestoreTally(), {})
     run.add(RestoreTally.of(missing), "selection")
     if chosen:
         with using(settings):
-            _restore(run, archive, dest, chosen, overwrite=overwrite)
+            _restore(run, archive, dest, chosen, overwrite, restored_format(format))
     run.publish()
     return RestoreSummary(
         outputs=tuple(sorted(run.tally.restored, key=lambda one: one.source_key)),
@@ -73,9 +80,16 @@ def restore(
 
 
 def _restore(
-    run: Run[RestoreTally], archive: str, dest: str, chosen: list[Chosen], *, overwrite: bool
+    run: Run[RestoreTally],
+    archive: str,
+    dest: str,
+    chosen: list[Chosen],
+    overwrite: bool,
+    format: RestoredFormat,
 ) -> None:
-    job = RestorationJob(archive_url=archive, destination_url=dest, overwrite=overwrite)
+    job = RestorationJob(
+        archive_url=archive, destination_url=dest, overwrite=overwrite, format=format
+    )
     total = len(chosen)
     with workplace(total) as place, place.pool(Restorer, "restore", (job,), jobs=total) as pool:
         for wave in run.waves(chosen, cut=total, at_least=REQUESTS_PER_WAVE, total=total):

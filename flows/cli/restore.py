@@ -37,6 +37,12 @@ def restore(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace other files that are already there.")
     ] = False,
+    format: Annotated[
+        str,
+        typer.Option(
+            help="Write png, tiff, webp or jxl, all lossless, or the format that a source had."
+        ),
+    ] = "png",
     models: Annotated[
         str | None,
         typer.Option(help="For one LR file: its archive, or a folder of <sha256>.safetensors."),
@@ -58,12 +64,12 @@ def restore(
     if file is not None and file.is_file():
         if keys or where or everything or target or earlier:
             raise UsageError(f"{archive} is one LR file: give only it and the destination")
-        record = _restore_file(str(file), dest, overwrite, models)
+        record = _restore_file(str(file), dest, overwrite, models, format)
     elif models is not None:
         raise UsageError("--models is for one LR file: an archive holds its networks itself")
     else:
         record = _restore_archive(
-            archive, dest, keys, where, everything, target, overwrite, earlier
+            archive, dest, keys, where, everything, target, overwrite, earlier, format
         )
     if json:
         print_json(record)
@@ -79,11 +85,16 @@ def restore(
         raise typer.Exit(Exit.FAILED)
 
 
-def _restore_file(path: str, dest: str, overwrite: bool, models: str | None) -> dict[str, Any]:
+def _restore_file(
+    path: str, dest: str, overwrite: bool, models: str | None, format: str
+) -> dict[str, Any]:
     """No catalog, no cluster: the file is enough."""
+    from tasks.jobs.restore.check import restored_format
     from tasks.jobs.restore.worker import restore_lr_file
 
-    restored = restore_lr_file(path, dest, overwrite=overwrite, models_url=models)
+    restored = restore_lr_file(
+        path, dest, overwrite=overwrite, models_url=models, format=restored_format(format)
+    )
     return _record([restored], [], dest)
 
 
@@ -96,13 +107,19 @@ def _restore_archive(
     target: str | None,
     overwrite: bool,
     earlier: bool,
+    format: str,
 ) -> dict[str, Any]:
     if not (keys or where or everything):
         raise UsageError("name keys, a condition with --where, or --all")
     from tasks.jobs.restore.check import Request, check
 
     request = Request(
-        archive=archive, dest=dest, keys=tuple(keys or ()), where=where, target=target
+        archive=archive,
+        dest=dest,
+        keys=tuple(keys or ()),
+        where=where,
+        target=target,
+        format=format,
     )
     check(request)
     few = _restore_few(request, overwrite, earlier)
@@ -120,6 +137,7 @@ def _restore_archive(
         target=target,
         overwrite=overwrite,
         earlier=earlier,
+        format=format,
     )
     return _record(result.outputs, result.failures, dest)
 

@@ -253,11 +253,21 @@ def as_exif(data: bytes) -> bytes | None:
     if not entries:
         return None
     start = struct.pack(tiff.order + "2sHL", data[:2], 42, 8)
-    return start + _written(tiff, entries, 8)
+    return start + directory_of(tiff, entries, 8)
 
 
-def _written(tiff: Tiff, entries: list[Entry], at: int, depth: int = 0) -> bytes:
-    """A directory with its values and those below it, to lie at an offset."""
+def directory_of(tiff: Tiff, entries: list[Entry], at: int, depth: int = 0) -> bytes:
+    """A directory with its values and those below it, to lie at an offset.
+
+    Args:
+        tiff: Whose entries they are.
+        entries: In any order.
+        at: The offset.
+        depth: Directories above it.
+
+    Raises:
+        ValueError: A value is not in the file, or of a type that EXIF does not have.
+    """
     if depth > _DEEPEST:
         raise ValueError("TIFF: its directories point at one another")
     rows, behind = [], b""
@@ -270,7 +280,7 @@ def _written(tiff: Tiff, entries: list[Entry], at: int, depth: int = 0) -> bytes
                 raise ValueError(f"TIFF: tag {entry.tag} points at {len(numbers)} directories")
             place = start + len(behind)
             below = list(tiff.directory(numbers[0]).entries)
-            behind += _written(tiff, below, place, depth + 1)
+            behind += directory_of(tiff, below, place, depth + 1)
             kind, count, raw = 4, 1, struct.pack(tiff.order + "L", place)
         if kind not in SIZES:
             raise ValueError(f"TIFF: tag {entry.tag} is of type {kind}, which EXIF does not have")

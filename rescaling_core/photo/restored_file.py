@@ -16,6 +16,12 @@ from rescaling_core.errors import CodecError, NotGivenBackError, PhotoError
 from rescaling_core.photo.beside import CHUNK, EXTENSION, parts_beside, unzipped, zipped
 from rescaling_core.photo.decode import decode_photo
 from rescaling_core.photo.encode import added_chunks, encode_photo, restored_extension
+from rescaling_core.photo.restored_formats import (
+    EXTENSIONS,
+    RestoredFormat,
+    own_format,
+    written_as,
+)
 
 if TYPE_CHECKING:
     from rescaling_core.photo.record import Photo
@@ -25,6 +31,9 @@ FORMAT: Final = "PNG"
 _FIELDS: Final = ("mode", "format", "icc", "exif", "xmp", "dpi", "traits")
 _ANY: Final = 2**30
 """Bytes: more than any photo carries."""
+USUAL_EFFORT: Final = 3
+"""zlib's level of restored PNGs. With the zlib-ng of Pillow's wheels it takes two fifths of the
+time of level 6, for the same bytes: `python -m benchmarks.png_levels`."""
 _FASTEST: Final = 0
 """zlib's level for a file that is only made to be read back."""
 _CLOSE: Final = 0.02
@@ -45,21 +54,41 @@ class RestoredFile:
     """What the zip's name has behind that of the picture."""
 
 
-def restored_file(photo: Photo, *, effort: int | None = None) -> RestoredFile:
-    """Write a photo as it is restored: a PNG, and beside it what PNG has no place for.
+def restored_file(
+    photo: Photo, *, effort: int | None = None, format: RestoredFormat = "png"
+) -> RestoredFile:
+    """Write a photo as it is restored, and beside it what the format has no place for.
 
     Args:
         photo: The restored photo.
-        effort: zlib's level, by default Pillow's.
+        effort: zlib's level for a PNG, by default a fast one.
+        format: Of the file.
 
     Raises:
         CodecError: It cannot be written.
     """
+    wanted = own_format(photo.format) if format == "source" else format
+    if wanted != "png":
+        try:
+            return _in_other_format(photo, wanted)
+        except CodecError:
+            if format != "source":
+                raise
     beside = parts_beside(photo)
+    effort = USUAL_EFFORT if effort is None else effort
     return RestoredFile(
         data=encode_photo(photo, format=FORMAT, effort=effort),
         extension=restored_extension(FORMAT),
         extras=zipped(beside, photo.format) if beside else None,
+    )
+
+
+def _in_other_format(photo: Photo, format: str) -> RestoredFile:
+    found = written_as(photo, format)
+    return RestoredFile(
+        data=found.data,
+        extension=EXTENSIONS[format][0],
+        extras=zipped(found.beside, photo.format) if found.beside else None,
     )
 
 

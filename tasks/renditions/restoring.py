@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rescaling_core.errors import RestorationMismatchError
 from rescaling_core.metadata import RestorationMetadata
-from rescaling_core.photo import Photo, RestoredFile, restored_file
+from rescaling_core.photo import Photo, RestoredFile, RestoredFormat, restored_file
 from rescaling_core.restore import restore, restore_source_file
 from tasks.catalog import Archived
 from tasks.models.lookup import Models
@@ -44,10 +44,10 @@ class StoredRendition:
         """
         return restore(self.data, self.models, recorded=self.recorded, max_pixels=self.max_pixels)
 
-    def file(self) -> RestoredFile:
-        """The restored file: the source's own bytes where there are such, else a PNG.
+    def file(self, format: RestoredFormat = "png") -> RestoredFile:
+        """The restored file: the source's own bytes where there are such, else of a format.
 
-        What the source held and a PNG has no place for comes with it, as a zip.
+        What the source held and the format has no place for comes with it, as a zip.
 
         Raises:
             RefoldError: It does not agree with what was recorded.
@@ -55,7 +55,7 @@ class StoredRendition:
         source_file = self.source_file()
         if source_file is not None:
             return RestoredFile(data=source_file, extension="")
-        return restored_file(self.photo())
+        return restored_file(self.photo(), format=format)
 
 
 class Renditions:

@@ -90,7 +90,7 @@ def test_every_source_is_accounted_for_and_broken_ones_stop_nothing(
     )
     assert ran.code == 3, ran.err
     assert "Traceback" not in ran.err
-    assert (ran.json["archived"], ran.json["kept"], ran.json["quarantined"]) == (3, 1, 4)
+    assert (ran.json["archived"], ran.json["kept"], ran.json["quarantined"]) == (4, 0, 4)
 
     states = {
         (row["source_key"], row["target"]): row
@@ -107,6 +107,7 @@ def test_every_source_is_accounted_for_and_broken_ones_stop_nothing(
         assert row["state"] == "quarantined"
         assert word in row["reason"].lower(), row["reason"]
     assert states["sixteen.png", "x2"]["state"] == "kept"
+    assert states["sixteen.png", "long-edge=32"]["state"] == "archived"
     assert "not smaller" in states["flat.png", "x2"]["reason"]
     assert states["flat.png", "long-edge=32"]["state"] == "archived"
 

@@ -40,6 +40,7 @@ def choose(
     where: str | None,
     target: str | None,
     earlier: bool = False,
+    format: str = "png",
 ) -> tuple[list[Chosen], list[NotRestored]]:
     """Choose one rendition for each source asked for.
 
@@ -50,6 +51,7 @@ def choose(
         target: Only renditions of this target.
         earlier: Whether a source of whose last version nothing is restorable is restored from a
             rendition of an earlier version.
+        format: What restored files are written as, which decides their names.
 
     Returns:
         What to restore, by source key, and the keys asked for by name that nothing can be restored
@@ -69,7 +71,7 @@ def choose(
         if row is not None:
             best[history.key] = row.target, row.rescaler == TRANSCODE
         asked.note(history, wanted, restorable=row is not None)
-    names = output_names(best, {key for key, (_, exact) in best.items() if exact})
+    names = output_names(best, {key for key, (_, exact) in best.items() if exact}, format)
     chosen = [
         Chosen(source_key=key, target=name, output_key=names[key])
         for key, (name, _) in best.items()

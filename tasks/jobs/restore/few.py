@@ -10,7 +10,7 @@ from tasks.cluster.workplace import is_small, workplace
 from tasks.collection.access import refuse_inside_archive
 from tasks.control.heard import is_heard_of
 from tasks.control.progress import Progress, report
-from tasks.jobs.restore.check import Request
+from tasks.jobs.restore.check import Request, restored_format
 from tasks.jobs.restore.choosing import Chosen, choose, outcomes_of
 from tasks.jobs.restore.requests import NotRestored, RestorationJob, Restored
 from tasks.jobs.restore.tally import RestoreTally
@@ -51,7 +51,14 @@ def find_few(request: Request, *, earlier: bool = False) -> Few | None:
     catalog = open_catalog(open_store(request.archive), create=False)
     if catalog.row_count() > QUICKLY_CHOSEN:
         return None
-    chosen, missing = choose(request.archive, request.keys, request.where, request.target, earlier)
+    chosen, missing = choose(
+        request.archive,
+        request.keys,
+        request.where,
+        request.target,
+        earlier,
+        restored_format(request.format),
+    )
     if not is_small(len(chosen)):
         return None
     refuse_inside_archive(open_store(request.dest), catalog.store)
@@ -72,7 +79,10 @@ def restore_few(few: Few, *, overwrite: bool = False) -> RestoreTally:
     if not total:
         return RestoreTally.of(few.missing)
     job = RestorationJob(
-        archive_url=few.request.archive, destination_url=few.request.dest, overwrite=overwrite
+        archive_url=few.request.archive,
+        destination_url=few.request.dest,
+        overwrite=overwrite,
+        format=restored_format(few.request.format),
     )
     outcomes: list[Restored | NotRestored] = list(few.missing)
     with workplace(total) as place, place.pool(_restorer, "restore", (job,), jobs=total) as pool:

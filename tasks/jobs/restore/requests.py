@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rescaling_core.photo import RestoredFormat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,3 +48,5 @@ class RestorationJob:
     archive_url: str
     destination_url: str
     overwrite: bool
+    format: RestoredFormat = "png"
+    """Of restored files, but for those that come back as the file they were."""

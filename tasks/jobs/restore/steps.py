@@ -27,9 +27,10 @@ def select_renditions(
     where: str | None,
     target: str | None,
     earlier: bool = False,
+    format: str = "png",
 ) -> tuple[list[Chosen], list[NotRestored]]:
     """Choose one rendition for each source asked for; see `choose`."""
-    return choose(archive_url, keys, where, target, earlier)
+    return choose(archive_url, keys, where, target, earlier, format)
 
 
 @task(name="open destination", **RETRIED)

@@ -7,13 +7,13 @@ from pathlib import Path, PurePosixPath
 
 from rescaling_core.errors import RefoldError
 from rescaling_core.metadata import RestorationMetadata, read_metadata
-from rescaling_core.photo import RestoredFile
+from rescaling_core.photo import RestoredFile, RestoredFormat
 from rescaling_core.plan import TRANSCODE
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.jobs.restore.requests import NotRestored, RestorationJob, Restored, RestoreRequest
 from tasks.models.loading import Models, use_share_of_cpus
-from tasks.renditions.names import extended, output_names
+from tasks.renditions.names import extended, fitting, output_names
 from tasks.renditions.pixels import pixel_limit
 from tasks.renditions.restoring import Renditions, StoredRendition
 from tasks.storage import Store, open_store
@@ -24,6 +24,7 @@ class Restorer:
 
     def __init__(self, job: RestorationJob) -> None:
         self._overwrite = job.overwrite
+        self._format = job.format
         self._archive = open_store(job.archive_url)
         self._renditions = Renditions(self._archive)
         # The owner's own folder, in which links lead where the owner wants them to.
@@ -46,10 +47,10 @@ class Restorer:
             request.lr_key, request.lr_sha256, request.metadata_json
         )
         with WATCHDOG.watching(allowed_seconds(stored.recorded.width * stored.recorded.height)):
-            file = stored.file()
+            file = stored.file(self._format)
         return write_restored(
             self._destination,
-            request.output_key,
+            fitting(request.output_key, file.extension),
             file,
             stored.recorded,
             overwrite=self._overwrite,
@@ -96,7 +97,12 @@ def write_output(store: Store, key: str, data: bytes, *, overwrite: bool) -> Non
 
 
 def restore_lr_file(
-    path: str, destination_url: str, *, overwrite: bool, models_url: str | None = None
+    path: str,
+    destination_url: str,
+    *,
+    overwrite: bool,
+    models_url: str | None = None,
+    format: RestoredFormat = "png",
 ) -> Restored:
     """Restore one LR file by itself: no archive, no catalog, no cluster.
 
@@ -108,24 +114,30 @@ def restore_lr_file(
         overwrite: Replace other content that lies there.
         models_url: An archive, or a folder of `<sha256>.safetensors`, where the weights that the
             file names are looked for; besides, in the weights folder and among those that ship.
+        format: Of the restored file.
 
     Raises:
         RefoldError: The weights it names are in none of the places, and which they are; it cannot
             be restored, or something else lies at its place.
     """
     models = Models(others=() if models_url is None else (open_store(models_url),))
-    restored = outcome_of(path, partial(_restore_lr_file, path, destination_url, models, overwrite))
+    restored = outcome_of(
+        path, partial(_restore_lr_file, path, destination_url, models, overwrite, format)
+    )
     if isinstance(restored, Failure):
         raise RefoldError(f"{path}: {restored}")
     return restored
 
 
-def _restore_lr_file(path: str, destination_url: str, models: Models, overwrite: bool) -> Restored:
+def _restore_lr_file(
+    path: str, destination_url: str, models: Models, overwrite: bool, format: RestoredFormat
+) -> Restored:
     lr_data = Path(path).read_bytes()
     recorded = read_metadata(lr_data)
     source_name = PurePosixPath(recorded.source_key).name
     exact = {source_name} if recorded.rescaler == TRANSCODE else set()
-    output_key = output_names([source_name], exact)[source_name]
-    file = StoredRendition(lr_data, recorded, models, pixel_limit()).file()
+    output_key = output_names([source_name], exact, format)[source_name]
+    file = StoredRendition(lr_data, recorded, models, pixel_limit()).file(format)
+    output_key = fitting(output_key, file.extension)
     store = open_store(destination_url, follow_links=True)
     return write_restored(store, output_key, file, recorded, overwrite=overwrite)

@@ -46,4 +46,11 @@ def test_the_documented_message_has_the_numbers_that_are_written() -> None:
     assert documented == written | others
     codecs = re.findall(r"([a-z0-9-]+) (\d+)(?:,|\n)", message.partition("codec = 7")[2])
     assert {name: int(n) for name, n in codecs} == compact._CODECS
-    assert re.findall(r"(\w+) = \d+;", residual) == ["codec", "quality", "nbytes", "sha256", "luma"]
+    assert re.findall(r"(\w+) = \d+;", residual) == [
+        "codec",
+        "quality",
+        "nbytes",
+        "sha256",
+        "luma",
+        "filtered",
+    ]
