@@ -8,8 +8,11 @@ from typing import Final
 
 from tasks.storage.names import MAX_PART_BYTES
 
+RESTORED_EXTENSION: Final = ".png"
+"""Of restored files where no other format is asked for."""
+
 _EXTENSIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "png": (".png",),
+    "png": (RESTORED_EXTENSION,),
     "tiff": (".tif", ".tiff"),
     "webp": (".webp",),
     "jxl": (".jxl",),
