@@ -22,7 +22,7 @@ import time
 from collections import Counter, defaultdict
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil
 from multiprocessing import get_context
@@ -43,6 +43,9 @@ from rescaling_core.photo import decode_photo
 from rescaling_core.plan import FULL_SIZE, Candidate, Floor, ResidualPlan, Target, TargetPlan
 from rescaling_core.quality import metrics
 from rescaling_core.restore import restore
+from rescaling_core.zoo import restorers
+from tasks.plans.presets import PRESETS
+from tasks.plans.toml import read_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,11 +58,35 @@ SLOW, SLOWER = "avif, effort 6", "avif, effort 7"
 PREVIEW = CodecSpec.parse("avif-420", 40)
 PREVIEWED = f"avif, and a preview ({PREVIEW}, {PREVIEW.quality})"
 
-load = lru_cache(zoo.load)
+
+@dataclass(frozen=True)
+class Networks:
+    """Rescalers by id; restorers by id, by path, or by the digest of one of some files."""
+
+    paths: tuple[str, ...] = ()
+
+    def __call__(self, rescaler: str, weights_sha256: str | None = None, /) -> zoo.LoadedRescaler:
+        """See `rescaling_core.convert.Models`."""
+        return _rescaler(rescaler, weights_sha256)
+
+    def restorer(self, name: str, weights_sha256: str | None = None, /) -> restorers.LoadedRestorer:
+        """See `rescaling_core.convert.outcome.WithRestorers`."""
+        given = (_restorer(path) for path in self.paths)
+        found = (one for one in given if one.weights_sha256 == weights_sha256)
+        return next(found, None) or _restorer(name, weights_sha256)
+
+
+_rescaler, _restorer = lru_cache(zoo.load), lru_cache(restorers.load)
 
 
 def strategies(
-    floor: float, rescalers: list[str], restorer: str | None = None, only: Sequence[str] = ()
+    floor: float,
+    rescalers: list[str],
+    restorer: str | None = None,
+    only: Sequence[str] = (),
+    *,
+    enlarger: str | None = None,
+    presets: Sequence[str] = (),
 ) -> dict[str, TargetPlan]:
     """The single strategies, all of them together, and all of those with an LR image.
 
@@ -69,6 +96,8 @@ def strategies(
             `ID:codec:steps:quality+quality` of LR images that get a residual; for x2.
         restorer: Id of one for `avif-420`, or a path; None for no strategy with one.
         only: Names of those that are wanted; all if there are none.
+        enlarger: Id of one for small `avif`, or a path; None for no strategy with one.
+        presets: Their plans for x2 are strategies too.
     """
 
     def full(
@@ -91,12 +120,18 @@ def strategies(
         single["avif + restorer"] = [full("avif-420", 10, 95, None, restorer)]
         for name, effort in efforts.items():
             single[f"{name} + restorer"] = [full("avif-420", 10, 95, effort, restorer)]
+    luma = replace(residual, luma=True)
+    colour = CodecSpec.parse("avif", 20)
     small = {
         "LR + residual": [
             Candidate("lanczos", CodecSpec.parse("avif-420", quality), residual=residual)
             for quality in (15, 30)
-        ]
+        ],
+        "LR + luma residual": [Candidate("lanczos", colour, residual=luma)],
     }
+    if enlarger is not None:
+        name = "LR + luma residual + enlarger"
+        small[name] = [Candidate("lanczos", colour, residual=luma, restorer=enlarger)]
     for text in rescalers:
         name, codec, steps, bases = (*text.split(":"), *[""] * 3)[:4]
         spec, refinement = CodecSpec.parse(codec or "avif", 65), int(steps or 0)
@@ -117,13 +152,16 @@ def strategies(
         *single["jxl"],
         *single["jpeg"],
     ]
-    return {
-        name: TargetPlan(
-            target=Target(scale=2.0), candidates=tuple(ones), floor=Floor(psnr_y=floor)
-        )
+    wanted = Floor(psnr_y=floor)
+    made = {
+        name: TargetPlan(target=Target(scale=2.0), candidates=tuple(ones), floor=wanted)
         for name, ones in plans.items()
         if not only or name in only
     }
+    for preset in presets:
+        plan = read_plan(PRESETS[preset], name=preset, floor=wanted)
+        made[f"preset {preset}"] = next(one for one in plan.targets if one.target.scale == 2)
+    return made
 
 
 @contextmanager
@@ -139,7 +177,12 @@ def shared_work() -> Iterator[None]:
 
 
 def measure_image(
-    path: Path, key: str, floor: float, plans: dict[str, TargetPlan], folder: Path
+    path: Path,
+    key: str,
+    floor: float,
+    plans: dict[str, TargetPlan],
+    folder: Path,
+    networks: Networks,
 ) -> dict[str, Any]:
     """Convert one image by every strategy; the files lie in `folder`, named by their digests."""
     torch.set_num_threads(1)
@@ -152,7 +195,7 @@ def measure_image(
     with shared_work():
         for name, plan in plans.items():
             started = time.process_time()
-            outcome = convert(photo, ref, plan, load, software="refold benchmark", data=data)
+            outcome = convert(photo, ref, plan, networks, software="refold benchmark", data=data)
             if isinstance(outcome, Rendition):
                 digest = hashlib.sha256(outcome.lr_data).hexdigest()
                 (folder / digest).write_bytes(outcome.lr_data)
@@ -167,7 +210,7 @@ def measure_image(
     return {"key": key, "floor": floor, "pixels": pixels, "source": len(data), "cells": cells}
 
 
-def check(path: Path, row: dict[str, Any], folder: Path) -> dict[str, Any]:
+def check(path: Path, row: dict[str, Any], folder: Path, networks: Networks) -> dict[str, Any]:
     """Restore what was stored, knowing nothing but the files, and measure it."""
     torch.set_num_threads(1)
     reference = decode_photo(path.read_bytes()).pixels
@@ -176,7 +219,7 @@ def check(path: Path, row: dict[str, Any], folder: Path) -> dict[str, Any]:
         if (digest := cell.get("file")) is None:
             continue
         if digest not in measured:
-            restored = restore((folder / digest).read_bytes(), load).pixels
+            restored = restore((folder / digest).read_bytes(), networks).pixels
             measured[digest] = metrics.psnr_y(restored, reference)
         cell["psnr_y_restored"] = measured[digest]
     return row
@@ -186,10 +229,19 @@ def run(given: argparse.Namespace) -> None:
     """Measure what is not yet in the file of results."""
     lines = given.out.read_text("utf-8").splitlines() if given.out.exists() else []
     rows = [json.loads(line) for line in lines]
-    plans = strategies(given.floor, given.rescalers, given.restorer, given.only)
+    plans = strategies(
+        given.floor,
+        given.rescalers,
+        given.restorer,
+        given.only,
+        enlarger=given.enlarger,
+        presets=given.presets,
+    )
     wanted = (given.floor, list(plans))
     if any((row["floor"], list(row["cells"])) != wanted for row in rows):
         raise SystemExit(f"{given.out} holds results of another floor or other strategies")
+    named = (given.restorer, given.enlarger)
+    networks = Networks(tuple(one for one in named if (one or "").endswith(".safetensors")))
     done = {row["key"] for row in rows}
     paths = {
         f"{name}/{path.stem}": path
@@ -205,13 +257,13 @@ def run(given: argparse.Namespace) -> None:
         folder = Path(temporary)
         checks: list[Future[dict[str, Any]]] = []
         conversions = {
-            converters.submit(measure_image, path, key, given.floor, plans, folder): path
+            converters.submit(measure_image, path, key, given.floor, plans, folder, networks): path
             for key, path in paths.items()
             if key not in done
         }
         for converted in as_completed(conversions):
             row, path = converted.result(), conversions[converted]
-            checks.append(checkers.submit(check, path, row, folder))
+            checks.append(checkers.submit(check, path, row, folder, networks))
             checks[-1].add_done_callback(lambda future: _write(given.out, future))
             print(row["key"], {who: cell.get("bytes") for who, cell in row["cells"].items()})
         for one in checks:
@@ -290,6 +342,8 @@ def main() -> None:
     parser.add_argument(
         "--restorer", help="id or path of one for avif-420; by default no strategy has one"
     )
+    parser.add_argument("--enlarger", help="id or path of one for avif, with its final filter")
+    parser.add_argument("--presets", nargs="*", default=[], help="plans that ship, by name")
     parser.add_argument("--only", nargs="*", default=[], help="strategies, by their names")
     parser.add_argument("--every", type=int, default=1, help="every so many images of each set")
     parser.add_argument(
