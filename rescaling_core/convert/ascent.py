@@ -60,6 +60,9 @@ class Judge(Protocol):
     def judge(self, encoded: Encoded, restored: U8Array) -> float:
         """Measure a restoration; its slack, below 0 where it misses the floor."""
 
+    def weigh(self, encoded: Encoded, restored: U8Array) -> float:
+        """The slack of a file that cannot win: it is measured, but not remembered."""
+
 
 RESTORED: Final = 0.25
 """dB that a restorer adds, roughly: a guess that only shortens searches."""
@@ -95,8 +98,18 @@ class Landing:
     """Of the step below it; infinite where it was not measured."""
 
 
+class _InVainError(Exception):
+    """A file that is too large misses the floor: those that reach it are larger still."""
+
+
 def climb(
-    judge: Judge, make: Callable[[int], Attempt], count: int, *, start: int, slope: float
+    judge: Judge,
+    make: Callable[[int], Attempt],
+    count: int,
+    *,
+    start: int,
+    slope: float,
+    weighing: bool = False,
 ) -> Landing:
     """Search the lowest step of quality that reaches the floor.
 
@@ -106,20 +119,28 @@ def climb(
         count: Steps there are.
         start: The first to try.
         slope: dB that a step gains, as far as it is known.
+        weighing: Measure files that are too large, too, as restoring takes little: the search ends
+            with the first that misses the floor.
     """
     sizes: dict[int, int] = {}
     slacks: dict[int, float] = {}
-    """Of those that were measured."""
+    """Of those that may win."""
 
     def slack(step: int) -> float:
         attempt = make(step)
         sizes[step] = attempt.nbytes
         if judge.is_too_large(attempt.encoded):
-            return inf
+            value = judge.weigh(attempt.encoded, attempt.restore()) if weighing else inf
+            if value < 0:
+                raise _InVainError
+            return value
         slacks[step], sizes[step] = _judged(judge, attempt)
         return slacks[step]
 
-    found = lowest_enough(0, count - 1, slack, start=start, slope=slope)
+    try:
+        found = lowest_enough(0, count - 1, slack, start=start, slope=slope)
+    except _InVainError:
+        return Landing(Cost(judge.limit, at_least=True))
     reaching = [sizes[step] for step, value in slacks.items() if value >= 0]
     if reaching and found in slacks:
         below = slacks.get(found - 1, -inf)

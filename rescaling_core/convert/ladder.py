@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import ceil, inf, isfinite
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,7 @@ from rescaling_core.pixels.tiles import DEFAULT_TILING, Tiling
 from rescaling_core.plan import FULL_SIZE, TRANSCODE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from rescaling_core.codecs import Encode
@@ -197,7 +198,11 @@ class _Ladder:
             start, slope = ceil(forecast.at), forecast.slope
         # A network takes far longer than the codec of its small image, and so do costly measures.
         slow = contender.is_slow or self.bench.floor.is_costly
-        search = climb_below if self.best is not None and slow else climb
+        search: Callable[..., Landing]
+        if self.best is not None:
+            search = climb_below if slow else partial(climb, weighing=contender.gain == 0)
+        else:
+            search = climb
         count = len(contender.steps)
         start = min(max(start, 0), count - 1)
         landing = search(self, contender.attempt, count, start=start, slope=slope)
@@ -232,6 +237,11 @@ class _Ladder:
         if self.best is None:
             self.smallest_refused = min(size, self.smallest_refused or size)
         return True
+
+    def weigh(self, encoded: Encoded, restored: U8Array) -> float:
+        """The slack of a file that cannot win; it is not remembered."""
+        self.tried += 1
+        return self.bench.measure(encoded, restored).slack(self.bench.floor)
 
     def judge(self, encoded: Encoded, restored: U8Array) -> float:
         """Measure a trial and remember it if it is the best or the nearest; give its slack."""
