@@ -22,6 +22,7 @@ from rescaling_core.zoo import restorers
 from rescaling_core.zoo.restorer_card import Coding
 from tasks.jobs.train.data import load_any_recipe
 from tasks.jobs.train.folder import CHECKPOINT, RunFolder
+from tasks.jobs.train.restorers import beneath_of
 
 
 def bundle(
@@ -36,9 +37,20 @@ def bundle(
     validated = [one["validation"] for one in RunFolder(run).records() if "validation" in one]
     held_out = {key: value for key, value in validated[-1].items() if key != "psnr_y"}
     pictures = recipe.pictures
+    coding = Coding.of(pictures.codec, pictures.effort, pictures.quality)
+    metrics: dict[str, Any] = {"held-out windows": held_out}
+    made: dict[str, Any] = {}
+    final, beneath = None, beneath_of(recipe)
+    if beneath is not None:  # its figures with pictures are those of `benchmarks.floor`
+        final = restorers.FinalFilter(network, coding)
+        enlargement = beneath.enlargement
+        network, coding, sets = enlargement.network, enlargement.coding, []
+        made = {"enlargement": enlargement.card.training}
+        metrics = {"final filter, held-out windows": held_out}
+        metrics |= {f"enlargement, {key}": v for key, v in enlargement.card.metrics.items()}
     card = restorers.describe(
         network,
-        Coding.of(pictures.codec, pictures.effort, pictures.quality),
+        coding,
         restorer_id=f"{recipe.id}.{tag}",
         title=recipe.title,
         training={
@@ -49,18 +61,22 @@ def bundle(
             "hardware": hardware,
             "cpu_minutes": round(state["seconds"] / 60, 1),
             "iterations": state["done"],
+            **made,
         },
+        metrics=metrics,
         notes=notes,
+        final=None if final is None else (final.network, final.coding),
     )
     restorers.RESTORERS_DIR.mkdir(exist_ok=True)
     path = restorers.RESTORERS_DIR / f"{card.id}.safetensors"
-    restorers.save(path, network, card, dtype=torch.float16)
-    metrics: dict[str, Any] = {"held-out windows": held_out}
+    written = restorers.save(path, network, card, final=final, dtype=torch.float16)
     for name in sets:
         points = measure(pictures_of(bench / name), str(path), None, check=True)
         print(f"## {name}\n\n{table(points)}\n", flush=True)
         metrics[name] = figures(points)
-    written = restorers.save(path, network, replace(card, metrics=metrics), dtype=torch.float16)
+    if sets:
+        card = replace(card, metrics=metrics)
+        written = restorers.save(path, network, card, dtype=torch.float16)
     print(f"{path}: {written.weights_bytes} bytes, {written.weights_sha256}")
 
 

@@ -161,9 +161,11 @@ def write_restorer(
     coding = Coding.of(pictures.codec, pictures.effort, pictures.quality)
     final = None
     metrics: dict[str, Any] = {"held-out windows": held_out}
+    made: dict[str, Any] = {}
     if beneath is not None:
         final = restorers.FinalFilter(network, coding)
         network, coding = beneath.enlargement.network, beneath.enlargement.coding
+        made = {"enlargement": beneath.enlargement.card.training}
         metrics = {"final filter, held-out windows": held_out}
         metrics |= {f"enlargement, {key}": v for key, v in beneath.enlargement.card.metrics.items()}
     card = restorers.describe(
@@ -171,7 +173,7 @@ def write_restorer(
         coding,
         restorer_id=path.stem,
         title=recipe.title,
-        training={"recipe": recipe.id, "seed": recipe.seed, **training},
+        training={"recipe": recipe.id, "seed": recipe.seed, **training, **made},
         metrics=metrics,
         final=None if final is None else (final.network, final.coding),
     )
