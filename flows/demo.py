@@ -1,4 +1,4 @@
-"""`make demo`: archive a folder of real photographs, restore them all, leave a page to look at."""
+"""`refold demo`: archive real photographs, restore them all, leave a page to look at."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from rich.table import Table
 
 from flows.cli.app import quiet_libraries
 from flows.cli.console import err, out, progress_bar
+from rescaling_core.errors import RefoldError, UsageError
 from tasks.pages.gallery import Kept, Shown, render_gallery
 from tasks.pages.words import size_text
 
 if TYPE_CHECKING:
     from tasks.catalog import Archived, CatalogRow
 
-OUTPUT: Final = Path("demo-output")
+MARK: Final = ".made-by-refold-demo"
+"""Lies in a folder of results, which a later demo may empty."""
 
 FLOOR: Final = 34
 """PSNR-Y in dB that every restoration reaches."""
@@ -69,36 +71,68 @@ PHOTOGRAPHS: Final = (
 
 
 def main() -> None:
-    """Run the demo in `demo-output`, which is emptied first."""
+    """Run the demo in `demo-output`."""
     quiet_libraries()
+    try:
+        run(Path("demo-output"))
+    except RefoldError as error:
+        sys.exit(f"refold: {error}")
+
+
+def run(output: Path) -> None:
+    """Run the demo.
+
+    Args:
+        output: Where its results go. What an earlier demo left there is removed.
+
+    Raises:
+        UsageError: Something else lies there, or scikit-image is not installed.
+    """
     started = time.monotonic()
-    shutil.rmtree(OUTPUT, ignore_errors=True)
-    photos = copy_photographs(OUTPUT / "photos")
-    err.print(f"{len(photos)} photographs in {OUTPUT / 'photos'}; starting Prefect ...")
-    rows = archive_and_restore()
-    page = OUTPUT / "index.html"
+    empty(output)
+    photos = copy_photographs(output / "photos")
+    err.print(f"{len(photos)} photographs in {output / 'photos'}; starting Prefect ...")
+    rows = archive_and_restore(output)
+    page = output / "index.html"
     page.write_text(render_gallery("Refold: small files, restored", rows, floor=FLOOR), "utf-8")
     print_table(rows)
-    out.print(f"\narchive   {OUTPUT / 'archive'}    (small files, catalog, networks, restore.py)")
-    out.print(f"restored  {OUTPUT / 'restored'}")
+    out.print(f"\narchive   {output / 'archive'}    (small files, catalog, networks, restore.py)")
+    out.print(f"restored  {output / 'restored'}")
     out.print(f"page      {page}    (source, restoration and their difference: open it)")
     out.print(f"{time.monotonic() - started:.0f} s in all. With photographs of your own:\n")
-    out.print("  source .venv/bin/activate")
+    if shutil.which("refold") is None:
+        out.print("  source .venv/bin/activate")
     out.print("  refold archive ./photos ./archive --preset viewable")
     out.print("  refold serve ./archive                   # to look at them")
     out.print("  refold restore ./archive ./restored --all")
+
+
+def empty(output: Path) -> None:
+    """Make the folder of results, or empty one that an earlier demo made.
+
+    Raises:
+        UsageError: Something else lies there.
+    """
+    is_free = not output.exists() or (output.is_dir() and not any(output.iterdir()))
+    if not is_free and not (output / MARK).exists():
+        raise UsageError(f"{output} is there already, and no demo made it: name another folder")
+    shutil.rmtree(output, ignore_errors=True)
+    output.mkdir(parents=True)
+    (output / MARK).touch()
 
 
 def copy_photographs(folder: Path) -> list[Path]:
     """Copy the sample files, byte for byte.
 
     Raises:
-        SystemExit: scikit-image is not installed.
+        UsageError: scikit-image is not installed.
     """
     try:
         import skimage.data
     except ImportError:
-        sys.exit("the demo's photographs come with scikit-image: pip install 'refold[demo]'")
+        raise UsageError(
+            "the demo's photographs come with scikit-image: pip install 'refold[demo]'"
+        ) from None
     samples = Path(skimage.data.__file__).parent
     folder.mkdir(parents=True)
     for name in PHOTOGRAPHS:
@@ -106,41 +140,41 @@ def copy_photographs(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def archive_and_restore() -> list[Shown | Kept]:
+def archive_and_restore(output: Path) -> list[Shown | Kept]:
     """Run the two flows, and gather what the catalog says afterwards."""
     from flows.archive import archive
     from flows.restore import restore
     from tasks.plans.options import PlanOptions
 
-    store, folder = str(OUTPUT / "archive"), OUTPUT / "restored"
+    store, folder = str(output / "archive"), output / "restored"
     options = PlanOptions(plan_toml=PLAN, plan_name="the demo's plan")
     with progress_bar("archive"):
-        archive(source=str(OUTPUT / "photos"), archive=store, options=options)
+        archive(source=str(output / "photos"), archive=store, options=options)
     with progress_bar("restore"):
         summary = restore(archive=store, dest=str(folder), target=SMALL)
     if summary.failures:
-        sys.exit(f"restoring failed: {summary.failures[0]}")
+        raise RefoldError(f"restoring failed: {summary.failures[0].reason}")
     restored = {one.source_key: folder / one.output_key for one in summary.outputs}
-    return _page_rows(store, restored)
+    return _page_rows(output, restored)
 
 
-def _page_rows(store: str, restored: Mapping[str, Path]) -> list[Shown | Kept]:
+def _page_rows(output: Path, restored: Mapping[str, Path]) -> list[Shown | Kept]:
     """A row for each photograph, in the order of `PHOTOGRAPHS`."""
     from tasks.catalog import Archived, open_catalog
     from tasks.storage import open_store
 
     rows: dict[str, dict[str, CatalogRow]] = {name: {} for name in PHOTOGRAPHS}
-    for row in open_catalog(open_store(store), create=False).rows():
+    for row in open_catalog(open_store(str(output / "archive")), create=False).rows():
         rows[row.source_key][row.target] = row
     return [
-        _shown(small, found[FULL], restored[key])
+        _shown(output, small, found[FULL], restored[key])
         if isinstance(small := found[SMALL], Archived)
         else Kept(key=key, reason=small.reason, source_bytes=small.source_size)
         for key, found in rows.items()
     ]
 
 
-def _shown(small: Archived, full: CatalogRow, restored: Path) -> Shown:
+def _shown(output: Path, small: Archived, full: CatalogRow, restored: Path) -> Shown:
     from tasks.catalog import Archived
     from tasks.catalog.strategies import from_json
 
@@ -149,9 +183,9 @@ def _shown(small: Archived, full: CatalogRow, restored: Path) -> Shown:
         for one in from_json(full.strategies_json if isinstance(full, Archived) else None)
     }
     plain = min((nbytes for name, nbytes in alone.items() if "restorer" not in name), default=None)
-    difference = OUTPUT / "difference" / f"{small.source_key}.png"
-    write_difference(OUTPUT / "photos" / small.source_key, restored, difference)
-    stored = OUTPUT / "archive" / small.lr_key
+    difference = output / "difference" / f"{small.source_key}.png"
+    write_difference(output / "photos" / small.source_key, restored, difference)
+    stored = output / "archive" / small.lr_key
     with Image.open(stored) as picture:
         size = picture.size
     return Shown(
@@ -167,8 +201,8 @@ def _shown(small: Archived, full: CatalogRow, restored: Path) -> Shown:
         fewest_bytes=full.lr_bytes if isinstance(full, Archived) else None,
         source_path=f"photos/{small.source_key}",
         small_path=f"archive/{small.lr_key}",
-        restored_path=str(restored.relative_to(OUTPUT)),
-        difference_path=str(difference.relative_to(OUTPUT)),
+        restored_path=str(restored.relative_to(output)),
+        difference_path=str(difference.relative_to(output)),
     )
 
 

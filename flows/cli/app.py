@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Final
 
@@ -12,6 +12,7 @@ import typer
 
 from flows.cli import endings, places
 from flows.cli.console import Mode, err, one_line, print_json
+from flows.cli.examples import examples_of
 from flows.cli.exits import Exit, exit_of, is_expected
 from rescaling_core import __version__
 from tasks.storage.secrets import refuse_credentials
@@ -28,7 +29,6 @@ app = typer.Typer(
     name="refold",
     help="Archive image collections as small images that can be restored.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -48,6 +48,7 @@ def _register() -> None:
         archive,
         backfill,
         catalog,
+        demo,
         doctor,
         evaluate,
         export,
@@ -63,23 +64,28 @@ def _register() -> None:
         train,
     )
 
-    app.command("archive")(archive.archive)
-    app.command("plan")(plan.plan)
-    app.command("restore")(restore.restore)
-    app.command("rebuild")(rebuild.rebuild)
-    app.command("scrub")(scrub.scrub)
-    app.command("backfill")(backfill.backfill)
-    app.command("retire")(retire.retire)
-    app.command("maintain")(maintain.maintain)
-    app.command("export")(export.export)
-    app.command("report")(report.report)
-    app.command("ls")(catalog.ls)
-    app.command("show")(catalog.show)
-    app.command("serve")(serve.serve)
-    app.command("doctor")(doctor.doctor)
-    app.command("evaluate")(evaluate.evaluate)
-    app.command("train")(train.train)
+    _add("archive", archive.archive)
+    _add("plan", plan.plan)
+    _add("restore", restore.restore)
+    _add("rebuild", rebuild.rebuild)
+    _add("scrub", scrub.scrub)
+    _add("backfill", backfill.backfill)
+    _add("retire", retire.retire)
+    _add("maintain", maintain.maintain)
+    _add("export", export.export)
+    _add("report", report.report)
+    _add("ls", catalog.ls)
+    _add("show", catalog.show)
+    _add("serve", serve.serve)
+    _add("doctor", doctor.doctor)
+    _add("demo", demo.demo)
+    _add("evaluate", evaluate.evaluate)
+    _add("train", train.train)
     app.add_typer(models.models_app, name="models")
+
+
+def _add(name: str, command: Callable[..., None]) -> None:
+    app.command(name, epilog=examples_of(name))(command)
 
 
 def quiet_libraries(*, verbose: bool = False) -> None:
@@ -143,5 +149,8 @@ def _fail(code: Exit, error: Exception, message: str) -> Exit:
         kind = type(error).__name__ if is_expected(error) else "InternalError"
         if isinstance(error, typer.TyperException):
             kind = "UsageError"
-        print_json({"error": {"kind": kind, "message": message, "exit_code": int(code)}})
+        told = {"kind": kind, "message": message, "exit_code": int(code)}
+        if is_expected(error):
+            told["page"] = f"docs/errors.md#{kind.lower()}"
+        print_json({"error": told})
     return code

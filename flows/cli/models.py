@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from flows.cli.console import Json, Verbose, out, print_json, print_table
+from flows.cli.examples import examples_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +23,7 @@ models_app = typer.Typer(
 )
 
 
-@models_app.command("list")
+@models_app.command("list", epilog=examples_of("models list"))
 def list_models(json: Json = False, verbose: Verbose = False) -> None:
     """List the rescalers and restorers that ship with Refold, and those brought in."""
     from rescaling_core import zoo
@@ -54,7 +55,7 @@ def list_models(json: Json = False, verbose: Verbose = False) -> None:
     print_table(table)
 
 
-@models_app.command("show")
+@models_app.command("show", epilog=examples_of("models show"))
 def show(
     model: Annotated[str, typer.Argument(help="Id, path of a weights file, or URL#sha256=….")],
     json: Json = False,
@@ -79,7 +80,7 @@ def show(
     print_table(table)
 
 
-@models_app.command("import")
+@models_app.command("import", epilog=examples_of("models import"))
 def import_official(
     files: Annotated[list[Path], typer.Argument(help="Official checkpoint. irn-crm needs two.")],
     family: Annotated[
@@ -115,7 +116,7 @@ def import_official(
     _print_kept(card, path, json=json)
 
 
-@models_app.command("download")
+@models_app.command("download", epilog=examples_of("models download"))
 def download(
     url: Annotated[
         str, typer.Argument(help="Address of a .safetensors file: s3://…, hf://… or https://….")

@@ -13,7 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal
 
-from rescaling_core.errors import RefoldError
+import numpy as np
+
+from rescaling_core.codecs import CODECS, CodecSpec, decode, encode
+from rescaling_core.errors import CodecUnavailableError, RefoldError
 from tasks.storage import Store, open_store
 from tasks.storage.local import LocalStore
 from tasks.storage.probe import PROBE_FOLDER, prove_conditional_writes
@@ -46,11 +49,12 @@ class Finding:
 
 
 def check_installation() -> Iterator[Finding]:
-    """Python, torch and its devices, and the extras."""
+    """Python, torch and its devices, the processor, the extras, and codecs."""
     import torch
 
     yield Finding(name="python", state="ok", detail=platform.python_version())
     yield Finding(name="torch", state="ok", detail=str(torch.__version__))
+    yield _processor(torch.backends.cpu.get_cpu_capability())
     if torch.cuda.is_available():
         yield Finding(name="cuda", state="ok", detail=torch.cuda.get_device_name())
     else:
@@ -63,6 +67,37 @@ def check_installation() -> Iterator[Finding]:
             yield Finding(
                 name=extra, state="missing", detail=purpose, advice=f"pip install '{extra}'"
             )
+    if find_spec("openvino") is not None:
+        yield _tried("openvino", _openvino_devices, "pip install --force-reinstall openvino")
+    yield from map(_codec, CODECS)
+
+
+def _processor(instructions: str) -> Finding:
+    """What the processor computes networks with; AMX and AVX-512 are the fast ones."""
+    known = Path("/proc/cpuinfo")
+    flags = set(known.read_text("utf-8", "replace").split()) if known.exists() else set()
+    amx = "AMX" if "amx_tile" in flags else "no AMX"
+    return Finding(name="processor", state="ok", detail=f"{instructions}, {amx}")
+
+
+def _openvino_devices() -> str:
+    import openvino
+
+    return f"{openvino.__version__.split('-')[0]}, {', '.join(openvino.Core().available_devices)}"
+
+
+def _codec(name: str) -> Finding:
+    """Whether pictures can be written in a codec, and read again."""
+    try:
+        spec = CodecSpec.parse(name)
+        decode(encode(np.full((16, 16, 3), 128, np.uint8), spec))
+    except CodecUnavailableError as error:
+        advice = str(error).partition(": ")[2]
+        return Finding(name=f"codec {name}", state="missing", detail="not here", advice=advice)
+    except RefoldError as error:
+        advice = "install a full build of Pillow: pip install --force-reinstall pillow"
+        return Finding(name=f"codec {name}", state="failed", detail=str(error), advice=advice)
+    return Finding(name=f"codec {name}", state="ok", detail="writes and reads")
 
 
 def check_folder(name: str, folder: Path, refusal: str | None) -> Finding:

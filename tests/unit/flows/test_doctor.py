@@ -27,6 +27,9 @@ def test_a_sound_machine_and_store_are_told_so(
     assert run(["doctor", archive, "--write", "--quick", "--json"]) == Exit.DONE
     found = _found(capsys)
     assert found["python"]["state"] == "ok"
+    assert "AMX" in found["processor"]["detail"]
+    assert found["codec avif"]["state"] == "ok"
+    assert "CPU" in found["openvino"]["detail"]
     assert found[f"{archive}: writes"]["state"] == "ok"
     assert not any(path.is_file() for path in Path(archive).rglob("*")), "the probe is removed"
 
