@@ -11,11 +11,12 @@ from rescaling_core import codecs, metadata
 from rescaling_core.codecs import transcode
 from rescaling_core.convert import residual
 from rescaling_core.convert.outcome import restorer_of
+from rescaling_core.convert.repacked import packed_file_of
 from rescaling_core.errors import CodecError, RestorationMismatchError
 from rescaling_core.metadata.checks import check_pixels
-from rescaling_core.photo import decode_photo, stated_pixels
+from rescaling_core.photo import decode_photo, decode_shown, stated_pixels
 from rescaling_core.pixels.tiles import Tiling
-from rescaling_core.plan import DEFAULT_MAX_PIXELS, TRANSCODE
+from rescaling_core.plan import DEFAULT_MAX_PIXELS, REPACK, TRANSCODE
 from rescaling_core.rescale.restoring import Restoration
 
 if TYPE_CHECKING:
@@ -132,6 +133,10 @@ def open_lr(
             or it is a preview, which nothing can be restored from.
     """
     record = agreed(lr_data, recorded, max_pixels)
+    if record.rescaler == REPACK:
+        file = source_file_of(lr_data, record)
+        photo = decode_shown(file, max_pixels=record.width * record.height)
+        return OpenedLr(lr_data, record, photo.pixels, _blank(photo))
     if record.rescaler == TRANSCODE:
         jpeg = source_file_of(lr_data, record)
         photo = decode_photo(jpeg, max_pixels=record.width * record.height)
@@ -167,12 +172,16 @@ def agreed(
 
 
 def source_file_of(lr_data: bytes, embedded: RestorationMetadata) -> bytes:
-    """The JPEG file that is stored bit for bit.
+    """The file that is stored bit for bit: a JPEG transcoded, or any file packed.
+
+    Of a packed PNG it is the same but for how its rows are deflated.
 
     Raises:
         RestorationMismatchError: It is not the source.
     """
     name = f"{embedded.source_key} at {embedded.target}"
+    if embedded.rescaler == REPACK:
+        return packed_file_of(lr_data, embedded)
     stated = stated_pixels(lr_data)
     if stated is None or stated > embedded.width * embedded.height:
         # A decoder that finds no JPEG in it would decode pixels instead, however many.

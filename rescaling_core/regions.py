@@ -22,7 +22,7 @@ from rescaling_core.pixels import differences
 from rescaling_core.pixels.area import Area
 from rescaling_core.pixels.grey import as_grey
 from rescaling_core.pixels.tiles import cut
-from rescaling_core.plan import FULL_SIZE, TRANSCODE
+from rescaling_core.plan import AS_STORED
 from rescaling_core.rescale.decoded import DEFAULT_TILE, restore_decoded
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ def _tiles(opened: OpenedLr, models: Models) -> Iterator[_Tile]:
         loaded, quality = behind
         yield from _decoded_tiles(opened, loaded.network, quality)
         return
-    if record.rescaler not in (FULL_SIZE, TRANSCODE):
+    if record.rescaler not in AS_STORED:
         restoration = opened.restoration(models)
         for part in restoration.parts:
             yield _Tile(part.rows, part.columns, partial(restoration.part, part))
@@ -290,7 +290,7 @@ def _spots(network: Restorer, size: tuple[int, int]) -> Iterator[_Spot]:
 def _scale(opened: OpenedLr) -> float:
     """HR side / side of the decoded image."""
     record = opened.metadata
-    return 1.0 if record.rescaler in (FULL_SIZE, TRANSCODE) else record.scale
+    return 1.0 if record.rescaler in AS_STORED else record.scale
 
 
 def _from_lr(opened: OpenedLr, area: Area, size: tuple[int, int]) -> U8Array:

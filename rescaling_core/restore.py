@@ -11,7 +11,7 @@ from rescaling_core.errors import RestorationMismatchError
 from rescaling_core.opened import agreed, open_lr, source_file_of
 from rescaling_core.pixels import differences
 from rescaling_core.pixels.grey import as_grey
-from rescaling_core.plan import DEFAULT_MAX_PIXELS, FULL_SIZE, TRANSCODE
+from rescaling_core.plan import AS_STORED, DEFAULT_MAX_PIXELS, OWN_FILE
 from rescaling_core.regions import view
 from rescaling_core.rescale.decoded import restore_decoded
 
@@ -75,7 +75,7 @@ def restore_whole(opened: OpenedLr, models: Models) -> Photo:
         loaded, quality = behind
         restored = restore_decoded(opened.lr, quality, loaded.network)
         restored = restored[: record.height, : record.width]
-    elif record.rescaler in (FULL_SIZE, TRANSCODE):
+    elif record.rescaler in AS_STORED:
         restored = opened.lr
     else:
         restored = opened.restoration(models).whole()
@@ -114,4 +114,4 @@ def restore_source_file(
         RestorationMismatchError: It does not give back the source.
     """
     embedded = agreed(lr_data, recorded, max_pixels)
-    return source_file_of(lr_data, embedded) if embedded.rescaler == TRANSCODE else None
+    return source_file_of(lr_data, embedded) if embedded.rescaler in OWN_FILE else None

@@ -7,7 +7,7 @@ import math
 from humanize import naturalsize
 
 from rescaling_core.metadata import RestorationMetadata
-from rescaling_core.plan import FULL_SIZE, TRANSCODE
+from rescaling_core.plan import AS_STORED
 from rescaling_core.quality.scores import known
 from tasks.catalog import Archived, CatalogRow, Quarantined
 
@@ -58,7 +58,7 @@ def _recorded(record: RestorationMetadata) -> list[tuple[str, str]]:
         ("LR image", f"{record.lr_width} × {record.lr_height} pixels"),
         ("Network", f"SHA-256 {record.weights_sha256}"),
     ]
-    if record.rescaler not in (FULL_SIZE, TRANSCODE):
+    if record.rescaler not in AS_STORED:
         tile = f"{record.tile} pixels a side" if record.tile else "the whole at once"
         facts.append(("Tiles", f"{tile}, {record.overlap} LR pixels of context"))
         if record.latent_policy.kind == "gaussian":

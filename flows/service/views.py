@@ -16,7 +16,7 @@ from rescaling_core.photo.encode import as_image
 from rescaling_core.photo.served import default_options, encode_served, saved
 from rescaling_core.pixels.area import as_stored, upright, upright_size
 from rescaling_core.pixels.arrays import U8Array
-from rescaling_core.plan import FULL_SIZE, TRANSCODE
+from rescaling_core.plan import AS_STORED
 from rescaling_core.regions import enlarged_lr, resized
 
 
@@ -29,7 +29,7 @@ def upright_size_of(opened: OpenedLr) -> tuple[int, int]:
 def grid_of(opened: OpenedLr) -> Grid:
     """How the image is stored."""
     record = opened.metadata
-    at_full_size = record.rescaler in (FULL_SIZE, TRANSCODE)
+    at_full_size = record.rescaler in AS_STORED
     return Grid(1.0 if at_full_size else record.scale, 0 if at_full_size else record.tile)
 
 

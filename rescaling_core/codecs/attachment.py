@@ -11,8 +11,8 @@ from rescaling_core.codecs.spec import CODECS, codec_of
 from rescaling_core.containers import headers
 from rescaling_core.errors import CodecError
 
-Kind = Literal["meta", "rsdl"]
-"""Restoration metadata; a residual."""
+Kind = Literal["meta", "rsdl", "pack"]
+"""Restoration metadata; a residual; a source file, packed."""
 
 SIGNS: Final = tuple(dict.fromkeys(codec.layout.sign for codec in CODECS.values()))
 """Every file with an attachment holds one of these, and so may another by chance."""

@@ -38,6 +38,8 @@ _MAGIC: Final = (
     ("SGI", 0, b"\x01\xda\x01\x01"),
     ("Sun raster", 0, b"\x59\xa6\x6a\x95"),
     ("PCX", 0, b"\x0a\x05\x01"),
+    ("PCX", 0, b"\x0a\x03\x01"),
+    ("PCX", 0, b"\x0a\x02\x01"),
 )
 
 _NETPBM: Final = re.compile(rb"P(?:[1-7FfH]|F4)[ \t\r\n\v\f#]")

@@ -14,6 +14,7 @@ from rescaling_core.convert.contender import of_qualities, of_residual
 from rescaling_core.convert.finish import finish, prove
 from rescaling_core.convert.outcome import Kept, Rendition
 from rescaling_core.convert.preview import make_preview
+from rescaling_core.convert.repacked import repack
 from rescaling_core.convert.rivals import NOTHING, Cost, Rivals
 from rescaling_core.convert.workbench import Workbench
 from rescaling_core.errors import CodecError, NotGivenBackError
@@ -69,7 +70,7 @@ def convert(
         models: Gives the rescalers by their ids.
         software: Name and version to record.
         tiling: How large images are cut; recorded.
-        data: The source's bytes; without them no JPEG is transcoded.
+        data: The source's bytes; without them no JPEG is transcoded, and no file is packed.
         lane: Held whenever a rescaler works, for callers that convert several photos at once.
         encode: Encodes LR images, full-size ones and residuals; by default `codecs.encode`.
 
@@ -80,7 +81,7 @@ def convert(
     if plan.target.preview_only:
         return make_preview(photo, source, plan, software, encode=encode)
     if photo.made_from is not None:
-        return Kept(target=plan.target, reason=f"only a part could be restored: {photo.made_from}")
+        return repack(photo, source, plan, software, data=data, encode=encode)
     bench = Workbench(
         photo=photo,
         source=source,

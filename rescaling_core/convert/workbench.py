@@ -15,7 +15,7 @@ from rescaling_core.convert.trial import Encoded, Trial
 from rescaling_core.errors import CodecError, UsageError
 from rescaling_core.pixels import differences
 from rescaling_core.pixels.grey import as_colour, as_grey
-from rescaling_core.plan import FULL_SIZE, TRANSCODE
+from rescaling_core.plan import AS_STORED, FULL_SIZE
 from rescaling_core.quality.metrics import PSNR_Y
 from rescaling_core.quality.scores import known, measure_all
 from rescaling_core.rescale import downscale_pixels, restore_pixels
@@ -125,7 +125,7 @@ class Workbench:
                 better = restore_decoded(encoded.pixels, draft.quality or 0, loaded.network)
             better = better[: self.photo.height, : self.photo.width]
             return as_grey(better) if draft.channels == 1 else better
-        if draft.rescaler in (FULL_SIZE, TRANSCODE):
+        if draft.rescaler in AS_STORED:
             return encoded.pixels
         with self.lane:
             restored = restore_pixels(

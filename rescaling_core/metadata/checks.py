@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from rescaling_core import limits
 from rescaling_core.errors import MetadataError
-from rescaling_core.plan.strategy import FULL_SIZE, TRANSCODE
+from rescaling_core.plan.strategy import AS_STORED
 from rescaling_core.quality.scores import MEASURES
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def check_record(record: Record) -> None:
     begun = record.lr_pixels_sha256
     if begun and not _BEGUN.fullmatch(begun):
         raise _error(f"lr_pixels_sha256 is {begun!r:.80}, not a SHA-256 in hexadecimal")
-    if record.rescaler not in (FULL_SIZE, TRANSCODE) and not record.is_preview:
+    if record.rescaler not in AS_STORED and not record.is_preview:
         _check_tiles(record)
     if record.extras.dpi is not None and not all(map(limits.finite, record.extras.dpi)):
         raise _error("dpi is not finite")

@@ -14,7 +14,7 @@ from rescaling_core.metadata import compact
 from rescaling_core.metadata.carried import Carried
 from rescaling_core.metadata.checks import check_record
 from rescaling_core.photo.record import MODES
-from rescaling_core.plan.strategy import FULL_SIZE, TRANSCODE, strategy_name
+from rescaling_core.plan.strategy import AS_STORED, strategy_name
 from rescaling_core.quality.scores import MEASURES, Scores, known, names_in_order
 
 SCHEMA_VERSION: Final = 2
@@ -126,7 +126,7 @@ class RestorationMetadata(Scores):
     @property
     def is_as_stored(self) -> bool:
         """Whether the pixels of the LR file, as they are decoded, are the restoration."""
-        return self.rescaler in (FULL_SIZE, TRANSCODE) and self.restorer is None
+        return self.rescaler in AS_STORED and self.restorer is None
 
     @property
     def is_filtered(self) -> bool:

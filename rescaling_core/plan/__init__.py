@@ -8,15 +8,18 @@ from rescaling_core.plan.plan import (
     ArchivePlan,
     TargetPlan,
 )
-from rescaling_core.plan.strategy import FULL_SIZE, TRANSCODE
+from rescaling_core.plan.strategy import AS_STORED, FULL_SIZE, OWN_FILE, REPACK, TRANSCODE
 from rescaling_core.plan.target import Target
 from rescaling_core.quality.floor import Floor
 
 __all__ = [
+    "AS_STORED",
     "DEFAULT_MAX_PIXELS",
     "DEFAULT_PREVIEW_CODEC",
     "FULL_SIZE",
+    "OWN_FILE",
     "PREVIEW_RESCALER",
+    "REPACK",
     "TRANSCODE",
     "ArchivePlan",
     "Candidate",

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from rescaling_core.errors import UsageError
+from rescaling_core.plan.strategy import AS_STORED, OWN_FILE, REPACK, strategy_name
 from rescaling_core.plan.strategy import FULL_SIZE as FULL_SIZE
 from rescaling_core.plan.strategy import TRANSCODE as TRANSCODE
-from rescaling_core.plan.strategy import strategy_name
 from rescaling_core.quality.floor import Floor as Floor  # parts of plans: importable from here
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Candidate:
     """One way to make a rendition."""
 
     rescaler: str
-    """An id of the zoo, `FULL_SIZE` or `TRANSCODE`."""
+    """An id of the zoo, `FULL_SIZE`, `TRANSCODE` or `REPACK`."""
     codec: CodecSpec
     """Of the LR image; where `qualities` is given, its quality is where the search starts."""
     qualities: tuple[int, int] | None = None
@@ -63,16 +63,13 @@ class Candidate:
         name = f"candidate {self.rescaler} {self.codec}"
         if not 0 <= self.refinement <= MAX_REFINEMENT:
             raise UsageError(f"{name}: refinement = {self.refinement}: 0 to {MAX_REFINEMENT} steps")
-        if (self.refinement or self.lr_mode == "colour") and self.rescaler in (
-            FULL_SIZE,
-            TRANSCODE,
-        ):
+        if (self.refinement or self.lr_mode == "colour") and self.rescaler in AS_STORED:
             raise UsageError(
                 f"{name}: refinement and lr_mode need a rescaler, at full size there is none"
             )
         if self.qualities is not None:
             _check_qualities(name, self.codec, self.qualities)
-        if self.residual is not None and self.rescaler in (FULL_SIZE, TRANSCODE):
+        if self.residual is not None and self.rescaler in AS_STORED:
             raise UsageError(f"{name}: a residual needs a rescaler, at full size there is none")
         if self.residual is not None and self.qualities is not None:
             raise UsageError(f"{name}: with a residual, the LR image has one fixed quality")
@@ -112,11 +109,14 @@ class Candidate:
     def is_exact(self) -> bool:
         """Whether every sample comes back, on whatever device."""
         lossless = self.codec.quality is None and self.rescaler == FULL_SIZE
-        return lossless or self.rescaler == TRANSCODE
+        return lossless or self.rescaler in OWN_FILE
 
     def serves(self, format: str, channels: int) -> bool:
-        """Whether it is tried for sources of a format, by Pillow's name, and 1 or 3 channels."""
-        if self.rescaler == TRANSCODE and format != "JPEG":
+        """Whether it is tried for sources of a format, by Pillow's name, and 1 or 3 channels.
+
+        `REPACK` is for sources of other kinds alone.
+        """
+        if self.rescaler == REPACK or (self.rescaler == TRANSCODE and format != "JPEG"):
             return False
         if self.lr_mode == "colour" and channels != 1:
             return False

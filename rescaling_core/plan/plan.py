@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.errors import UsageError
 from rescaling_core.photo import DEFAULT_MAX_CARRIED, MOST_CARRIED
+from rescaling_core.plan.strategy import AS_STORED
 from rescaling_core.plan.strategy import FULL_SIZE as FULL_SIZE
 from rescaling_core.plan.strategy import TRANSCODE as TRANSCODE
 from rescaling_core.quality.floor import NO_FLOOR
@@ -83,7 +84,7 @@ class ArchivePlan:
         """Ids of those that any candidate needs, previews aside."""
         plans = [plan for plan in self.targets if not plan.target.preview_only]
         ids = {candidate.rescaler for plan in plans for candidate in plan.candidates}
-        return tuple(sorted(ids - {FULL_SIZE, TRANSCODE}))
+        return tuple(sorted(ids - set(AS_STORED)))
 
     @property
     def restorers(self) -> tuple[str, ...]:

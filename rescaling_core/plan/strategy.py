@@ -12,8 +12,19 @@ TRANSCODE = "jpeg-transcode"
 """Stands in place of a rescaler's id: a JPEG source is stored as JPEG XL, from which it comes back
 bit for bit."""
 
+REPACK = "repack"
+"""Stands in place of a rescaler's id: a picture to look at, and beside it the source file, packed,
+from which that comes back whole. It is for sources that no photo can be made of without loss."""
+
+AS_STORED = (FULL_SIZE, TRANSCODE, REPACK)
+"""Where there is no network: what is restored lies in the file."""
+
+OWN_FILE = (TRANSCODE, REPACK)
+"""What comes back is the file that the source was."""
+
 _AT_FULL_SIZE = " at full size"
 _TRANSCODED = "JPEG XL of the JPEG"
+_REPACKED = "packed file"
 
 
 def strategy_name(
@@ -41,6 +52,8 @@ def strategy_name(
         return codec + _AT_FULL_SIZE
     if rescaler == TRANSCODE:
         return _TRANSCODED
+    if rescaler == REPACK:
+        return _REPACKED
     traits = [
         codec,
         *([f"+ {name_of(restorer)}"] if restorer is not None else []),
@@ -52,4 +65,4 @@ def strategy_name(
 
 def is_full_size(strategy: str) -> bool:
     """Whether a name that `strategy_name` gave is of files at full size, beside no LR image."""
-    return strategy == _TRANSCODED or strategy.endswith(_AT_FULL_SIZE)
+    return strategy in (_TRANSCODED, _REPACKED) or strategy.endswith(_AT_FULL_SIZE)

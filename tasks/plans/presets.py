@@ -85,6 +85,7 @@ restorer = "restorer-avif-lite" },
 residual = { quality = { min = 20, max = 100 } } },
   { rescaler = "jpeg-transcode", codec = "jxl-lossless" },
   { rescaler = "none", codec = "webp-lossless", sources = "other" },
+  { rescaler = "repack", codec = "webp", quality = 80 },
 ]
 
 [[targets]]
@@ -93,6 +94,7 @@ target = "long-edge=256"
 
 LOSSLESS: Final = """\
 # Nothing is lost. A JPEG comes back as the very file it was, or is kept; of others every sample.
+# What is deep, moving, of palettes, CMYK or several pages comes back as the file it was.
 [[targets]]
 target = "x1"
 floor = { max_abs_error = 0 }
@@ -101,6 +103,7 @@ candidates = [
   { rescaler = "none", codec = "webp-lossless", sources = "other" },
   { rescaler = "none", codec = "jxl-lossless", sources = "other" },
   { rescaler = "none", codec = "png", sources = "other" },
+  { rescaler = "repack", codec = "webp", quality = 80 },
 ]
 """
 

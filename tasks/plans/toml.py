@@ -14,10 +14,10 @@ from rescaling_core import codecs, limits
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.errors import CodecUnavailableError, UsageError
 from rescaling_core.plan import (
+    AS_STORED,
     DEFAULT_PREVIEW_CODEC,
     FULL_SIZE,
     PREVIEW_RESCALER,
-    TRANSCODE,
     ArchivePlan,
     Candidate,
     Floor,
@@ -198,12 +198,12 @@ def _spec(codec: str, quality: int | None, effort: int | None, path: str) -> Cod
 
 
 def _check_rescaler(name: str, target: Target, path: str) -> None:
-    if name in (FULL_SIZE, TRANSCODE):
+    if name in AS_STORED:
         return
     try:
         scales = load_rescaler(name).rescaler.scales
     except UsageError as error:
-        raise UsageError(f"{path}: {error}; or {FULL_SIZE!r}, {TRANSCODE!r}") from error
+        raise UsageError(f"{path}: {error}; or one of {', '.join(map(repr, AS_STORED))}") from error
     if target.scale is None or target.scale not in scales:
         raise UsageError(f"{path}: {name} serves {scales}, not the target {target.name}")
 

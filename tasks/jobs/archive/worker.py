@@ -17,7 +17,7 @@ from rescaling_core.convert import Kept, convert
 from rescaling_core.errors import ImageTooLargeError, UnsupportedImageError
 from rescaling_core.metadata import names_restoration
 from rescaling_core.photo import Photo, decode_photo, decode_shown, shown_pixels, stated_pixels
-from rescaling_core.plan import ArchivePlan, TargetPlan
+from rescaling_core.plan import REPACK, ArchivePlan, TargetPlan
 from tasks.catalog import CatalogRow, Quarantined
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.collection.shards import Shard, SourceObject
@@ -199,7 +199,7 @@ class ShardConverter:
         plan, here = self._job.plan, circumstances.opening()
         photo: Photo | None = None
         why_not = reason
-        if any(target.target.preview_only for target in plan.targets):
+        if any(map(_is_shown, plan.targets)):
             try:
                 photo = decode_shown(data, max_pixels=plan.max_pixels, reason=reason)
             except UnsupportedImageError as error:
@@ -207,10 +207,10 @@ class ShardConverter:
         return [
             record.kept(
                 target.target.name,
-                why_not if target.target.preview_only else reason,
+                why_not if _is_shown(target) else reason,
                 depends_on=here,
             )
-            if photo is None or not target.target.preview_only
+            if photo is None or not _is_shown(target)
             else self._convert_target(photo, target, record, trace)
             for target in plan.targets
         ]
@@ -242,6 +242,11 @@ class ShardConverter:
         except UnstorableKeyError as error:
             return record.kept(plan.target.name, str(error), outcome.metadata)
         return record.archived(outcome, stored.lr_key, stored.lr_sha256)
+
+
+def _is_shown(plan: TargetPlan) -> bool:
+    """Whether a target is made of sources that no photo can be made of without loss."""
+    return plan.target.preview_only or any(one.rescaler == REPACK for one in plan.candidates)
 
 
 def _rows_of_failure(record: RowWriter, failure: Failure) -> Sequence[CatalogRow]:

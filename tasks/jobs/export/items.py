@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rescaling_core.errors import UsageError
 from rescaling_core.photo.beside import EXTENSION as BESIDE_EXTENSION
-from rescaling_core.plan import TRANSCODE
+from rescaling_core.plan import OWN_FILE
 from tasks.catalog import Archived, Catalog
 from tasks.catalog.query import is_glob
 from tasks.datasets.index import Entry, chosen_rows
@@ -74,7 +74,7 @@ def not_found(items: Sequence[Item], keys: Sequence[str]) -> list[str]:
 
 
 def _item(row: Archived, *, restored: bool) -> Item:
-    is_own_file = restored and row.rescaler == TRANSCODE
+    is_own_file = restored and row.rescaler in OWN_FILE
     stored = PurePosixPath(row.lr_key).suffix
     if is_own_file:
         extension, nbytes = ".jpg", row.source_size

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rescaling_core.metadata import RestorationMetadata
-from rescaling_core.plan import FULL_SIZE, TRANSCODE
+from rescaling_core.plan import AS_STORED
 from rescaling_core.quality.scores import MEASURES
 from tasks.catalog import strategies
 from tasks.jobs.report.distribution import Distribution, PointSample
@@ -199,7 +199,7 @@ def _add(account: TargetAccount, rows: pa.Table) -> None:
     archived = rows.filter(pc.equal(rows["state"], "archived"))
     account.source_bytes += pc.sum(archived["source_size"]).as_py() or 0
     account.stored_bytes += pc.sum(archived["lr_bytes"]).as_py() or 0
-    account.full_size += _count(archived["rescaler"], FULL_SIZE, TRANSCODE)
+    account.full_size += _count(archived["rescaler"], *AS_STORED)
     account.from_restored += _count(archived["origin"], "restored image")
     measured = archived.filter(pc.is_valid(archived["psnr_y"]))
     psnr_y = _floats(measured["psnr_y"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from rescaling_core.errors import UsageError
-from rescaling_core.plan import TRANSCODE, Target
+from rescaling_core.plan import OWN_FILE, Target
 from tasks.catalog import LIGHT, Archived, Catalog, CatalogRow, open_catalog
 from tasks.catalog.history import (
     History,
@@ -69,7 +69,7 @@ def choose(
         wanted = matching if target is None else matching & {target}
         row = rendition_of(history, wanted, earlier=earlier)
         if row is not None:
-            best[history.key] = row.target, row.rescaler == TRANSCODE
+            best[history.key] = row.target, row.rescaler in OWN_FILE
         asked.note(history, wanted, restorable=row is not None)
     names = output_names(best, {key for key, (_, exact) in best.items() if exact}, format)
     chosen = [

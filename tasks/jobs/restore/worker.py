@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from rescaling_core.errors import RefoldError
 from rescaling_core.metadata import RestorationMetadata, read_metadata
 from rescaling_core.photo import RestoredFile, RestoredFormat
-from rescaling_core.plan import TRANSCODE
+from rescaling_core.plan import OWN_FILE
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.jobs.restore.requests import NotRestored, RestorationJob, Restored, RestoreRequest
@@ -135,7 +135,7 @@ def _restore_lr_file(
     lr_data = Path(path).read_bytes()
     recorded = read_metadata(lr_data)
     source_name = PurePosixPath(recorded.source_key).name
-    exact = {source_name} if recorded.rescaler == TRANSCODE else set()
+    exact = {source_name} if recorded.rescaler in OWN_FILE else set()
     output_key = output_names([source_name], exact, format)[source_name]
     file = StoredRendition(lr_data, recorded, models, pixel_limit()).file(format)
     output_key = fitting(output_key, file.extension)

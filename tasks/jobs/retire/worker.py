@@ -9,10 +9,18 @@ from functools import partial
 
 from rescaling_core.convert.again import floor_like
 from rescaling_core.errors import CodecError, NotGivenBackError, RefoldError
-from rescaling_core.photo import MOST_CARRIED, Photo, decode_photo, prove_given_back, restored_file
-from rescaling_core.plan import Floor
+from rescaling_core.photo import (
+    MOST_CARRIED,
+    Photo,
+    decode_for_preview,
+    decode_photo,
+    prove_given_back,
+    restored_file,
+)
+from rescaling_core.plan import REPACK, Floor
 from rescaling_core.quality.comparison import Comparison, compare
 from rescaling_core.quality.scores import MEASURES
+from rescaling_core.repack import same_file
 from tasks.catalog import Archived
 from tasks.catalog.history import History
 from tasks.catalog.journal import Proof
@@ -109,7 +117,8 @@ class Verifier:
         for row in History.of(claim.rows).relied_on:
             recorded = row.recorded
             if photo is None:
-                photo = decode_photo(
+                decode = decode_for_preview if row.rescaler == REPACK else decode_photo
+                photo = decode(
                     data,
                     max_pixels=recorded.width * recorded.height,
                     max_carried=MOST_CARRIED,
@@ -134,7 +143,7 @@ class Verifier:
             compared = compare(restored, photo, floors=floors)
             _require_given_back(row, restored, photo, compared)
             return compared
-        if file != data:
+        if file != data and not (row.rescaler == REPACK and same_file(file, data)):
             raise RefoldError(f"{row.lr_key}: the file that comes back is not the source")
         return compare(photo, photo, floors=floors)
 

@@ -11,6 +11,7 @@ from rescaling_core.convert.again import plan_like
 from rescaling_core.errors import RefoldError
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import MOST_CARRIED, decode_for_preview, decode_photo
+from rescaling_core.plan import REPACK
 from tasks.catalog import Archived
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.collection.shards import SourceObject
@@ -76,7 +77,8 @@ class Repairer:
         recorded = row.recorded
         source = SourceObject(key=row.source_key, size=row.source_size, etag=row.source_etag)
         record = RowWriter(self._run_id, row.shard_id, source, (row.target,), data)
-        decode = decode_for_preview if recorded.is_preview else decode_photo
+        shown = recorded.is_preview or recorded.rescaler == REPACK
+        decode = decode_for_preview if shown else decode_photo
         photo = decode(data, max_pixels=recorded.width * recorded.height, max_carried=MOST_CARRIED)
         outcome = convert(
             photo,

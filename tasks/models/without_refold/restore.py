@@ -1,4 +1,4 @@
-"""Restore the pictures of this archive without Refold. Version 3.
+"""Restore the pictures of this archive without Refold. Version 4.
 
     pip install pillow numpy onnxruntime
     python restore.py renditions --out restored        (all of them, or name LR files)
@@ -9,12 +9,15 @@ holds the networks as ONNX files. README.md beside this file says more.
 
 import argparse
 import base64
+import bz2
 import hashlib
 import io
 import json
+import lzma
 import struct
 import sys
 import zlib
+from itertools import pairwise
 from math import floor
 from pathlib import Path
 from xml.etree import ElementTree
@@ -128,7 +131,7 @@ def read_compact(message):
         record["residual"] = {"sha256": residual[4].hex(), "quality": residual.get(2)}
         record["residual"]["filtered"] = bool(residual.get(6))
     if "scale" not in record and record["target"][:1] == "x":
-        full = record["rescaler"] in ("none", "jpeg-transcode")
+        full = record["rescaler"] in ("none", "jpeg-transcode")  # others state theirs
         record["scale"] = 1.0 if full else float(record["target"][1:])
     return record
 
@@ -447,6 +450,53 @@ def write_png(path, hr, info, record):
     Image.merge(record["mode"], planes).save(path, "PNG", **options)
 
 
+def unpacked(packed):
+    """The source file that lies packed beside a picture of it; of a PNG, deflated again."""
+    if packed[:1] != b"\1":
+        raise CannotRestoreError("its file is packed by a later version: take a newer restore.py")
+    at = 5 + int.from_bytes(packed[1:5], "big")
+    about = json.loads(packed[5:at])
+    file, runs = bytearray(about["size"]), []
+
+    def bytes_of(coder, coded):
+        if coder == "lzma":
+            filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 2**24}]
+            return lzma.decompress(coded, lzma.FORMAT_RAW, filters=filters)
+        return bz2.decompress(coded) if coder == "bzip2" else coded
+
+    for image in about["images"]:
+        planes = bytes_of(image["coder"], packed[at : at + image["length"]])
+        at += image["length"]
+        size = image["bytes"]
+        values = np.frombuffer(planes, np.uint8).reshape(size, -1).T.copy().view(f">u{size}")
+        values = values.reshape(image["shape"]).astype(f"=u{size}")
+        if image["predictor"] == "gradient":
+            values = np.add.accumulate(values, axis=0, dtype=values.dtype)
+        if image["predictor"] != "none":
+            values = np.add.accumulate(values, axis=1, dtype=values.dtype)
+        samples = values.astype(f"{'>' if image['big'] else '<'}u{size}").tobytes()
+        for start, count in image["runs"]:
+            file[start : start + count], samples = samples[:count], samples[count:]
+            runs.append((start, start + count))
+    rest = bytes_of(about["rest"][0], packed[at : at + about["rest"][2]])
+    edges = [(0, 0), *sorted(runs), (len(file), len(file))]
+    for (_, start), (end, _) in pairwise(edges):
+        file[start:end], rest = rest[: end - start], rest[end - start :]
+    if hashlib.sha256(file).hexdigest() != about["sha256"]:
+        raise CannotRestoreError("what it unpacks to is not the file that was packed")
+    found, at = [], 0
+    for start, length, kind, prefixes in about["streams"]:
+        found.append(bytes(file[at:start]))
+        at, count = start + length, len(prefixes)
+        coded = zlib.compress(bytes(file[start:at]), 6)
+        for i, prefix in enumerate(prefixes):
+            part = coded[len(coded) * i // count : len(coded) * (i + 1) // count]
+            chunk = kind.encode() + bytes.fromhex(prefix) + part
+            found.append(struct.pack(">I", len(chunk) - 4) + chunk)
+            found.append(struct.pack(">I", zlib.crc32(chunk)))
+    return b"".join((*found, bytes(file[at:])))
+
+
 def restore(path, out, models):
     """Restore one LR file below `out`, under its target and its source's key."""
     data = path.read_bytes()
@@ -455,6 +505,13 @@ def restore(path, out, models):
         return "a preview, which nothing is restored from"
     parts = [part for part in record["source_key"].split("/") if part not in ("", ".", "..")]
     target = out / record["target"].replace("/", "_") / Path(*parts)
+    if record["rescaler"] == "repack":
+        file = unpacked(attached(data, b"pack") or b"")
+        if hashlib.sha256(file).hexdigest() != record["source_sha256"] and file[1:4] != b"PNG":
+            raise CannotRestoreError("the file that comes back is not the source")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file)
+        return str(target)
     if record["rescaler"] == "jpeg-transcode":
         try:
             import pillow_jxl
