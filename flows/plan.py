@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tasks.catalog import Catalog
-from tasks.jobs.plan.estimate import Estimate, PlanCosts, as_archived, as_is, estimate
+from tasks.jobs.plan.estimate import (
+    Estimate,
+    PlanCosts,
+    as_archived,
+    as_is,
+    beside_alone,
+    estimate,
+)
 from tasks.jobs.plan.page import render_costs
 from tasks.jobs.plan.sample import ArchivedCollection, LiveCollection, draw_sample
 from tasks.pages.prices import read_prices
@@ -39,7 +46,7 @@ def plan_costs(
         options: The plans, by the names to show them under.
         sample: How many sources to draw.
         seed: Another one draws other sources.
-        prices: A TOML table of money a GB and month, by storage class.
+        prices: A TOML table of money a GB and month, by storage class, and of what is paid once.
         html: Where to write a page with plots.
 
     Raises:
@@ -50,7 +57,7 @@ def plan_costs(
     for name, plan in list(plans.items()):
         for codec in SINGLE:
             if (single := single_codec_plan(codec, plan)) is not None:
-                plans[f"{codec} alone, as {name}"] = single
+                plans[_alone(codec, name)] = single
     store = open_store(source)
     store.require_root()
     archive = _archive(store)
@@ -58,17 +65,25 @@ def plan_costs(
     collection = archive or LiveCollection(store)
     drawn = draw_sample(collection, sample, name=source, seed=seed)
     estimates = [as_is(drawn), *archived, *estimate(collection, drawn, plans)]
+    costs = {one.plan: one.of_collection(drawn, table) for one in estimates}
+    for name in options:
+        if (alone := costs.get(_alone(SINGLE[0], name))) is not None:
+            costs[name] = beside_alone(costs[name], alone, table)
     result = PlanCosts(
         source=source,
         archive=archive is not None,
         listed=drawn.listed,
         listed_bytes=drawn.listed_bytes,
         sampled=len(drawn.sources),
-        plans=tuple(one.of_collection(drawn, table) for one in estimates),
+        plans=tuple(costs.values()),
     )
     if html is not None:
         html.write_text(render_costs(result, _qualities(estimates)), encoding="utf-8")
     return result
+
+
+def _alone(codec: str, plan: str) -> str:
+    return f"{codec} alone, as {plan}"
 
 
 def _archive(store: Store) -> ArchivedCollection | None:

@@ -15,6 +15,8 @@ from rescaling_core.errors import UsageError
 from tasks.pages.words import size_text
 
 COMPARED = ("balanced", "faithful", "lossless")
+_YEARS = 24
+"""Months from which a time is told in years."""
 
 
 def plan(
@@ -96,6 +98,8 @@ def _print(result: dict[str, Any]) -> None:
     for name in ("stored", "of sources", "archived", "kept", "lowest dB", "worker hours"):
         table.add_column(name, justify="right")
     table.add_column(f"a month ({first_price})", justify="right")
+    table.add_column("once", justify="right")
+    table.add_column("pays back", justify="right")
     table.add_column("what won")
     for row in result["plans"]:
         lowest = row["psnr_y_lowest"]
@@ -108,6 +112,21 @@ def _print(result: dict[str, Any]) -> None:
             "" if lowest is None else f"{lowest:.2f}",
             f"{row['worker_hours']:.2f}",
             f"{row['per_month'][first_price]:.4g}",
+            f"{row['once']:.4g}",
+            _months(row["pays_back"][first_price]) if row["once"] else "",
             ", ".join(f"{who} {count}" for who, count in row["chosen"].items()),
         )
     print_table(table)
+    for row in result["plans"]:
+        if row["extra_pays_back"] is not None:
+            months = _months(row["extra_pays_back"][first_price])
+            out.print(f"{row['plan']}, for what it takes more than AVIF alone: pays back {months}")
+
+
+def _months(months: float | None) -> str:
+    """How long something takes to pay for itself."""
+    if months is None:
+        return "never"
+    if months >= _YEARS:
+        return f"in {months / 12:.0f} years"
+    return f"in {months:.1f} months" if months else "at once"

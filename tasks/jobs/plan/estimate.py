@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from statistics import median
 
@@ -23,7 +23,7 @@ from tasks.control.progress import Progress
 from tasks.jobs.plan.sample import Collection, Original, Sample
 from tasks.models.archived import settle
 from tasks.models.lookup import Models
-from tasks.pages.prices import GB
+from tasks.pages.prices import GB, Prices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,14 @@ class PlanCost:
     """By target: what each kind of candidate alone would have stored of the sample."""
     per_month: dict[str, float]
     """Money for a month, by storage class."""
+    once: float
+    """Money for converting the collection: cores, a read for each source, a write for each
+    rendition."""
+    pays_back: dict[str, float | None]
+    """Months until storing less has paid for converting, by storage class; None for never."""
+    extra_pays_back: dict[str, float | None] | None = None
+    """The same of what it takes more than AVIF alone at the same floor, and stores less; None where
+    that was not tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,16 +96,24 @@ class Estimate:
     """What each kind of candidate alone would have stored of the sample."""
     seconds: float = 0.0
     """Seconds that one worker took for the sample."""
+    renditions: int = 0
+    """Number of files made of the sample."""
 
     @property
     def ratio(self) -> float:
         """Stored bytes for each byte of the sources."""
         return self.stored_bytes / self.source_bytes if self.source_bytes else 1.0
 
-    def of_collection(self, sample: Sample, prices: Mapping[str, float]) -> PlanCost:
+    def of_collection(self, sample: Sample, prices: Prices) -> PlanCost:
         """The whole collection, supposing it is like the sample byte for byte."""
         stored = self.ratio * sample.listed_bytes
         hours = self.seconds / max(1, self.sampled) * sample.listed / 3600
+        reads = sample.listed if self.seconds else 0
+        writes = self.renditions / max(1, self.sampled) * sample.listed
+        once = hours * prices.core_hour
+        once += (reads * prices.read_1000 + writes * prices.write_1000) / 1000
+        per_month = {name: stored / GB * price for name, price in prices.storage.items()}
+        before = {name: sample.listed_bytes / GB * price for name, price in prices.storage.items()}
         return PlanCost(
             plan=self.plan,
             sampled=self.sampled,
@@ -111,8 +127,26 @@ class Estimate:
             psnr_y_median=median(self.psnr_y) if self.psnr_y else None,
             chosen=dict(self.chosen.most_common()),
             strategies=self.strategies.report(),
-            per_month={name: round(stored / GB * price, 6) for name, price in prices.items()},
+            per_month={name: round(money, 6) for name, money in per_month.items()},
+            once=round(once, 6),
+            pays_back={
+                name: months_to_pay(once, before[name] - money) for name, money in per_month.items()
+            },
         )
+
+
+def months_to_pay(once: float, saved: float) -> float | None:
+    """Months until what is saved each month has paid for what was spent once; None for never."""
+    if once <= 0:
+        return 0.0
+    return round(once / saved, 1) if saved > 0 else None
+
+
+def beside_alone(cost: PlanCost, alone: PlanCost, prices: Prices) -> PlanCost:
+    """A plan beside one codec alone: when what it takes more has paid for itself."""
+    extra, saved = cost.once - alone.once, (alone.stored_bytes - cost.stored_bytes) / GB
+    months = {name: months_to_pay(extra, saved * price) for name, price in prices.storage.items()}
+    return replace(cost, extra_pays_back=months)
 
 
 def estimate(
@@ -158,6 +192,7 @@ def _add(
         one.stored_bytes += source.size
         return
     one.stored_bytes += sum(len(rendition.lr_data) for rendition in made)
+    one.renditions += len(made)
     restorable = [rendition for rendition in made if rendition.metadata.psnr_y is not None]
     if restorable:
         one.archived += 1

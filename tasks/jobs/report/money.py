@@ -27,7 +27,7 @@ class MonthlyCost:
 
 def monthly_cost(source_bytes: int, stored_bytes: int) -> MonthlyCost:
     """Price sources and renditions by the first class of the built-in table."""
-    price = read_prices(None)["standard"]
+    price = read_prices(None).storage["standard"]
     return MonthlyCost(
         price=price, sources=source_bytes / GB * price, renditions=stored_bytes / GB * price
     )

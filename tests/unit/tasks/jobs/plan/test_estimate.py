@@ -11,8 +11,9 @@ from PIL import Image
 
 from flows.plan import plan_costs
 from rescaling_core.errors import UsageError
+from tasks.jobs.plan.estimate import months_to_pay
 from tasks.jobs.plan.sample import LiveCollection, draw_sample
-from tasks.pages.prices import read_prices
+from tasks.pages.prices import Prices, read_prices
 from tasks.plans.options import PlanOptions, build_plan, single_codec_plan
 from tasks.storage import open_store
 from tests.small_archive import small_archive
@@ -82,12 +83,58 @@ def test_the_whole_collection_as_a_sample_gives_its_true_cost(photos: Path, tmp_
 def test_prices_are_the_owners(tmp_path: Path) -> None:
     table = tmp_path / "prices.toml"
     table.write_text("cellar = 0.5\n")
-    assert read_prices(table) == {"cellar": 0.5}
-    table.write_text("cellar = -1\n")
-    with pytest.raises(UsageError, match="cellar = -1"):
+    assert read_prices(table) == Prices(storage={"cellar": 0.5})
+    table.write_text("cellar = 0.5\n[once]\ncore_hour = 3\n")
+    assert read_prices(table) == Prices(storage={"cellar": 0.5}, core_hour=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("cellar = -1", "cellar = -1: money a GB and month"),
+        ("cellar = 1\n[once]\ncore_hour = true", "once.core_hour = True"),
+        ("cellar = 1\n[once]\ncoffee = 2", "once.coffee is not known; one of core_hour"),
+        ("once = 2", "once is a table"),
+        ("[once]\ncore_hour = 1", "no storage class"),
+    ],
+)
+def test_a_wrong_price_is_refused_by_its_name(text: str, complaint: str, tmp_path: Path) -> None:
+    table = tmp_path / "prices.toml"
+    table.write_text(text)
+    with pytest.raises(UsageError, match=complaint):
         read_prices(table)
+
+
+def test_a_missing_price_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nowhere\.toml: cannot be read"):
         read_prices(tmp_path / "nowhere.toml")
+
+
+def test_converting_pays_back_when_the_months_saved_are_worth_it(
+    photos: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "prices.toml"
+    table.write_text("cellar = 1e6\n[once]\ncore_hour = 36\nread_1000 = 10\nwrite_1000 = 100\n")
+    options = {"mine": PlanOptions(plan_toml=PLAN), "thumbnails": PlanOptions(preset="thumbnails")}
+    result = plan_costs(str(photos), options, sample=99, prices=table)
+    as_is, mine, thumbnails, avif, _ = result.plans
+    assert (as_is.once, as_is.pays_back) == (0, {"cellar": 0})
+    # 7 sources read and 6 files written; hours are rounded to 3.6 seconds
+    assert mine.once == pytest.approx(0.07 + 0.6 + 36 * mine.worker_hours, abs=0.02)
+    saved = as_is.per_month["cellar"] - mine.per_month["cellar"]
+    assert mine.pays_back["cellar"] == pytest.approx(mine.once / saved, abs=0.06)
+    assert thumbnails.pays_back == {"cellar": None}  # the sources stay
+    assert avif.extra_pays_back is None
+    assert mine.extra_pays_back is not None
+
+
+@pytest.mark.parametrize(
+    ("once", "saved", "months"), [(0, -1, 0), (-1, -1, 0), (1, 0, None), (1, -1, None), (12, 4, 3)]
+)
+def test_what_costs_nothing_pays_back_at_once_and_what_saves_nothing_never(
+    once: float, saved: float, months: float | None
+) -> None:
+    assert months_to_pay(once, saved) == months
 
 
 def test_previews_count_on_both_sides() -> None:
