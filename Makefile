@@ -12,7 +12,7 @@ VARIANT ?= cpu
 CONSTRAINTS := infra/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo screenshots test pages docs quick lint format faults build image sbom clean
+.PHONY: help venv demo screenshots test pages docs quick lint format faults build release image sbom readme clean
 
 help:  ## show this help
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,14 +38,15 @@ quick: $(STAMP)  ## run the tests that start neither Ray nor a server
 faults: $(STAMP)  ## run every fault test, the long ones too
 	REFOLD_ALL_FAULTS=1 $(BIN)/python -m pytest tests/faults tests/unit/rescaling_core/photo/test_photo_fuzz.py --numprocesses $(JOBS)
 
-pages: $(STAMP)  ## run every command on the pages for newcomers and for single tasks
-	REFOLD_ALL_PAGES=1 $(BIN)/python -m pytest tests/e2e/test_pages.py
+pages: $(STAMP)  ## run every command on the pages for newcomers and single tasks, and every example
+	REFOLD_ALL_PAGES=1 $(BIN)/python -m pytest tests/e2e/test_pages.py tests/e2e/test_examples.py
 
 docs: $(STAMP)  ## build the documentation site into build/site, strictly: every link leads somewhere
 	$(BIN)/python -m infra.docs
 
-lint: $(STAMP)  ## ruff, mypy, import contracts
+lint: $(STAMP)  ## ruff, spelling, mypy, import contracts
 	$(BIN)/ruff check .
+	$(BIN)/codespell
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
@@ -56,6 +57,9 @@ format: $(STAMP)  ## let ruff put the code into shape
 
 build: $(STAMP)  ## make the wheel and the sdist in dist/, the same bytes every time
 	PYTHON=$(BIN)/python infra/build.sh dist
+
+release: $(STAMP)  ## build what is released, check it, and try it in a clean environment; publishes nothing
+	infra/release.sh
 
 image:  ## build the container image; VARIANT=cuda for GPUs, ENGINE=docker for Docker
 	$(ENGINE) build --file infra/Containerfile --build-arg VARIANT=$(VARIANT) \
@@ -69,6 +73,9 @@ sbom: $(STAMP)  ## list all that is installed (CycloneDX) in dist/, and the lice
 
 screenshots: $(STAMP)  ## take the pictures of the service's pages again, into docs/images
 	$(BIN)/python -m infra.screenshots
+
+readme: $(STAMP)  ## run the demo, and write README's picture and table again from it
+	$(BIN)/python -m infra.readme
 
 clean:  ## remove the virtual environment and what the demo left
 	rm -rf $(VENV) demo-output dist .cache

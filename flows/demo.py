@@ -79,11 +79,14 @@ def main() -> None:
         sys.exit(f"refold: {error}")
 
 
-def run(output: Path) -> None:
+def run(output: Path) -> list[Shown | Kept]:
     """Run the demo.
 
     Args:
         output: Where its results go. What an earlier demo left there is removed.
+
+    Returns:
+        What became of each photograph.
 
     Raises:
         UsageError: Something else lies there, or scikit-image is not installed.
@@ -105,6 +108,7 @@ def run(output: Path) -> None:
     out.print("  refold archive ./photos ./archive --preset viewable")
     out.print("  refold serve ./archive                   # to look at them")
     out.print("  refold restore ./archive ./restored --all")
+    return rows
 
 
 def empty(output: Path) -> None:
@@ -155,10 +159,10 @@ def archive_and_restore(output: Path) -> list[Shown | Kept]:
     if summary.failures:
         raise RefoldError(f"restoring failed: {summary.failures[0].reason}")
     restored = {one.source_key: folder / one.output_key for one in summary.outputs}
-    return _page_rows(output, restored)
+    return rows_of(output, restored)
 
 
-def _page_rows(output: Path, restored: Mapping[str, Path]) -> list[Shown | Kept]:
+def rows_of(output: Path, restored: Mapping[str, Path]) -> list[Shown | Kept]:
     """A row for each photograph, in the order of `PHOTOGRAPHS`."""
     from tasks.catalog import Archived, open_catalog
     from tasks.storage import open_store

@@ -29,6 +29,9 @@ from typing import Final
 
 from tests.command import REPOSITORY, Ran, RefoldHere, photograph
 
+ALL_PAGES: Final = os.environ.get("REFOLD_ALL_PAGES") == "1"
+"""Whether what takes minutes is run too, as `make pages` does."""
+
 DOCS: Final = REPOSITORY / "docs"
 
 _BLOCK: Final = re.compile(

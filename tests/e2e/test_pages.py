@@ -10,6 +10,7 @@ import pytest
 
 from tests.command import RefoldHere
 from tests.pages import (
+    ALL_PAGES,
     DOCS,
     blocks,
     check,
@@ -36,8 +37,7 @@ PAGES = sorted(
     for path in (DOCS / folder).glob("*.md")
 )
 
-RUN = PAGES if os.environ.get("REFOLD_ALL_PAGES") == "1" else ["start/laptop.md"]
-"""All of them (`make pages`) take some minutes."""
+RUN = PAGES if ALL_PAGES else ["start/laptop.md"]
 
 
 def test_few_blocks_are_not_run_and_each_says_why() -> None:
