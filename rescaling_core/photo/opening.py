@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JXL", "HEIF")
 """Pillow's names of what is opened; the last two need a plugin."""
 
-_UNKNOWN_LAYOUT: Final = re.compile("unknown pixel mode|Unsupported BMP")
-"""What Pillow says of TIFF and BMP that are sound but of a kind it does not read."""
+_UNKNOWN_LAYOUT: Final = re.compile("unknown pixel mode|Unsupported BMP|not a PPM file")
+"""What Pillow says of TIFF, BMP and Netpbm that are sound but of a kind it does not read."""
 
 _STRIP: Final = 256
 """Rows."""

@@ -153,22 +153,22 @@ def _matrix_profile(places: Sequence[float], gamma: float | None) -> bytes | Non
         None where it would say sRGB.
 
     Raises:
-        ValueError: There is no such colour space.
+        UnsupportedImageError: There is no such colour space.
     """
     if gamma is None and np.abs(np.subtract(places, _SRGB)).max() < 0.003:
         return None
     x, y = np.array(places[::2], float), np.array(places[1::2], float)
     if not (np.abs(y) > 1e-6).all() or (gamma is not None and not 0.05 < gamma < 20):
-        raise ValueError("colours: primaries or a gamma that make no sense")
+        raise UnsupportedImageError("colours by primaries or a gamma that make no sense")
     xyz = np.stack((x / y, np.ones(4), (1 - x - y) / y))
     try:
         amounts = np.linalg.solve(xyz[:, 1:], xyz[:, 0])
     except np.linalg.LinAlgError as error:
-        raise ValueError("colours: primaries on a line") from error
+        raise UnsupportedImageError("colours by primaries on a line") from error
     scaling = np.diag((_BRADFORD @ _D50) / (_BRADFORD @ xyz[:, 0]))
     adapted = np.linalg.inv(_BRADFORD) @ scaling @ _BRADFORD @ (xyz[:, 1:] * amounts)
     if not np.isfinite(adapted).all() or np.abs(adapted).max() > 4:
-        raise ValueError("colours: primaries that make no sense")
+        raise UnsupportedImageError("colours by primaries that make no sense")
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     columns = dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), adapted.T, strict=True))
     for i in range(int.from_bytes(profile[128:132], "big")):

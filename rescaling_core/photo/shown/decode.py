@@ -151,6 +151,8 @@ def _format_of(data: bytes) -> str:
         if data[4:12] == b"ftypcrx ":
             raise UnsupportedImageError("camera raw of Canon's third kind is not opened here")
         return stated
+    if data.startswith(b"MM\0+"):
+        raise UnsupportedImageError("BigTIFF of big-endian order: it cannot be read here")
     name = _OTHERS.get(stated or "")
     if name is None:
         return identify(data)

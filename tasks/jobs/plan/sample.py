@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rescaling_core.errors import UsageError
-from rescaling_core.photo import Photo, decode_photo
+from rescaling_core.photo import Photo, decode_for_preview
 from tasks.catalog import LIGHT, Archived, Catalog
 from tasks.catalog.history import History, histories
 from tasks.collection.listing import scan
@@ -37,15 +37,15 @@ class Original:
     restored: Photo | None = None
 
     def photo(self, max_pixels: int, max_carried: int) -> Photo:
-        """Decode it.
+        """Decode it, or else what can be shown of it.
 
         Raises:
             PhotoError: It is damaged, too large, or no image.
-            UnsupportedImageError: Networks cannot carry it.
+            UnsupportedImageError: Nothing can be shown of it either.
         """
         if self.restored is not None:
             return self.restored
-        return decode_photo(self.data or b"", max_pixels=max_pixels, max_carried=max_carried)
+        return decode_for_preview(self.data or b"", max_pixels=max_pixels, max_carried=max_carried)
 
 
 class Collection(Protocol):
