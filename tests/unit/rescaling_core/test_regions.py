@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from rescaling_core.errors import UsageError, WeightsNotFoundError
+from rescaling_core.hr_tiles import restored_area
 from rescaling_core.opened import OpenedLr, open_lr
 from rescaling_core.photo.encode import as_image
 from rescaling_core.pixels import area as areas
 from rescaling_core.pixels.area import Area
-from rescaling_core.regions import is_in_lr, restored_area, view
+from rescaling_core.regions import is_in_lr, view
 from rescaling_core.restore import restore
 from tasks.catalog import open_catalog
 from tasks.models.lookup import Models

@@ -19,6 +19,7 @@ from rescaling_core.codecs import CodecSpec
 from rescaling_core.convert import Kept, Rendition, SourceRef, convert
 from rescaling_core.convert.again import plan_like
 from rescaling_core.errors import CheckpointError, MetadataError, RestorationMismatchError
+from rescaling_core.hr_tiles import restored_area
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.networks.restorer import Restorer
 from rescaling_core.opened import open_lr
@@ -26,7 +27,6 @@ from rescaling_core.photo import decode_photo
 from rescaling_core.pixels.area import Area
 from rescaling_core.plan import FULL_SIZE, Candidate, Floor, ResidualPlan, Target, TargetPlan
 from rescaling_core.quality import metrics
-from rescaling_core.regions import restored_area
 from rescaling_core.restore import restore
 from rescaling_core.training.pairs import Beneath, code_layers
 from rescaling_core.training.restorer_recipe import CodedPictures
