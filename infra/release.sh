@@ -26,5 +26,6 @@ I.fromarray(numpy.stack([numpy.tile(ramp, (256, 1)), numpy.tile(ramp[:, None], (
 env/bin/refold doctor --quick
 env/bin/refold archive photos archive
 env/bin/refold ls archive
+env/bin/refold restore archive restored --all
 test "$(env/bin/refold --version)" = "refold $version"
 echo "refold $version is ready in dist/"

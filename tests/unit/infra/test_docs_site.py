@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 
+from flows.cli.catalog import LISTED
+from flows.results import DryRun, RunSummary
 from infra import docs
+from tasks.jobs.doctor.checks import Finding
+from tasks.jobs.restore.requests import NotRestored
 from tasks.settings import Settings
 from tests.command import REPOSITORY
 
@@ -44,3 +49,16 @@ def test_every_page_stands_in_the_navigation() -> None:
     listed = set(re.findall(r"[\w/-]+\.md", (REPOSITORY / "infra" / "mkdocs.yml").read_text()))
     folder = REPOSITORY / "docs"
     assert listed == {path.relative_to(folder).as_posix() for path in folder.rglob("*.md")}
+
+
+def test_the_page_about_json_names_what_programs_rely_on() -> None:
+    page = (REPOSITORY / "docs" / "json.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", page, re.MULTILINE))
+    wanted = {
+        "ls": LISTED,
+        "archive": [field.name for field in (*fields(DryRun), *fields(RunSummary))],
+        "doctor": [field.name for field in fields(Finding)],
+        "restore": [field.name for field in fields(NotRestored)],
+    }
+    for command, names in wanted.items():
+        assert [name for name in names if f"`{name}`" not in rows[command]] == []
