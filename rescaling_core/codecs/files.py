@@ -60,17 +60,26 @@ def encode(pixels: U8Array, spec: CodecSpec, *, extras: FileExtras = NO_EXTRAS) 
         CodecUnavailableError: The library is missing.
         CodecError: The codec cannot hold these pixels or extras.
     """
-    check_available(spec)
-    _check_fits(pixels, spec, extras)
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or pixels.dtype != np.uint8:
+        raise CodecError(f"codec {spec}: cannot encode an array {pixels.shape} {pixels.dtype}")
     samples = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    return encode_image(Image.fromarray(np.ascontiguousarray(samples)), spec, extras=extras)
+
+
+def encode_image(image: Image.Image, spec: CodecSpec, *, extras: FileExtras = NO_EXTRAS) -> bytes:
+    """Write an image of mode L or RGB, as `encode` writes its pixels.
+
+    Raises:
+        CodecError: As for `encode`.
+    """
+    check_available(spec)
+    _check_fits(image.size, spec, extras)
     buffer = io.BytesIO()
     options = spec.codec.options(spec.settings, extras)
-    if pixels.shape[2] == 1:
+    if image.mode == "L":
         options |= spec.codec.grey_options
     try:
-        Image.fromarray(np.ascontiguousarray(samples)).save(
-            buffer, spec.codec.pillow_format, **options
-        )
+        image.save(buffer, spec.codec.pillow_format, **options)
     except (OSError, ValueError, RuntimeError) as error:
         raise CodecError(f"codec {spec}: cannot encode: {error}") from error
     return buffer.getvalue()
@@ -106,14 +115,10 @@ def decode(
     return np.ascontiguousarray(samples)
 
 
-def _check_fits(pixels: U8Array, spec: CodecSpec, extras: FileExtras) -> None:
+def _check_fits(size: tuple[int, int], spec: CodecSpec, extras: FileExtras) -> None:
     codec = spec.codec
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or pixels.dtype != np.uint8:
-        raise CodecError(f"codec {spec}: cannot encode an array {pixels.shape} {pixels.dtype}")
-    if max(pixels.shape[:2]) > codec.max_side:
-        raise CodecError(
-            f"codec {spec}: {pixels.shape[1]} x {pixels.shape[0]}: at most {codec.max_side} a side"
-        )
+    if max(size) > codec.max_side:
+        raise CodecError(f"codec {spec}: {size[0]} x {size[1]}: at most {codec.max_side} a side")
     if extras.xmp and len(extras.xmp) > codec.max_xmp:
         raise CodecError(
             f"codec {spec}: {len(extras.xmp)} bytes of metadata: at most {codec.max_xmp}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from rescaling_core.codecs.avif import AVIF
@@ -24,9 +25,17 @@ CODECS: Final[Mapping[str, Codec]] = {codec.name: codec for codec in _KNOWN}
 """All codecs, by what plans call them."""
 
 
+_FIRST_BYTES: Final = 1024
+
+
 def codec_of(data: bytes) -> Codec | None:
     """The codec that a file is of, by its first bytes; None if it is of none."""
-    return next((codec for codec in CODECS.values() if codec.is_file(data)), None)
+    return _codec_beginning(data[:_FIRST_BYTES])
+
+
+@lru_cache(maxsize=64)  # a file is asked about several times in a row
+def _codec_beginning(start: bytes) -> Codec | None:
+    return next((codec for codec in CODECS.values() if codec.is_file(start)), None)
 
 
 @dataclass(frozen=True, slots=True)

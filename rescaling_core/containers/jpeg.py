@@ -22,7 +22,9 @@ from rescaling_core.containers.parts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from rescaling_core.containers.jpeg_tables import Segment
 
 EOI, SOS, DNL, COM = 0xD9, 0xDA, 0xDC, 0xFE
 APP0, APP1, APP2, APP13, APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
@@ -67,7 +69,7 @@ EMPTY: Final = "empty segment"
 """Name of a part that is a segment without content."""
 
 
-def parts(data: bytes) -> list[Part]:
+def parts(data: bytes, segments: Sequence[Segment] | None = None) -> list[Part]:
     """Every byte of a JPEG.
 
     Of EXIF and XMP the first segment is understood, and a colour profile whose segments are
@@ -75,13 +77,17 @@ def parts(data: bytes) -> list[Part]:
     as it should be. Tables are part of the picture where a scan uses them. All other segments are
     unknown, named by their marker.
 
+    Args:
+        data: The file.
+        segments: What `walk` gives of it, where that is known: it takes a while for large files.
+
     Raises:
         ValueError: There is no end marker.
     """
     found = [Part(STRUCTURE, "SOI", 0, 2)]
     seen: set[str] = set()
-    profile = set(profile_segments(data))
-    segments = list(walk(data))
+    segments = list(walk(data)) if segments is None else segments
+    profile = set(profile_segments(data, segments))
     unused = jpeg_tables.unused(data, segments)
     ended = False
     for marker, start, end in segments:
@@ -145,13 +151,13 @@ def states_density_alone(jfif: bytes) -> bool:
     return bool(x > 0 and y > 0 if unit in (1, 2) else unit == 0 and x == y)
 
 
-def profile_segments(data: bytes) -> list[int]:
-    """Offsets of the payloads that make a colour profile, in its order.
+def profile_segments(data: bytes, segments: Sequence[Segment] | None = None) -> list[int]:
+    """Offsets of the payloads that make a colour profile, in its order; `segments` as for `parts`.
 
     Empty unless there are as many as they state, each once.
     """
     numbered = {}
-    for marker, start, end in walk(data):
+    for marker, start, end in walk(data) if segments is None else segments:
         if marker == APP2 and data.startswith(ICC, start) and end - start > len(ICC) + 2:
             number, count = data[start + len(ICC) : start + len(ICC) + 2]
             if number in numbered:
@@ -163,22 +169,30 @@ def profile_segments(data: bytes) -> list[int]:
     return [numbered[number][0] for number in sorted(numbered)]
 
 
-def profile(data: bytes) -> bytes | None:
-    """The colour profile, put together; None if there is none or it is not complete."""
-    starts = profile_segments(data)
-    ends = {start: end for _, start, end in walk(data)}
+def profile(data: bytes, segments: Sequence[Segment] | None = None) -> bytes | None:
+    """The colour profile, put together; None if there is none or it is not complete.
+
+    `segments` as for `parts`.
+    """
+    segments = list(walk(data)) if segments is None else segments
+    starts = profile_segments(data, segments)
+    ends = {start: end for _, start, end in segments}
     return b"".join(data[start + len(ICC) + 2 : ends[start]] for start in starts) or None
 
 
-def of_picture(data: bytes) -> bytes:
+def of_picture(data: bytes, found: Sequence[Part] | None = None) -> bytes:
     """The same file with the segments that make the picture alone, and no trailer.
+
+    Args:
+        data: The file.
+        found: Its `parts`, where they are known.
 
     Raises:
         ValueError: There is no end marker.
     """
     kept = [b"\xff\xd8"]
     start = 2
-    for part in parts(data):
+    for part in parts(data) if found is None else found:
         if part.kind == PIXELS and part.name == "scan":
             kept.append(part.of(data))
         elif part.kind == PIXELS or _says_colours(part, data):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from rescaling_core.errors import UnsupportedImageError
 from rescaling_core.photo.foreign import DEFAULT_MAX_CARRIED, refuse_too_much
 from rescaling_core.photo.opening import decoder_errors, identify
+from rescaling_core.photo.record import Reduced
 from rescaling_core.photo.sources import bmp, heif, jpeg, jxl, png, tiff, webp
 from rescaling_core.photo.sources.shared import Limits, mode_reason
 
@@ -62,6 +63,33 @@ def decode_photo(
         photo = _SOURCES[name](data, Limits(max_pixels, max_carried))
     refuse_too_much(carried_sizes(photo), max_carried)
     return photo
+
+
+def decode_reduced(
+    data: bytes,
+    at_least: int,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    max_carried: int = DEFAULT_MAX_CARRIED,
+) -> Reduced:
+    """Decode a source for smaller pictures of it; all is checked and refused as by `decode_photo`.
+
+    Args:
+        data: The whole file.
+        at_least: Pixels of the longer side that will do. Decoders that can leave out what is beyond
+            (that of JPEG) do.
+        max_pixels: As for `decode_photo`.
+        max_carried: As for `decode_photo`.
+
+    Raises:
+        PhotoError: As for `decode_photo`.
+    """
+    if identify(data) != "JPEG":
+        return Reduced.whole(decode_photo(data, max_pixels=max_pixels, max_carried=max_carried))
+    with decoder_errors("JPEG"):
+        reduced = jpeg.decode_reduced(data, Limits(max_pixels, max_carried), at_least)
+    refuse_too_much(carried_sizes(reduced.photo), max_carried)
+    return reduced
 
 
 def carried_sizes(photo: Photo) -> list[int]:

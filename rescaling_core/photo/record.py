@@ -100,3 +100,22 @@ class Photo:
     def orientation(self) -> int:
         """The EXIF orientation, 1 to 8; 1 where none is stated or it makes no sense."""
         return exif_block.orientation(self.exif)
+
+
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """A source of which only smaller pictures are made, with no more pixels than they need."""
+
+    photo: Photo
+    """All that travels with it; its pixels are those at 1 / `divisor` of the sides."""
+    width: int
+    """Of the source."""
+    height: int
+    """Of the source."""
+    divisor: int = 1
+    """Where it is not 1, the last column and row of the pixels may reach beyond the source's."""
+
+    @classmethod
+    def whole(cls, photo: Photo) -> Reduced:
+        """A photo with all of its pixels."""
+        return cls(photo, photo.width, photo.height)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import simplejpeg
 
@@ -17,7 +17,7 @@ from rescaling_core.photo.foreign import (
     refuse_too_much,
 )
 from rescaling_core.photo.opening import open_image
-from rescaling_core.photo.record import TOO_DEEP, JpegTraits, Photo, Traits
+from rescaling_core.photo.record import TOO_DEEP, JpegTraits, Photo, Reduced, Traits
 from rescaling_core.photo.sources.shared import load, named, refuse_mode, stated_dpi
 
 if TYPE_CHECKING:
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
     from PIL.ImageFile import ImageFile
 
+    from rescaling_core.containers.jpeg_tables import Segment
     from rescaling_core.containers.parts import Part
     from rescaling_core.photo.sources.shared import Limits
+    from rescaling_core.pixels.arrays import U8Array
 
 _DCT: Final = frozenset((0xC0, 0xC1, 0xC2, 0xC9, 0xCA))
 _HUFFMAN_SEQUENTIAL: Final = frozenset((0xC0, 0xC1))
@@ -49,11 +51,31 @@ def decode(data: bytes, limits: Limits) -> Photo:
         UnreadableImageError: It ends early, or a decoder warns about its compressed data.
         UnsupportedImageError: It would lose something; the message says what.
     """
-    for marker, start, end in jpeg.walk(data):
+    return _decoded(data, limits, None).photo
+
+
+def decode_reduced(data: bytes, limits: Limits, at_least: int) -> Reduced:
+    """Decode a JPEG at its size, or at a half, a quarter or an eighth of its sides.
+
+    Args:
+        data: The whole file.
+        limits: What it may ask for.
+        at_least: Pixels that have to be left of the longer side.
+
+    Raises:
+        UnreadableImageError: As for `decode`.
+        UnsupportedImageError: As for `decode`.
+    """
+    return _decoded(data, limits, at_least)
+
+
+def _decoded(data: bytes, limits: Limits, at_least: int | None) -> Reduced:
+    found = list(jpeg.walk(data))
+    for marker, start, end in found:
         if marker in jpeg.FRAMES:
             _check_frame(marker, data[start:end])
     try:
-        parts = jpeg.parts(data)
+        parts = jpeg.parts(data, found)
     except ValueError as error:
         raise UnreadableImageError(str(error)) from error
     _check_profile(data, parts)
@@ -63,25 +85,51 @@ def decode(data: bytes, limits: Limits) -> Photo:
     xmp = named(parts, data, "xmp")
     refuse_gain_map(xmp)
     refuse_too_much(sizes, limits.max_carried)
-    picture = jpeg.of_picture(data)
+    picture = jpeg.of_picture(data, parts)
     with open_image(picture, max_pixels=limits.max_pixels) as image:
         refuse_mode(image)
-        _refuse_damage(picture)
-        _refuse_emptied(data, parts)
-        pixels, alpha = load(image)
         traits = _traits(image, segments)
-        mode = image.mode
-    return Photo(
+        (width, height), mode, divisor = image.size, image.mode, 1
+        if at_least is None:
+            _refuse_damage(picture)
+            _refuse_emptied(data, parts, found)
+            pixels, _ = load(image)
+        else:
+            divisor = _divisor(max(width, height), at_least)
+            pixels = _halved(picture, image, divisor)
+            _refuse_emptied(data, parts, found)
+    photo = Photo(
         pixels=pixels,
-        alpha=alpha,
         mode=mode,
         format="JPEG",
-        icc=jpeg.profile(data),
+        icc=jpeg.profile(data, found),
         exif=named(parts, data, "exif"),
         xmp=xmp,
         dpi=_dpi(named(parts, data, "JFIF")),
         traits=Traits(jpeg=traits, foreign=foreign),
     )
+    return Reduced(photo, width, height, divisor)
+
+
+def _divisor(side: int, at_least: int) -> int:
+    """By how much a side can be divided so that enough is left."""
+    return next((by for by in (8, 4, 2) if side >= by * at_least), 1)
+
+
+def _halved(picture: bytes, image: ImageFile, divisor: int) -> U8Array:
+    """The pixels at 1 / divisor of the sides, from the low frequencies of each block.
+
+    All of the compressed data is read, so that damage is found as `_refuse_damage` finds it.
+    """
+    width, height = image.size
+    pixels = _strictly(
+        picture,
+        colorspace="GRAY" if image.mode == "L" else "RGB",
+        min_height=-(-height // divisor),
+        min_width=-(-width // divisor),
+    )
+    assert pixels.shape[:2] == (-(-height // divisor), -(-width // divisor))
+    return pixels
 
 
 def _check_frame(marker: int, payload: bytes) -> None:
@@ -144,10 +192,13 @@ def _refuse_damage(picture: bytes) -> None:
         UnsupportedImageError: It is about bytes that do not belong to the picture, which may be
             damage or what a writer put there.
     """
+    _strictly(picture, colorspace="GRAY", min_height=1, min_width=1)
+
+
+def _strictly(picture: bytes, **options: Any) -> U8Array:
+    """Decode with a decoder whose warnings are errors; see `_refuse_damage`."""
     try:
-        simplejpeg.decode_jpeg(
-            picture, colorspace="GRAY", min_height=1, min_width=1, min_factor=1, strict=True
-        )
+        pixels: U8Array = simplejpeg.decode_jpeg(picture, min_factor=1, strict=True, **options)
     except ValueError as error:
         text = " ".join(str(error).split())
         if "extraneous bytes" in text:
@@ -155,9 +206,10 @@ def _refuse_damage(picture: bytes) -> None:
                 f"bytes inside the picture that are not part of it: {text}"
             ) from error
         raise UnreadableImageError(f"JPEG: damaged: the decoder warns: {text}") from error
+    return pixels
 
 
-def _refuse_emptied(data: bytes, parts: Sequence[Part]) -> None:
+def _refuse_emptied(data: bytes, parts: Sequence[Part], segments: Sequence[Segment]) -> None:
     """Refuse long runs of zeros in entropy-coded data, as a bad sector leaves them.
 
     A decoder may find its way behind them without a warning. They are sound where the code of
@@ -168,7 +220,7 @@ def _refuse_emptied(data: bytes, parts: Sequence[Part]) -> None:
         UnreadableImageError: There is one.
     """
     first_codes: list[int] = []
-    for marker, start, end in jpeg.walk(data):
+    for marker, start, end in segments:
         if marker in jpeg.FRAMES and marker not in _HUFFMAN_SEQUENTIAL:
             return
         if marker == _DHT:

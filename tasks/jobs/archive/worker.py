@@ -13,10 +13,18 @@ from typing import Final
 
 from rescaling_core import SOFTWARE
 from rescaling_core.codecs import Encode
-from rescaling_core.convert import Kept, convert
+from rescaling_core.convert import Kept, Previews, Rendition, convert, least_side
 from rescaling_core.errors import ImageTooLargeError, UnsupportedImageError
 from rescaling_core.metadata import names_restoration
-from rescaling_core.photo import Photo, decode_photo, decode_shown, shown_pixels, stated_pixels
+from rescaling_core.photo import (
+    Photo,
+    Reduced,
+    decode_photo,
+    decode_reduced,
+    decode_shown,
+    shown_pixels,
+    stated_pixels,
+)
 from rescaling_core.plan import REPACK, ArchivePlan, TargetPlan
 from tasks.catalog import CatalogRow, Quarantined
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
@@ -185,12 +193,39 @@ class ShardConverter:
         with self._headroom.taken(pixels), WATCHDOG.watching(limit):
             try:
                 with tracing.part_of(trace, "decode", bytes=len(data), pixels=pixels):
-                    photo = decode_photo(
-                        data, max_pixels=plan.max_pixels, max_carried=plan.max_carried
-                    )
+                    decoded = self._decode(data)
             except UnsupportedImageError as error:
                 return self._only_shown(record, data, str(error), trace)
-            return [self._convert_target(photo, target, record, trace) for target in plan.targets]
+            if isinstance(decoded, Photo):
+                return [self._convert_target(decoded, one, record, trace) for one in plan.targets]
+            return self._previews(decoded, record, trace)
+
+    def _decode(self, data: bytes) -> Photo | Reduced:
+        """The photo; with no more pixels than they need where only previews are made."""
+        plan = self._job.plan
+        if not all(target.target.preview_only for target in plan.targets):
+            return decode_photo(data, max_pixels=plan.max_pixels, max_carried=plan.max_carried)
+        return decode_reduced(
+            data,
+            least_side(target.target for target in plan.targets),
+            max_pixels=plan.max_pixels,
+            max_carried=plan.max_carried,
+        )
+
+    def _previews(
+        self, reduced: Reduced, record: RowWriter, trace: tracing.Carrier
+    ) -> Sequence[CatalogRow]:
+        """One row for each target, all of which are previews."""
+        plan = self._job.plan
+        previews = Previews(reduced, [target.target for target in plan.targets])
+        rows = []
+        for target in plan.targets:
+            with tracing.part_of(trace, "convert", target=target.target.name):
+                outcome = previews.make(
+                    record.source_ref, target, SOFTWARE, encode=self._job.encoders
+                )
+            rows.append(self._row(outcome, target, record, trace))
+        return rows
 
     def _only_shown(
         self, record: RowWriter, data: bytes, reason: str, trace: tracing.Carrier
@@ -229,6 +264,12 @@ class ShardConverter:
                 lane=self._lane,
                 encode=self._job.encoders,
             )
+        return self._row(outcome, plan, record, trace)
+
+    def _row(
+        self, outcome: Rendition | Kept, plan: TargetPlan, record: RowWriter, trace: tracing.Carrier
+    ) -> CatalogRow:
+        """Store a rendition; the row of what came of a target."""
         if isinstance(outcome, Kept):
             return record.kept(
                 plan.target.name,
