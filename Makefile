@@ -46,7 +46,7 @@ docs: $(STAMP)  ## build the documentation site into build/site, strictly: every
 
 lint: $(STAMP)  ## ruff, spelling, mypy, import contracts
 	$(BIN)/ruff check .
-	$(BIN)/codespell
+	git ls-files -z | xargs -0 $(BIN)/codespell
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
