@@ -121,9 +121,9 @@ def png_with(kind: bytes, content: bytes, file: bytes | None = None) -> bytes:
     return file[:33] + png_chunk(kind, content) + file[33:]
 
 
-def png16() -> bytes:
+def png16(pixels: np.ndarray | None = None) -> bytes:
     """A PNG of 16 bits per sample, which Pillow reads but does not write."""
-    samples = rgb().astype(">u2") * 257
+    samples = (rgb() if pixels is None else pixels).astype(">u2") * 257
     rows = b"".join(b"\0" + row.tobytes() for row in samples)
     height, width = samples.shape[:2]
     return (

@@ -15,7 +15,7 @@ from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import Photo
 from rescaling_core.photo.encode import as_image
 from rescaling_core.pixels.arrays import U8Array
-from rescaling_core.plan import AS_STORED
+from rescaling_core.plan import FULL_SIZE, TRANSCODE
 from rescaling_core.quality.measure import Measure
 from rescaling_core.quality.scores import Scores, known
 from tasks.catalog import Archived
@@ -76,7 +76,7 @@ class Shown:
     @property
     def is_full_size(self) -> bool:
         """Whether the stored file is not an LR image but has the source's size."""
-        return self.row.rescaler in AS_STORED
+        return self.row.rescaler in (FULL_SIZE, TRANSCODE)
 
 
 def show(archive: Store, row: Archived) -> Shown:
