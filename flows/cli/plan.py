@@ -117,10 +117,33 @@ def _print(result: dict[str, Any]) -> None:
             ", ".join(f"{who} {count}" for who, count in row["chosen"].items()),
         )
     print_table(table)
+    _print_classes(result["plans"])
     for row in result["plans"]:
         if row["extra_pays_back"] is not None:
             months = _months(row["extra_pays_back"][first_price])
             out.print(f"{row['plan']}, for what it takes more than AVIF alone: pays back {months}")
+
+
+def _print_classes(plans: list[dict[str, Any]]) -> None:
+    """What each plan makes of each class of sources in the sample, where there are several."""
+    names = sorted({name for row in plans for name in row["classes"]})
+    if len(names) < 2:
+        return
+    table = Table()
+    for title in ("in the sample", "sources", "bytes"):
+        table.add_column(title)
+    measured = [row for row in plans if row["classes"]]
+    for row in measured:
+        table.add_column(row["plan"], justify="right")
+    for name in names:
+        found = [row["classes"].get(name) for row in measured]
+        first = next(one for one in found if one is not None)
+        shares = [
+            "" if one is None else f"{one['stored_bytes'] / max(1, one['source_bytes']):.1%}"
+            for one in found
+        ]
+        table.add_row(name, str(first["sources"]), size_text(first["source_bytes"]), *shares)
+    print_table(table)
 
 
 def _months(months: float | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from statistics import median
 from rescaling_core import SOFTWARE
 from rescaling_core.convert import Kept, Rendition, SourceRef, convert
 from rescaling_core.errors import UnsupportedImageError
+from rescaling_core.photo import Photo
 from rescaling_core.plan import ArchivePlan
 from tasks.catalog.history import History
 from tasks.catalog.strategies import StrategyCost, StrategyTallies
@@ -24,6 +26,18 @@ from tasks.jobs.plan.sample import Collection, Original, Sample
 from tasks.models.archived import settle
 from tasks.models.lookup import Models
 from tasks.pages.prices import GB, Prices
+
+
+@dataclass(slots=True, kw_only=True)
+class ClassCost:
+    """What a plan makes of one class of sources in the sample, such as TIFF of 16 bits."""
+
+    sources: int = 0
+    source_bytes: int = 0
+    stored_bytes: int = 0
+    """Total bytes of their renditions, and of those that stay."""
+    archived: int = 0
+    """Number of sources with a rendition that can be restored from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +63,8 @@ class PlanCost:
     """By target: what each kind of candidate alone would have stored of the sample."""
     per_month: dict[str, float]
     """Money for a month, by storage class."""
+    classes: dict[str, ClassCost]
+    """What became of the sample by class of source; see `class_of`."""
     once: float
     """Money for converting the collection: cores, a read for each source, a write for each
     rendition."""
@@ -94,6 +110,8 @@ class Estimate:
     """How often which kind of candidate won."""
     strategies: StrategyTallies = field(default_factory=StrategyTallies)
     """What each kind of candidate alone would have stored of the sample."""
+    classes: dict[str, ClassCost] = field(default_factory=dict)
+    """The same by class of source."""
     seconds: float = 0.0
     """Seconds that one worker took for the sample."""
     renditions: int = 0
@@ -127,6 +145,7 @@ class Estimate:
             psnr_y_median=median(self.psnr_y) if self.psnr_y else None,
             chosen=dict(self.chosen.most_common()),
             strategies=self.strategies.report(),
+            classes=dict(sorted(self.classes.items())),
             per_month={name: round(money, 6) for name, money in per_month.items()},
             once=round(once, 6),
             pays_back={
@@ -179,6 +198,23 @@ def _add(
     plan: ArchivePlan,
     models: Models,
 ) -> None:
+    before = one.stored_bytes, one.archived
+    name = _convert(one, source, original, plan, models)
+    found = one.classes.setdefault(name, ClassCost())
+    found.sources += 1
+    found.source_bytes += source.size
+    found.stored_bytes += one.stored_bytes - before[0]
+    found.archived += one.archived - before[1]
+
+
+def _convert(
+    one: Estimate,
+    source: SourceObject,
+    original: Original | Failure,
+    plan: ArchivePlan,
+    models: Models,
+) -> str:
+    """Convert a source and count it; give its class."""
     started = time.monotonic()
     one.sampled += 1
     one.source_bytes += source.size
@@ -190,10 +226,11 @@ def _add(
     if isinstance(made, Failure):
         one.quarantined += 1
         one.stored_bytes += source.size
-        return
-    one.stored_bytes += sum(len(rendition.lr_data) for rendition in made)
-    one.renditions += len(made)
-    restorable = [rendition for rendition in made if rendition.metadata.psnr_y is not None]
+        return "not readable"
+    name, renditions = made
+    one.stored_bytes += sum(len(rendition.lr_data) for rendition in renditions)
+    one.renditions += len(renditions)
+    restorable = [rendition for rendition in renditions if rendition.metadata.psnr_y is not None]
     if restorable:
         one.archived += 1
         one.psnr_y.append(max(rendition.metadata.psnr_y or 0 for rendition in restorable))
@@ -205,22 +242,32 @@ def _add(
         one.kept += 1
         one.stored_bytes += source.size
     one.seconds += time.monotonic() - started
+    return name
+
+
+def class_of(photo: Photo) -> str:
+    """The class of a source: its format, and what is special about it."""
+    if photo.made_from is None:
+        return photo.format
+    special = re.sub(r"of \d+ (frames|pages)", r"of several \1", photo.made_from)
+    return f"{photo.format}, {special.partition(',')[0].partition(':')[0]}"
 
 
 def _renditions(
     source: SourceObject, original: Original, plan: ArchivePlan, models: Models
-) -> list[Rendition]:
+) -> tuple[str, list[Rendition]]:
+    """The class of a source, and what is made of it."""
     try:
         photo = original.photo(plan.max_pixels, plan.max_carried)
     except UnsupportedImageError:  # it is kept as it is
-        return []
+        return "not shown", []
     data = original.data
     digest = hashlib.sha256(data or b"").hexdigest()
     ref = SourceRef(key=source.key, etag=source.etag, size=source.size, sha256=digest)
     outcomes = (
         convert(photo, ref, target, models, software=SOFTWARE, data=data) for target in plan.targets
     )
-    return [outcome for outcome in outcomes if not isinstance(outcome, Kept)]
+    return class_of(photo), [one for one in outcomes if not isinstance(one, Kept)]
 
 
 def as_is(sample: Sample) -> Estimate:

@@ -200,3 +200,23 @@ def test_what_is_neither_there_nor_restorable_is_not_counted(tmp_path: Path) -> 
     result = plan_costs(made.archive_url, {"mine": PlanOptions(plan_toml=PLAN)}, sample=9)
     assert (result.sampled, result.plans[2].sampled) == (2, 1)
     assert result.plans[1].kept == 2  # a preview restores nothing
+
+
+def test_a_mixed_folder_is_told_class_by_class(tmp_path: Path) -> None:
+    pixels = skimage.data.astronaut()[:200, :201]
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    Image.fromarray(pixels).convert("CMYK").save(tmp_path / "b.tif")
+    Image.fromarray(pixels).convert("CMYK").save(tmp_path / "c.jpg", quality=90)
+    Image.fromarray(pixels[..., 0].astype("u2") * 257).save(tmp_path / "d.tif")
+    result = plan_costs(str(tmp_path), {"lossless": PlanOptions(preset="lossless")}, sample=9)
+    classes = result.plans[1].classes
+    assert {name: (one.sources, one.archived) for name, one in classes.items()} == {
+        "PNG": (1, 1),
+        "TIFF, CMYK without a profile": (1, 1),
+        "JPEG, CMYK without a profile": (1, 0),
+        "TIFF, the upper 8 of 16 bits": (1, 1),
+    }
+    assert sum(one.source_bytes for one in classes.values()) == result.listed_bytes
+    kept = classes["JPEG, CMYK without a profile"]
+    assert kept.stored_bytes == kept.source_bytes
+    assert classes["TIFF, CMYK without a profile"].stored_bytes < 0.8 * 4 * 200 * 201
