@@ -34,26 +34,28 @@ TARGET = ("--target", "x2", "--rescaler", "irn-x2-lite")
 
 
 def cpu_of(arguments: Sequence[str], variables: Mapping[str, str]) -> tuple[float, float]:
+    """CPU seconds of `refold` and of all it starts, and seconds that it took."""
+    return cpu_of_command([sys.executable, "-m", "flows.cli", *arguments], variables)
+
+
+def cpu_of_command(command: Sequence[str], variables: Mapping[str, str]) -> tuple[float, float]:
     """CPU seconds of a command and of all it starts, and seconds that it took."""
     environment = os.environ | variables
     environment.pop("PREFECT_API_URL", None)
     started = time.monotonic()
-    command = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", *arguments],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+    running = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    root, seen = psutil.Process(command.pid), {}
-    while command.poll() is None:
+    root, seen = psutil.Process(running.pid), {}
+    while running.poll() is None:
         with suppress(psutil.Error):
             for process in (root, *root.children(recursive=True)):
                 with suppress(psutil.Error):
                     times = process.cpu_times()
                     seen[process.pid, process.create_time()] = times.user + times.system
         time.sleep(SAMPLED_EVERY)
-    if command.returncode:
-        raise SystemExit(f"{' '.join(arguments)}: exit code {command.returncode}")
+    if running.returncode:
+        raise SystemExit(f"{' '.join(command):.200}: exit code {running.returncode}")
     return sum(seen.values()), time.monotonic() - started
 
 
