@@ -85,6 +85,8 @@ COMMANDS = (
     ("rebuild", "{address}"),
     ("maintain", "{address}"),
     ("report", "{address}"),
+    ("export", "{address}", "{folder}/out", "--folder"),
+    ("export", "{folder}", "{address}", "--folder"),
     ("plan", "{address}"),
     ("ls", "{address}"),
     ("show", "{address}", "a"),
