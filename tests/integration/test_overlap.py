@@ -22,8 +22,9 @@ from tasks.cluster.encoders import EncoderDiedError, encoders_of
 from tasks.cluster.pool import worker_pool
 from tasks.cluster.slots import WorkerSlots
 from tasks.collection.shards import Shard
+from tasks.jobs.archive.reading import READS_AHEAD
 from tasks.jobs.archive.steps import find_pending, shards_of
-from tasks.jobs.archive.worker import READS_AHEAD, ConversionJob, ShardConverter
+from tasks.jobs.archive.worker import ConversionJob, ShardConverter
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import StorageError, open_store
 from tasks.storage.local import LocalStore

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain, islice
+from itertools import chain
 from typing import Final
 
 from rescaling_core import SOFTWARE
@@ -32,21 +31,16 @@ from tasks.collection.shards import Shard, SourceObject
 from tasks.control import tracing
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.jobs.archive.concurrency import Headroom, NetworkLane, at_once
+from tasks.jobs.archive.reading import READS_AHEAD, read_ahead
 from tasks.jobs.archive.telemetry import WorkerMetrics
 from tasks.models.loading import Models, use_share_of_cpus
 from tasks.renditions import circumstances
 from tasks.renditions.rows import RowWriter
 from tasks.renditions.writing import put_rendition
 from tasks.storage import (
-    ObjectChangedError,
-    ObjectNotFoundError,
-    Store,
     UnstorableKeyError,
     open_store,
 )
-
-READS_AHEAD = 4
-"""Sources fetched while earlier ones are converted."""
 
 NOT_A_SOURCE: Final = frozenset({"LinkLeadsOut", "LinkBroken", "NotAFile", "ArchiveInside"})
 """Kinds of trouble that are no fault: what has them stays as it is, with the reason."""
@@ -157,7 +151,7 @@ class ShardConverter:
             return rows
 
         with ThreadPoolExecutor(max_workers=READS_AHEAD) as pool:
-            ahead = _read_ahead(pool, self._source, shard.sources, self._metrics.waiting, trace)
+            ahead = read_ahead(pool, self._source, shard.sources, self._metrics.waiting, trace)
             return tuple(chain.from_iterable(at_once(rows_of, ahead, self._job.photos_at_once)))
 
     def _refused(self, made: Failure, record: RowWriter) -> Sequence[CatalogRow]:
@@ -302,45 +296,3 @@ def killer_rows(single: Shard, shard: Shard, reason: str, job: ConversionJob) ->
     (source,) = single.sources
     record = RowWriter(job.run_id, shard.shard_id, source, job.plan.target_names, None)
     return record.quarantined(reason, "WorkerDied")
-
-
-def _read_ahead(
-    pool: ThreadPoolExecutor,
-    store: Store,
-    sources: tuple[SourceObject, ...],
-    waiting: Callable[[int], None],
-    trace: tracing.Carrier,
-) -> Iterator[tuple[SourceObject, bytes | Failure]]:
-    """Yield sources with their bytes in order, a few fetched ahead, or why they cannot be read.
-
-    `waiting` is told how many lie ready whenever one is taken.
-    """
-
-    def fetch(source: SourceObject) -> tuple[SourceObject, Future[bytes | Failure]]:
-        return source, pool.submit(_read, store, source, trace)
-
-    left = iter(sources)
-    ahead = deque(fetch(source) for source in islice(left, READS_AHEAD))
-    while ahead:
-        waiting(sum(future.done() for _, future in ahead))
-        source, future = ahead.popleft()
-        data = future.result()
-        ahead.extend(fetch(following) for following in islice(left, 1))
-        yield source, data
-
-
-def _read(store: Store, source: SourceObject, trace: tracing.Carrier) -> bytes | Failure:
-    """The very version of a source that was listed."""
-    with tracing.part_of(trace, "read", source=source.key):
-        return _version(store, source)
-
-
-def _version(store: Store, source: SourceObject) -> bytes | Failure:
-    if source.trouble is not None:
-        return Failure(source.reason or "no reason was given", source.trouble)
-    found = outcome_of(source.key, partial(store.get_version, source.key, source.etag))
-    if isinstance(found, Failure) and found.error_class == ObjectNotFoundError.__name__:
-        return Failure("listed, but gone when it was to be read", "SourceVanished")
-    if isinstance(found, Failure) and found.error_class == ObjectChangedError.__name__:
-        return Failure("it was changed between the listing and the reading", "SourceChanged")
-    return found
