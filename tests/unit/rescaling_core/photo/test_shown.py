@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 
 import numpy as np
 import pytest
@@ -178,3 +179,14 @@ def test_white_may_be_zero_and_samples_signed_or_beyond_any_range() -> None:
     assert (found.pixels[0, 0, 0], found.pixels[-1, -1, 0]) == (0, 255)
     flat = shown(samples.tiff_of(np.full((9, 9), np.inf, np.float32), photometric="minisblack"))
     assert set(flat.pixels.ravel()) == {255}
+
+
+def test_the_composite_of_a_photoshop_file_is_shown() -> None:
+    pixels = cases.upright()
+    head = struct.pack(">4sH6sHLLHH", b"8BPS", 1, bytes(6), 3, 47, 61, 8, 3)
+    planes = b"".join(pixels[..., band].tobytes() for band in range(3))
+    photo = shown(head + bytes(12) + bytes(2) + planes)
+    np.testing.assert_array_equal(photo.pixels, pixels)
+    assert photo.format == "PSD"
+    with pytest.raises(PhotoError):
+        shown(head + bytes(12) + bytes(2) + planes[:-100])
