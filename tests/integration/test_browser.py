@@ -13,7 +13,7 @@ from skimage import data
 from rescaling_core import zoo
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.convert import Rendition, SourceRef, convert
-from rescaling_core.photo import decode_for_preview, decode_photo, encode_photo
+from rescaling_core.photo import decode_photo, encode_photo
 from rescaling_core.plan import Candidate, Target, TargetPlan
 from rescaling_core.quality import metrics
 from rescaling_core.restore import restore
@@ -101,53 +101,3 @@ def test_a_turned_photo_of_a_wide_gamut_looks_as_it_did(
     assert _apart(views["no profile"], seen) > 10
     assert views["not turned"].shape == (SIZE[1], SIZE[0], 3)
     assert _apart(views["png"][::-1, ::-1], seen) > 10
-
-
-def _kept() -> dict[str, bytes]:
-    """Sources that no photo is made of and that browsers show: upright, 240 rows of 180 pixels."""
-    pixels = np.ascontiguousarray(data.astronaut()[20:260, 60:240])
-    image = samples.Image.fromarray(pixels)
-    stored = np.ascontiguousarray(np.rot90(pixels))  # what orientation 6 turns back
-    places = (31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
-    plain = samples.written(image, "PNG")
-    primaries = b"".join(one.to_bytes(4, "big") for one in places)
-    frames = [image.convert("P"), image.transpose(samples.Image.Transpose.ROTATE_180).convert("P")]
-    return {
-        "cmyk.jpg": samples.written(image.convert("CMYK"), "JPEG", quality=95),
-        "deep.png": samples.png16(pixels),
-        "turned.png": samples.png_with(
-            b"eXIf", samples.exif(6, sizes=False)[6:], samples.png16(stored)
-        ),
-        "palette.png": samples.written(frames[0], "PNG"),
-        "moving.gif": samples.written(
-            frames[0], "GIF", save_all=True, append_images=frames[1:], duration=100_000
-        ),
-        "wide.png": samples.png_with(b"cHRM", primaries, plain),
-        "dark.png": samples.png_with(b"gAMA", (100_000).to_bytes(4, "big"), plain),
-        "key.png": samples.written(image, "PNG", transparency=tuple(map(int, pixels[120, 90]))),
-    }
-
-
-def test_previews_of_what_is_kept_look_as_browsers_show_the_source(
-    tmp_path: Path, chromium: Chromium
-) -> None:
-    plan = TargetPlan(
-        target=Target.parse("long-edge=120"),
-        candidates=(Candidate("lanczos", CodecSpec.parse("webp")),),
-    )
-    files = []
-    for name, content in _kept().items():
-        source = SourceRef(key=name, etag="", size=10**7, sha256="0" * 64)
-        photo = decode_for_preview(content, max_pixels=10**6, max_carried=10**6)
-        made = convert(photo, source, plan, zoo.load, software="test")
-        assert isinstance(made, Rendition), made
-        assert made.metadata.made_from, name
-        for path, held in ((name, content), (f"{name}.webp", made.lr_data)):
-            (tmp_path / path).write_bytes(held)
-            files.append(tmp_path / path)
-    views = dict(zip(files, chromium.views(files, (256, 256)), strict=True))
-    apart = {
-        name: _apart(views[tmp_path / f"{name}.webp"], views[tmp_path / name]) for name in _kept()
-    }
-    assert max(apart.values()) < 6, apart
-    assert _apart(views[tmp_path / "cmyk.jpg"], views[tmp_path / "dark.png"]) > 10  # it does tell
