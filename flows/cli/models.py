@@ -46,11 +46,14 @@ def list_models(json: Json = False, verbose: Verbose = False) -> None:
         if isinstance(card, restorers.RestorerCard):
             lowest, highest = card.coding.qualities
             use, macs = f"{card.coding.codec} at {lowest} to {highest}", card.macs_per_pixel
-            measured = _gain(card)
+            measured, count = _gain(card), card.parameters
+            if card.final is not None:
+                use = f"{use}, x2, layered"
+                macs, count = macs + card.final.macs_per_pixel, count + card.final.parameters
         else:
             use, macs = f"{card.scales}, {card.family}", card.macs_per_hr_pixel
-            measured = _set5(card)
-        numbers = (_count(card.parameters), _count(macs), measured)
+            measured, count = _set5(card), card.parameters
+        numbers = (_count(count), _count(macs), measured)
         table.add_row(card.id, use, *numbers, _trained(card.training), card.licence)
     print_table(table)
 

@@ -62,6 +62,8 @@ class Case:
     mode: str = "RGB"
     tiling: Tiling = DEFAULT_TILING
     restorer: str | None = None
+    layered: bool = False
+    """What is missing of luma is coded as the final filter of its weights was trained for."""
 
     @property
     def name(self) -> str:
@@ -90,6 +92,11 @@ CASES: Final = [
     Case("aidn-plus-lite", "x2.9", codec="jpeg", quality=90, tiling=SMALL_TILES),
     Case("none", codec="avif-420", quality=34, restorer="restorer-avif-lite"),
     Case("none", codec="avif-420", quality=60, mode="RGBA", restorer="restorer-avif-lite"),
+    Case("lanczos", codec="avif", quality=20, residual=True, restorer="layered-avif-lite"),
+    Case("lanczos", codec="avif", quality=20, layered=True, restorer="layered-avif-lite"),
+    Case("lanczos", codec="avif", quality=20, layered=True, mode="LA",
+         restorer="layered-avif-lite"),
+    Case("lanczos", codec="avif", quality=25, restorer="layered-avif-lite"),
 ]  # fmt: skip
 """Every network that ships, and every way that an LR file is made."""
 
@@ -153,6 +160,8 @@ def _source(case: Case) -> bytes:
 def _make(case: Case, reference: str, archive: Path, number: int) -> Path:
     """Put a rendition into an archive as `refold archive` does; give its LR file."""
     residual = ResidualPlan(CodecSpec.parse("webp", 70), (70, 70)) if case.residual else None
+    if case.layered:
+        residual = ResidualPlan(CodecSpec.parse("avif-420", 40), (10, 60), luma=True)
     candidate = Candidate(
         reference,
         CodecSpec.parse(case.codec, case.quality),
@@ -162,6 +171,8 @@ def _make(case: Case, reference: str, archive: Path, number: int) -> Path:
         restorer=case.restorer,
     )
     floor = Floor(psnr_y=1.0) if case.residual else Floor()
+    if case.layered:  # a floor that is just missed without the filter
+        floor = Floor(psnr_y=33.0)
     target = TargetPlan(target=Target.parse(case.target), candidates=(candidate,), floor=floor)
     plan, models = settle(ArchivePlan(targets=(target,)), open_store(str(archive)))
     data = _source(case)
