@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 from rich.table import Table
 
-from flows.cli.app import quiet_libraries
 from flows.cli.console import err, out, progress_bar
+from flows.cli.quiet import quiet_libraries
 from rescaling_core.errors import RefoldError, UsageError
 from tasks.pages.gallery import Kept, Shown, render_gallery
 from tasks.pages.words import size_text
@@ -34,8 +34,8 @@ PLAN: Final = f"""\
 target = "x2"
 floor = {{ psnr_y = {FLOOR} }}
 candidates = [
-  {{ rescaler = "sain-x2-avif-lite", codec = "avif-420", quality = 30, \
-residual = {{ quality = {{ min = 10, max = 95 }} }} }},
+  {{ rescaler = "lanczos", codec = "avif", quality = 20, restorer = "layered-avif-lite", \
+residual = {{ luma = true, quality = {{ min = 10, max = 95 }} }} }},
   {{ rescaler = "lanczos", codec = "avif", quality = 20, \
 residual = {{ luma = true, quality = {{ min = 10, max = 95 }} }} }},
 ]
@@ -200,7 +200,7 @@ def _shown(output: Path, small: Archived, full: CatalogRow, restored: Path) -> S
         small_bytes=small.lr_bytes,
         small_size=size,
         psnr_y=small.psnr_y or 0.0,
-        how=f"{small.rescaler}, {small.codec}",
+        how=small.recorded.strategy,
         avif_bytes=plain,
         fewest_bytes=full.lr_bytes if isinstance(full, Archived) else None,
         source_path=f"photos/{small.source_key}",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Final
 
 import typer
 
@@ -14,16 +12,9 @@ from flows.cli import endings, places
 from flows.cli.console import Mode, err, one_line, print_json
 from flows.cli.examples import examples_of
 from flows.cli.exits import Exit, exit_of, is_expected
+from flows.cli.quiet import quiet_libraries
 from rescaling_core import __version__
 from tasks.storage.secrets import refuse_credentials
-
-# Read when Prefect and Ray are first imported, which the commands do as late as they can.
-_QUIET: Final = {
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-    "PREFECT_LOGGING_LEVEL": "ERROR",
-    "RAY_DEDUP_LOGS": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}
 
 app = typer.Typer(
     name="refold",
@@ -86,14 +77,6 @@ def _register() -> None:
 
 def _add(name: str, command: Callable[..., None]) -> None:
     app.command(name, epilog=examples_of(name))(command)
-
-
-def quiet_libraries(*, verbose: bool = False) -> None:
-    """Set the libraries' own knobs, where the user has not; before they are imported."""
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    if verbose:
-        os.environ["PREFECT_LOGGING_LEVEL"] = "INFO"
 
 
 def main() -> None:
