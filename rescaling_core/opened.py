@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,6 +93,12 @@ class OpenedLr:
         if loaded.network.scale != record.scale:
             raise RestorationMismatchError(
                 f"{self.name}: {record.restorer!r:.99} is not for x{record.scale:g}"
+            )
+        sides = tuple(ceil(side / record.scale) for side in (record.height, record.width))
+        if self.lr.shape[:2] != sides:
+            raise RestorationMismatchError(
+                f"{self.name}: an LR image of {self.lr.shape[:2]} does not restore to "
+                f"{(record.height, record.width)} at x{record.scale:g}"
             )
         if record.is_filtered and loaded.final is None:
             raise RestorationMismatchError(f"{self.name}: {record.restorer!r:.99} has no filter")

@@ -27,7 +27,7 @@ from rescaling_core.photo import decode_photo
 from rescaling_core.pixels.area import Area
 from rescaling_core.plan import FULL_SIZE, Candidate, Floor, ResidualPlan, Target, TargetPlan
 from rescaling_core.quality import metrics
-from rescaling_core.restore import restore
+from rescaling_core.restore import restore, restore_whole
 from rescaling_core.training.pairs import Beneath, code_layers
 from rescaling_core.training.restorer_recipe import CodedPictures
 from rescaling_core.zoo import restorers
@@ -228,6 +228,18 @@ def test_a_record_that_is_filtered_by_nothing_is_damaged(rendition: Rendition) -
     del document["restorer"]
     with pytest.raises(MetadataError, match="filtered, but by no restorer"):
         RestorationMetadata.from_json(json.dumps(document))
+
+
+@pytest.mark.parametrize("change", [{"width": 202}, {"width": 198}, {"height": 161}])
+def test_an_lr_image_of_another_size_than_recorded_is_refused(
+    trained: Models, rendition: Rendition, change: dict[str, int]
+) -> None:
+    opened = open_lr(rendition.lr_data)
+    other = replace(opened, metadata=replace(opened.metadata, **change))
+    with pytest.raises(RestorationMismatchError, match="does not restore to"):
+        restore_whole(other, trained)
+    with pytest.raises(RestorationMismatchError, match="does not restore to"):
+        restored_area(other, trained, Area(0, 0, 2, 2))
 
 
 def _two(name: str) -> Callable[[], tuple[Restorer, Restorer | None]]:
