@@ -86,10 +86,6 @@ class RefoldHere(Refold):
     def within(self, environment: Mapping[str, str]) -> RefoldHere:
         return RefoldHere({**self._environment, **environment}, self._folder)
 
-    def inside(self, folder: Path) -> RefoldHere:
-        """The same, for whom paths begin in another folder."""
-        return RefoldHere(self._environment, folder)
-
     def __call__(self, *arguments: str, under: Sequence[str] = (), timeout: float = 400) -> Ran:
         assert not under, "a command in this process runs under nothing"
         from flows.cli import app

@@ -18,16 +18,15 @@ from __future__ import annotations
 import doctest
 import os
 import re
-import shlex
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.command import REPOSITORY, Ran, RefoldHere, photograph
+from tests.command import REPOSITORY, Ran, photograph
 
 ALL_PAGES: Final = os.environ.get("REFOLD_ALL_PAGES") == "1"
 """Whether what takes minutes is run too, as `make pages` does."""
@@ -44,7 +43,6 @@ _DIGEST: Final = re.compile(r"\b[0-9a-f]{16,}\b")
 _RULE: Final = re.compile("[─-]{2,}")
 """Lines of tables are as long as what stands in them."""
 _CHANGING: Final = re.compile(r"(?<=^run )\S+", re.MULTILINE)
-_FOR_A_SHELL: Final = frozenset("|>;&*$`(=")
 _SAMENESS: Final = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -97,13 +95,15 @@ def commands(text: str) -> Iterator[Command]:
         yield Command("\n".join(line), "\n".join(lines))
 
 
-def run_page(page: Path, folder: Path, refold: RefoldHere, seen: Callable[..., None]) -> int:
+def run_page(
+    page: Path, folder: Path, variables: Mapping[str, str], seen: Callable[..., None]
+) -> int:
     """Run a page in a folder.
 
     Args:
         page: Its file.
         folder: Where its commands run; `photos` there holds a few small photographs.
-        refold: Runs its `refold` commands, which is a matter of seconds for each otherwise.
+        variables: Of the environment of its commands, beside those of this process.
         seen: Is given each command, what it printed, its exit code and the one that is meant.
 
     Returns:
@@ -120,7 +120,7 @@ def run_page(page: Path, folder: Path, refold: RefoldHere, seen: Callable[..., N
             continue
         listed = list(commands(block.text))
         for command in listed:
-            ran = _run(command.line, folder, refold)
+            ran = _run(command.line, folder, variables)
             seen(command, ran, block.ends_with if command is listed[-1] else 0)
             count += 1
     return count
@@ -169,11 +169,10 @@ def small_photographs(folder: Path) -> None:
     launch.save(folder / "2019" / "launch.jpg", quality=90, subsampling=0)
 
 
-def _run(line: str, folder: Path, refold: RefoldHere) -> Ran:
-    if line.startswith("refold ") and not _FOR_A_SHELL & set(line):
-        return refold.inside(folder)(*shlex.split(line.replace("\\\n", " "), comments=True)[1:])
+def _run(line: str, folder: Path, variables: Mapping[str, str]) -> Ran:
+    # In processes of their own: a Ray that this one has started has workers in another folder.
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, **refold.environment, "PATH": path, "PYTHONPATH": str(REPOSITORY)}
+    environment = {**os.environ, **variables, "PATH": path, "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(
         ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True
     )

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import RefoldHere
 from tests.pages import (
     ALL_PAGES,
     DOCS,
@@ -69,7 +68,7 @@ def test_every_command_prints_what_the_page_says(
     def seen(*done: object) -> None:
         write_down(DOCS / page, *done[:2]) if os.environ.get("REFOLD_WRITE_PAGES") else check(*done)
 
-    count = run_page(DOCS / page, tmp_path, RefoldHere(environment), seen)
+    count = run_page(DOCS / page, tmp_path, environment, seen)
     marked = len([block for block in blocks(DOCS / page) if block.not_run])
     assert count > 0 or marked > 0
 
