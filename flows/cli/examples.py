@@ -36,5 +36,8 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def examples_of(command: str) -> str:
-    """The text below a command's help; each line is a paragraph, or they would be run together."""
-    return "\n\n".join(("Examples:", *EXAMPLES[command]))
+    """The text below a command's help; each line is a paragraph, or they would be run together.
+
+    Of a command that has been added and has no examples yet it is empty.
+    """
+    return "\n\n".join(("Examples:", *EXAMPLES[command])) if command in EXAMPLES else ""
