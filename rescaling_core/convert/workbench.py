@@ -82,8 +82,8 @@ class Workbench:
         loaded = self.restorer(name)
         self._check_scale(plain, loaded)
         spec = plain.candidate.codec
-        try:  # the effort alone may differ: what that costs is measured
-            loaded.check(replace(spec, effort=loaded.coding.effort, nudge=None))
+        try:
+            loaded.check_but_effort(spec)
         except UsageError as error:
             if str(spec) != loaded.coding.codec:
                 raise CodecError(str(error)) from error
@@ -164,10 +164,8 @@ class Workbench:
         record = plain.draft.residual
         if final is None or spec is None or record is None:
             return None
-        try:  # the effort alone may differ: what that costs is measured
-            final.coding.check(
-                replace(spec, effort=final.coding.effort, nudge=None), name=str(name)
-            )
+        try:
+            final.coding.check_but_effort(spec, name=str(name))
         except UsageError:
             return None
         draft = replace(plain.draft, residual=replace(record, filtered=True))

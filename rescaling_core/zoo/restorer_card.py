@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import torch
@@ -86,6 +86,10 @@ class Coding:
                 f"restorer {name}: it is for {self.codec} of quality {lowest} to {highest}, "
                 f"not {spec.quality}"
             )
+
+    def check_but_effort(self, spec: CodecSpec, *, name: str) -> None:
+        """As `check`, where the effort and nudges may differ: what that costs is measured."""
+        self.check(replace(spec, effort=self.effort, nudge=None), name=name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

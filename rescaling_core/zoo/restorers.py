@@ -78,7 +78,15 @@ class LoadedRestorer:
 
     def check(self, spec: CodecSpec) -> None:
         """See `Coding.check`."""
-        self.coding.check(spec, name=f"{self.id} ({self.weights_sha256[:12]})")
+        self.coding.check(spec, name=self._called)
+
+    def check_but_effort(self, spec: CodecSpec) -> None:
+        """See `Coding.check_but_effort`."""
+        self.coding.check_but_effort(spec, name=self._called)
+
+    @property
+    def _called(self) -> str:
+        return f"{self.id} ({self.weights_sha256[:12]})"
 
 
 def list_restorers() -> tuple[RestorerCard, ...]:

@@ -69,6 +69,13 @@ def read_prices(path: Path | None) -> Prices:
     return Prices(storage=storage, **paid)
 
 
+def months_to_pay(once: float, saved: float) -> float | None:
+    """Months until what is saved each month has paid for what was spent once; None for never."""
+    if once <= 0:
+        return 0.0
+    return round(once / saved, 1) if saved > 0 else None
+
+
 def _price(value: Any, path: str, unit: str) -> float:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not limits.finite(value) or value < 0:

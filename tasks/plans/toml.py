@@ -220,8 +220,7 @@ def _check_restorer(name: str, candidate: Candidate, target: Target, path: str) 
         )
     lowest, highest = loaded.coding.qualities
     quality = min(max(spec.quality or 0, lowest), highest)
-    as_trained = replace(spec, quality=quality, effort=loaded.coding.effort)
-    _at(path, lambda: loaded.check(as_trained))
+    _at(path, lambda: loaded.check_but_effort(replace(spec, quality=quality)))
 
 
 def _at(path: str, make: Callable[[], T]) -> T:

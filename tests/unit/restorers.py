@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
 
+from rescaling_core import zoo
 from rescaling_core.networks.restorer import Restorer
+from rescaling_core.zoo import LoadedRescaler
+from rescaling_core.zoo.restorers import LoadedRestorer
 
 ERRORS: Final = [[10, 9.6], [40, 4.5], [90, 1.1]]
 
@@ -28,3 +32,16 @@ def example(name: str, *, strength: float = 0.2) -> Restorer:
         for parameter in restorer.parameters():
             parameter.copy_(strength * torch.randn(parameter.shape, generator=generator))
     return restorer.eval().requires_grad_(requires_grad=False)
+
+
+@dataclass(frozen=True)
+class Models:
+    """One restorer, by whatever name."""
+
+    loaded: LoadedRestorer
+
+    def __call__(self, rescaler: str, weights_sha256: str | None = None, /) -> LoadedRescaler:
+        return zoo.load(rescaler)
+
+    def restorer(self, name: str, weights_sha256: str | None = None, /) -> LoadedRestorer:
+        return self.loaded

@@ -25,7 +25,7 @@ from tasks.control.progress import Progress
 from tasks.jobs.plan.sample import Collection, Original, Sample
 from tasks.models.archived import settle
 from tasks.models.lookup import Models
-from tasks.pages.prices import GB, Prices
+from tasks.pages.prices import GB, Prices, months_to_pay
 
 
 @dataclass(slots=True, kw_only=True)
@@ -152,13 +152,6 @@ class Estimate:
                 name: months_to_pay(once, before[name] - money) for name, money in per_month.items()
             },
         )
-
-
-def months_to_pay(once: float, saved: float) -> float | None:
-    """Months until what is saved each month has paid for what was spent once; None for never."""
-    if once <= 0:
-        return 0.0
-    return round(once / saved, 1) if saved > 0 else None
 
 
 def beside_alone(cost: PlanCost, alone: PlanCost, prices: Prices) -> PlanCost:

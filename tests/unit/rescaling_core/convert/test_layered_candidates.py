@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ import skimage.data
 import torch
 from PIL import Image
 
-from rescaling_core import codecs, zoo
+from rescaling_core import codecs
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.convert import Kept, Rendition, SourceRef, convert
 from rescaling_core.convert.again import plan_like
@@ -31,14 +31,12 @@ from rescaling_core.restore import restore, restore_whole
 from rescaling_core.training.pairs import Beneath, code_layers
 from rescaling_core.training.restorer_recipe import CodedPictures
 from rescaling_core.zoo import restorers
-from tests.unit.restorers import ERRORS, example
+from tests.unit.restorers import ERRORS, Models, example
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from rescaling_core.zoo import LoadedRescaler
-    from rescaling_core.zoo.restorers import LoadedRestorer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -47,19 +45,6 @@ PIXELS = np.ascontiguousarray(skimage.data.astronaut()[60:219, 150:349])
 SMALL = CodecSpec("avif", 20, "4:4:4", 1)
 RESIDUAL = CodecSpec("avif", 50, "4:2:0", 1)
 NAME = "mine.2026-11"
-
-
-@dataclass(frozen=True)
-class Models:
-    """One restorer, by whatever name."""
-
-    loaded: LoadedRestorer
-
-    def __call__(self, rescaler: str, weights_sha256: str | None = None, /) -> LoadedRescaler:
-        return zoo.load(rescaler)
-
-    def restorer(self, name: str, weights_sha256: str | None = None, /) -> LoadedRestorer:
-        return self.loaded
 
 
 def _saved(enlarges: Restorer, final: Restorer | None, folder: Path) -> Models:

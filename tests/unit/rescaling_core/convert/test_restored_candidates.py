@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,13 +23,11 @@ from rescaling_core.plan import FULL_SIZE, Candidate, Floor, Target, TargetPlan
 from rescaling_core.quality import metrics
 from rescaling_core.restore import restore
 from rescaling_core.zoo import restorers
-from tests.unit.restorers import ERRORS
+from tests.unit.restorers import ERRORS, Models
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rescaling_core.zoo import LoadedRescaler
-    from rescaling_core.zoo.restorers import LoadedRestorer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -47,19 +44,6 @@ def _source() -> bytes:
 
 
 DATA = _source()
-
-
-@dataclass(frozen=True)
-class Models:
-    """One restorer, by whatever name."""
-
-    loaded: LoadedRestorer
-
-    def __call__(self, rescaler: str, weights_sha256: str | None = None, /) -> LoadedRescaler:
-        return zoo.load(rescaler)
-
-    def restorer(self, name: str, weights_sha256: str | None = None, /) -> LoadedRestorer:
-        return self.loaded
 
 
 def _saved(network: Restorer, folder: Path) -> Models:

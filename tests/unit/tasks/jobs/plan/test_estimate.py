@@ -11,9 +11,8 @@ from PIL import Image
 
 from flows.plan import plan_costs
 from rescaling_core.errors import UsageError
-from tasks.jobs.plan.estimate import months_to_pay
 from tasks.jobs.plan.sample import LiveCollection, draw_sample
-from tasks.pages.prices import Prices, read_prices
+from tasks.pages.prices import Prices, months_to_pay, read_prices
 from tasks.plans.options import PlanOptions, build_plan, single_codec_plan
 from tasks.storage import open_store
 from tests.small_archive import small_archive
