@@ -74,7 +74,7 @@ def make(folder: Path) -> EveryRescaler:
     restored = Candidate(
         "none", CodecSpec.parse("avif-420"), qualities=(20, 80), restorer="restorer-avif-lite"
     )
-    target = TargetPlan(target=Target.parse("x2"), candidates=(restored,), floor=Floor(psnr_y=34.0))
+    target = TargetPlan(target=Target.parse("x2"), candidates=(restored,), floor=Floor(psnr_y=34.2))
     cases.append((f"restored/{_WIDE}", photograph(), "x2", ArchivePlan(targets=(target,))))
     made = write(folder, cases)
     record = next(open_catalog(open_store(made.url)).rows(keys=[f"restored/{_WIDE}"]))

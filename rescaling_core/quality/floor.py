@@ -24,7 +24,8 @@ class Floor(Wanted):
 
     def __post_init__(self) -> None:
         for measure in MEASURES.values():
-            measure.check_margin(self.margin(measure))
+            if (margin := self._stated_margin(measure)) is not None:
+                measure.check_margin(margin)
         for measure, wanted in known(self):
             measure.check_floor(wanted)
 
@@ -50,9 +51,13 @@ class Floor(Wanted):
             values[name] = int(number) if measure.whole else number
         return cls(**values)
 
-    def margin(self, measure: Measure) -> float:
-        """By how much what is asked of a measure has to be exceeded."""
-        margin: float = getattr(self, measure.margin_name)
+    def margin(self, measure: Measure, wanted: float) -> float:
+        """By how much the value that is asked of a measure has to be exceeded."""
+        stated = self._stated_margin(measure)
+        return measure.margin_at(wanted) if stated is None else stated
+
+    def _stated_margin(self, measure: Measure) -> float | None:
+        margin: float | None = getattr(self, measure.margin_name)
         return margin
 
     def without_margins(self) -> Floor:
@@ -71,7 +76,7 @@ class Floor(Wanted):
             value: float | None = getattr(scores, measure.name)
             if value is None:
                 return f"{measure.name} was not measured, and there is a floor under it"
-            margin = 0.0 if exact else self.margin(measure)
+            margin = 0.0 if exact else self.margin(measure, wanted)
             if measure.slack(value, wanted, margin) < 0:
                 reached = measure.slack(value, wanted, 0.0) >= 0
                 return measure.shortfall(value, wanted, margin if reached else None)
@@ -89,7 +94,7 @@ class Floor(Wanted):
     def slack_so_far(self, scores: Scores, *, exact: bool = False) -> float:
         """The same, from what was measured alone; infinite where nothing of it is asked for."""
         slacks = [
-            measure.slack(value, wanted, 0.0 if exact else self.margin(measure))
+            measure.slack(value, wanted, 0.0 if exact else self.margin(measure, wanted))
             for measure, wanted in known(self)
             if (value := getattr(scores, measure.name)) is not None
         ]

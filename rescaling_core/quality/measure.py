@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rescaling_core.errors import UsageError
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rescaling_core.pixels.arrays import U8Array
+
+_ROUNDS: Final = 100
+"""Steps of an iteration that gains a tenth at least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +51,10 @@ class Measure:
     """Its field in the compact record of an LR file; see docs/formats.md. Never used again."""
     margin_name: str
     """The field of a floor that says by how much the floor has to be exceeded."""
-    margin: float
-    """By how much a floor has to be exceeded unless a plan says otherwise."""
+    margin: float | Callable[[float], float]
+    """By how much a floor has to be exceeded unless a plan says otherwise: a number, or one for
+    each floor, rising with it. About what is lost where another device rounds a tenth of all
+    samples otherwise."""
     most_margin: float
     """The largest margin that a plan may state."""
     worth_db: float
@@ -108,6 +113,11 @@ class Measure:
             f"floor.{self.name} = {value:g}: a value{unit} {lowest}, at most {self.highest:g}"
         )
 
+    def margin_at(self, floor: float) -> float:
+        """By how much a floor has to be exceeded unless a plan says otherwise."""
+        margin = self.margin(floor) if callable(self.margin) else self.margin
+        return min(margin, self.most_margin)
+
     def check_margin(self, value: float) -> None:
         """Refuse a margin that is not one.
 
@@ -124,8 +134,12 @@ class Measure:
         Returns:
             None where a floor cannot ask for so little.
         """
+        sign = 1 if self.higher_is_better else -1
+        floor = value
+        for _ in range(_ROUNDS):  # until floor and margin add up to the value
+            floor = value - sign * self.margin_at(floor)
         if self.higher_is_better:
-            floor = min(self.highest, value - self.margin)
+            floor = min(self.highest, floor)
             return floor if floor > self.lowest else None
-        floor = max(self.lowest, value + self.margin)
+        floor = max(self.lowest, floor)
         return floor if floor <= self.highest else None

@@ -36,12 +36,15 @@ class Scores:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted(Scores):
-    """Scores that have to be reached, and by how much they have to be exceeded."""
+    """Scores that have to be reached, and by how much they have to be exceeded.
 
-    margin_db: float = PSNR_Y.margin
-    margin_ssim: float = SSIM_Y.margin
-    margin_ssimulacra2: float = SSIMULACRA2.margin
-    margin_levels: int = int(MAX_ABS_ERROR.margin)
+    A margin that is None is the measure's own.
+    """
+
+    margin_db: float | None = None
+    margin_ssim: float | None = None
+    margin_ssimulacra2: float | None = None
+    margin_levels: int | None = None
 
 
 MEASURES: Final[Mapping[str, Measure]] = {

@@ -81,7 +81,8 @@ class RestorerRecipe:
     lr_quality: tuple[int, int] = (20, 20)
     """Of the small images, with `behind`: the lowest and the highest."""
     start: str | None = None
-    """Restorer id or weights file to start from; by default one that changes nothing."""
+    """Restorer id or weights file to start from, of the same kind and at most as large; by default
+    one that changes nothing."""
     data: str = ""
     """What it is meant to be trained on, and under which licences; for the card."""
     seed: int = 0

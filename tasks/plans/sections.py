@@ -15,7 +15,6 @@ from pydantic import (
 
 from rescaling_core.photo import DEFAULT_MAX_CARRIED
 from rescaling_core.plan import DEFAULT_MAX_PIXELS, LrMode, Sources
-from rescaling_core.quality.floor import NO_FLOOR
 from rescaling_core.quality.scores import MEASURES
 
 
@@ -56,7 +55,7 @@ def _floor_fields() -> dict[str, Any]:
     for name, measure in MEASURES.items():
         number = int if measure.whole else int | float
         values[name] = (number | None, None)
-        margins[measure.margin_name] = (number, NO_FLOOR.margin(measure))
+        margins[measure.margin_name] = (number | None, None)
     return values | margins
 
 

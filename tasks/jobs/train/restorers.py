@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rescaling_core.errors import UsageError
+from rescaling_core.training.growing import grow
 from rescaling_core.training.pairs import Beneath
 from rescaling_core.training.restorer_trainer import RestorerTrainer, new_restorer
 from rescaling_core.training.restorer_validation import Gain, measure_restorer
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
 
 
 def first_restorer(recipe: RestorerRecipe) -> Restorer:
-    """What a run starts from: a network that changes nothing, or the recipe's `start`.
+    """What a run starts from: a network that changes nothing, or one like the recipe's `start`.
 
     Raises:
-        UsageError: There is no such network, no such start, or it is of another shape.
+        UsageError: There is no such network, no such start, or it is larger or of another kind.
     """
     try:
         network = new_restorer(recipe)
@@ -40,9 +41,9 @@ def first_restorer(recipe: RestorerRecipe) -> Restorer:
         raise UsageError(f"recipe {recipe.id}: network: {error}") from error
     if recipe.start is not None:
         try:
-            network.load_state_dict(restorers.load(recipe.start).network.state_dict())
-        except RuntimeError as error:
-            raise UsageError(f"recipe {recipe.id}: {recipe.start} is of another shape") from error
+            grow(restorers.load(recipe.start).network, network)
+        except ValueError as error:
+            raise UsageError(f"recipe {recipe.id}: start = {recipe.start}: {error}") from error
     return network
 
 

@@ -120,7 +120,9 @@ def test_the_chosen_candidate_reaches_the_floor_and_no_cheaper_tried_one_does(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Workbench, "measure", spy)
         outcome = _convert(data, *ladder, psnr_y=psnr_y)
-    reaching = [size for size, reached in tried if reached >= psnr_y + 0.05]
+    reaching = [
+        size for size, reached in tried if reached >= psnr_y + metrics.PSNR_Y.margin_at(psnr_y)
+    ]
     if isinstance(outcome, Kept):
         assert reaching == []
         assert outcome.best is not None
@@ -130,7 +132,7 @@ def test_the_chosen_candidate_reaches_the_floor_and_no_cheaper_tried_one_does(
     assert len(outcome.lr_data) == min(reaching)
     assert outcome.metadata.tried == len(tried)
     restored = restore(outcome.lr_data, models, recorded=outcome.metadata)
-    assert metrics.psnr_y(restored.pixels, pixels) >= psnr_y + 0.05
+    assert metrics.psnr_y(restored.pixels, pixels) >= psnr_y + metrics.PSNR_Y.margin_at(psnr_y)
 
 
 def test_the_neighbour_below_the_chosen_quality_misses_the_floor() -> None:
@@ -311,7 +313,8 @@ def test_a_search_ends_between_two_steps_where_that_is_smaller() -> None:
         reaching = [
             len(file)
             for file in made.values()
-            if metrics.psnr_y(codecs.decode(file), pixels) >= psnr_y + 0.05
+            if metrics.psnr_y(codecs.decode(file), pixels)
+            >= psnr_y + metrics.PSNR_Y.margin_at(psnr_y)
         ]
         earnest = [len(made[spec]) for spec in asked if spec.effort is None]
         assert len(made[chosen]) == min(set(reaching) & set(earnest))

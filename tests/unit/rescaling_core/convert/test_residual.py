@@ -177,7 +177,7 @@ def test_a_residual_of_luma_is_one_plane_that_corrects_luma_alone() -> None:
     assert coded is not None
     assert codecs.decode(coded).shape[2] == 1
     restored = restore(made.lr_data, models, recorded=made.metadata).pixels
-    assert metrics.psnr_y(restored, PIXELS) >= 34.05
+    assert metrics.psnr_y(restored, PIXELS) >= 34 + metrics.PSNR_Y.margin_at(34)
     again = convert(photo, ref, plan_like(made.metadata), models, software="test")
     assert isinstance(again, Rendition)
     assert again.metadata.residual is not None

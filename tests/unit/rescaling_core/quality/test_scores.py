@@ -6,10 +6,13 @@ from math import inf
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rescaling_core.metadata import compact
 from rescaling_core.quality.floor import NO_FLOOR, Floor
 from rescaling_core.quality.measure import Measure
+from rescaling_core.quality.metrics import SSIM_Y
 from rescaling_core.quality.scores import MEASURES, Scores, known, measure_all, usual
 
 ALL = pytest.mark.parametrize("measure", MEASURES.values(), ids=lambda one: one.name)
@@ -39,8 +42,8 @@ def test_a_floor_under_a_measure_is_reached_by_the_best_and_missed_by_nothing(
 
 @ALL
 def test_a_margin_is_a_field_of_every_floor(measure: Measure) -> None:
-    assert NO_FLOOR.margin(measure) == measure.margin
-    assert NO_FLOOR.without_margins().margin(measure) == 0
+    assert NO_FLOOR.margin(measure, 30) == measure.margin_at(30)
+    assert NO_FLOOR.without_margins().margin(measure, 30) == 0
 
 
 def test_no_two_fields_of_the_compact_record_have_one_number() -> None:
@@ -65,3 +68,13 @@ def test_costly_measures_are_taken_only_where_a_floor_asks_for_them() -> None:
     assert set(usual(and_of=[NO_FLOOR, asked])) - set(usual()) == {MEASURES["ssimulacra2"]}
     picture = np.zeros((8, 8, 1), np.uint8)
     assert measure_all(picture, picture, usual()).keys() == {one.name for one in usual()}
+
+
+@given(value=st.floats(1, 60))
+def test_what_was_measured_reaches_the_floor_below_it_and_none_above(value: float) -> None:
+    for measure in MEASURES.values():
+        measured = value / 61 if measure is SSIM_Y else value
+        floor = measure.floor_below(measured)
+        assert floor is not None
+        margin = measure.margin_at(floor)
+        assert measure.slack(measured, floor, margin) == pytest.approx(0, abs=1e-4)

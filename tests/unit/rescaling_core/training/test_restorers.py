@@ -214,22 +214,21 @@ def test_training_waits_while_a_file_exists(tmp_path: Path) -> None:
     assert len(RunFolder(out).records()) == STEPS
 
 
-def test_a_start_of_another_shape_is_refused(tmp_path: Path) -> None:
+def test_a_run_starts_from_a_smaller_network_and_not_from_a_larger_one(tmp_path: Path) -> None:
     images = _images()
-    train_restorer_here(
-        _recipe(), images[1:], images[:1], tmp_path / "a", resume=False, device="cpu"
-    )
+    options = {"resume": False, "device": "cpu"}
+    data = (images[1:], images[:1])
+    train_restorer_here(_recipe(), *data, tmp_path / "a", **options)
     start = str(tmp_path / "a" / "tiny.safetensors")
-    wider = {"features": 16, "pairs": 1, "errors": [ERRORS]}
-    with pytest.raises(UsageError, match="another shape"):
+    for name, features in (("same", 8), ("larger", 12)):
+        network = {"features": features, "pairs": 1, "errors": [ERRORS]}
+        recipe = _recipe(start=start, network=network)
+        assert train_restorer_here(recipe, *data, tmp_path / name, **options).steps == STEPS
+    smaller = {"features": 4, "pairs": 1, "errors": [ERRORS]}
+    with pytest.raises(UsageError, match="fewer features"):
         train_restorer_here(
-            _recipe(start=start, network=wider), images[1:], images[:1], tmp_path / "b",
-            resume=False, device="cpu",
-        )  # fmt: skip
-    result = train_restorer_here(
-        _recipe(start=start), images[1:], images[:1], tmp_path / "c", resume=False, device="cpu"
-    )
-    assert result.steps == STEPS
+            _recipe(start=start, network=smaller), *data, tmp_path / "smaller", **options
+        )
 
 
 @pytest.mark.parametrize(

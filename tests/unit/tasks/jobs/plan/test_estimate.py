@@ -63,7 +63,7 @@ def test_the_whole_collection_as_a_sample_gives_its_true_cost(photos: Path, tmp_
     assert (result.sampled, as_is.stored_bytes, as_is.ratio) == (7, size, 1)
     assert (mine.archived, mine.kept, mine.quarantined) == (6, 0, 1)
     assert mine.stored_bytes < size / 2
-    assert mine.psnr_y_lowest >= 33.05
+    assert mine.psnr_y_lowest >= 33
     assert mine.chosen == {"webp at full size": 6}
     assert (thumbnails.archived, thumbnails.kept) == (0, 6)
     assert thumbnails.stored_bytes > size  # the sources stay, the previews come on top
