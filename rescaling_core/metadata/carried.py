@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from rescaling_core.containers import png
+from rescaling_core.containers.jpeg_standard import Table, standard_qualities, standard_table
 from rescaling_core.errors import MetadataError
 from rescaling_core.photo.foreign import MOST_CARRIED
 from rescaling_core.photo.record import Foreign, JpegTraits, Photo, Traits
@@ -165,15 +166,20 @@ def _traits_to_json(traits: Traits) -> dict[str, Any]:
     if traits.png_chunks:
         document["png_chunks"] = [[kind, _pack(data)] for kind, data in traits.png_chunks]
     if traits.jpeg is not None:
-        tables = np.array(traits.jpeg.quantisation, dtype=">u2")
-        document["jpeg"] = {
-            "quantisation": _pack(tables.tobytes()),
+        document["jpeg"] = _tables_to_json(traits.jpeg.quantisation) | {
             "subsampling": traits.jpeg.subsampling,
             "progressive": traits.jpeg.progressive,
         }
         if traits.jpeg.segments:
             document["jpeg"]["segments"] = _pack(traits.jpeg.segments)
     return document
+
+
+def _tables_to_json(tables: tuple[Table, ...]) -> dict[str, Any]:
+    """The qualities that tables of the standard have, which most have, or else the tables."""
+    if qualities := standard_qualities(tables):
+        return {"qualities": list(qualities)}
+    return {"quantisation": _pack(np.array(tables, dtype=">u2").tobytes())}
 
 
 def _traits_from_json(document: Mapping[str, Any], unpacker: _Unpacker) -> Traits:
@@ -206,13 +212,22 @@ def _jpeg_from_json(document: Mapping[str, Any], unpacker: _Unpacker) -> JpegTra
     subsampling = document["subsampling"]
     if subsampling not in (None, "4:4:4", "4:2:2", "4:2:0"):
         raise ValueError(f"subsampling: {subsampling!r}")
-    packed = unpacker.unpack(document["quantisation"]) or b""
-    tables = np.frombuffer(packed, dtype=">u2").reshape(-1, 64)
-    if len(tables) > _MAX_TABLES:
-        raise ValueError(f"{len(tables)} quantisation tables: a JPEG has {_MAX_TABLES} at most")
     return JpegTraits(
-        quantisation=tuple(tuple(int(value) for value in table) for table in tables),
+        quantisation=_tables_from_json(document, unpacker),
         subsampling=subsampling,
         progressive=bool(document["progressive"]),
         segments=unpacker.unpack(document.get("segments")) or b"",
     )
+
+
+def _tables_from_json(document: Mapping[str, Any], unpacker: _Unpacker) -> tuple[Table, ...]:
+    tables: list[Table]
+    if (qualities := document.get("qualities")) is not None:
+        tables = [standard_table(number, quality) for number, quality in enumerate(qualities)]
+    else:
+        packed = unpacker.unpack(document["quantisation"]) or b""
+        values = np.frombuffer(packed, dtype=">u2").reshape(-1, 64)
+        tables = [tuple(int(value) for value in table) for table in values]
+    if len(tables) > _MAX_TABLES:
+        raise ValueError(f"{len(tables)} quantisation tables: a JPEG has {_MAX_TABLES} at most")
+    return tuple(tables)

@@ -14,9 +14,9 @@ from math import ceil, inf
 from typing import TYPE_CHECKING, Any, Final
 
 from rescaling_core import limits
-from rescaling_core.codecs import CODECS
 from rescaling_core.errors import MetadataError
-from rescaling_core.metadata import wire
+from rescaling_core.metadata import compact_parts, wire
+from rescaling_core.metadata.compact_parts import CODEC_NUMBERS
 from rescaling_core.quality.scores import MEASURES
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ hold is packed itself, so that a second packing takes little off it."""
 
 _NO_WEIGHTS: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """SHA-256 of no bytes."""
-
-_CODECS: Final = {text: number for one in CODECS.values() for text, number in one.numbers.items()}
-_CODECS_BY_NUMBER: Final = {number: text for text, number in _CODECS.items()}
 
 _TEXTS: Final = {1: "source_key", 2: "source_etag", 14: "format", 15: "software", 16: "mode"} | {
     18: "target",
@@ -106,16 +103,20 @@ def pack(document: Mapping[str, Any]) -> bytes:
         if name in flat:
             parts.append((number, wire.double(number, float(flat[name]))))
     if "codec" in flat:
-        parts.append((7, wire.varint(7, _CODECS[flat["codec"]])))
+        parts.append((7, wire.varint(7, CODEC_NUMBERS[flat["codec"]])))
     if "fingerprint" in flat:
         parts.append((29, wire.blob(29, flat["fingerprint"])))
     if flat.get("origin") is not None:
         parts.append((33, wire.varint(33, 1)))
-    if flat.get("extras"):
-        text = json.dumps(flat["extras"], separators=(",", ":")).encode("ascii")
+    extras = dict(flat.get("extras", {}))
+    if (jpeg := compact_parts.pack_jpeg(extras.get("jpeg"))) is not None:
+        del extras["jpeg"]
+        parts.append((46, wire.blob(46, jpeg)))
+    if extras:
+        text = json.dumps(extras, separators=(",", ":")).encode("ascii")
         parts.append((34, wire.blob(34, zlib.compress(text, 9))))
     if "residual" in flat:
-        parts.append((35, wire.blob(35, _pack_residual(flat["residual"]))))
+        parts.append((35, wire.blob(35, compact_parts.pack_residual(flat["residual"]))))
     return VERSION_BYTE + b"".join(part for _, part in sorted(parts))
 
 
@@ -150,7 +151,7 @@ def _read(data: bytes) -> dict[str, Any]:
         elif number in _DOUBLES and isinstance(value, float):
             found[_DOUBLES[number]] = value
         elif number == 7 and isinstance(value, int):
-            found["codec"] = _codec(value)
+            found["codec"] = compact_parts.codec_of(value)
         elif number == 29 and isinstance(value, bytes):
             found["fingerprint"] = value
         elif number == 33:
@@ -158,7 +159,9 @@ def _read(data: bytes) -> dict[str, Any]:
         elif number == 34 and isinstance(value, bytes):
             found["extras"] = _unpack_extras(value)
         elif number == 35 and isinstance(value, bytes):
-            found["residual"] = _unpack_residual(value)
+            found["residual"] = compact_parts.unpack_residual(value)
+        elif number == 46 and isinstance(value, bytes):
+            found["jpeg"] = compact_parts.unpack_jpeg(value)
     return found
 
 
@@ -189,6 +192,8 @@ def _unflattened(flat: dict[str, Any]) -> dict[str, Any]:
         if document.get(name) == inf:
             document[name] = "inf"
     document.setdefault("extras", {})
+    if "jpeg" in document:
+        document["extras"] = {**document["extras"], "jpeg": document.pop("jpeg")}
     return document
 
 
@@ -209,12 +214,6 @@ def _derived(flat: Mapping[str, Any]) -> dict[str, Any]:
     return derived
 
 
-def _codec(number: int) -> str:
-    if number not in _CODECS_BY_NUMBER:
-        raise ValueError(f"codec {number} is not known: a newer release is needed")
-    return _CODECS_BY_NUMBER[number]
-
-
 def _unpack_extras(packed: bytes) -> dict[str, Any]:
     most = min(limits.MAX_JSON, _SPARE + _MOST_PACKED * len(packed))
     stream = zlib.decompressobj()
@@ -223,34 +222,3 @@ def _unpack_extras(packed: bytes) -> dict[str, Any]:
         raise ValueError(f"extras are truncated, or unpack to more than {most} bytes")
     extras: dict[str, Any] = limits.read_json(text)
     return extras
-
-
-def _pack_residual(residual: Mapping[str, Any]) -> bytes:
-    parts = [wire.varint(1, _CODECS[residual["codec"]])]
-    if residual.get("quality") is not None:
-        parts.append(wire.varint(2, residual["quality"]))
-    parts.append(wire.varint(3, residual["nbytes"]))
-    parts.append(wire.blob(4, bytes.fromhex(residual["sha256"])))
-    if residual.get("luma"):
-        parts.append(wire.varint(5, 1))
-    if residual.get("filtered"):
-        parts.append(wire.varint(6, 1))
-    return b"".join(parts)
-
-
-def _unpack_residual(data: bytes) -> dict[str, Any]:
-    residual: dict[str, Any] = {"quality": None}
-    for number, value in wire.fields(data):
-        if number == 1 and isinstance(value, int):
-            residual["codec"] = _codec(value)
-        elif number == 2 and isinstance(value, int):
-            residual["quality"] = value
-        elif number == 3 and isinstance(value, int):
-            residual["nbytes"] = value
-        elif number == 4 and isinstance(value, bytes):
-            residual["sha256"] = value.hex()
-        elif number == 5:
-            residual["luma"] = bool(value)
-        elif number == 6:
-            residual["filtered"] = bool(value)
-    return residual

@@ -35,16 +35,24 @@ def varint(message, at):
     return value | message[at] << shift, at + 1
 
 
-fields, at = {}, 1
-while at < len(record):
-    tag, at = varint(record, at)
-    if tag & 7 == 0:
-        fields[tag >> 3], at = varint(record, at)
-    elif tag & 7 == 1:
-        fields[tag >> 3], at = struct.unpack("<d", record[at : at + 8])[0], at + 8
-    else:
-        size, at = varint(record, at)
-        fields[tag >> 3], at = record[at : at + size], at + size
+def read(message):
+    fields, at = {}, 0
+    while at < len(message):
+        tag, at = varint(message, at)
+        if tag & 7 == 0:
+            fields[tag >> 3], at = varint(message, at)
+        elif tag & 7 == 1:
+            fields[tag >> 3], at = struct.unpack("<d", message[at : at + 8])[0], at + 8
+        else:
+            size, at = varint(message, at)
+            fields[tag >> 3], at = message[at : at + size], at + size
+    return fields
+
+
+fields = read(record[1:])
 extras = json.loads(zlib.decompress(fields.pop(34))) if 34 in fields else {}
+if jpeg := read(fields.pop(46, b"")):
+    sampled = (None, "4:4:4", "4:2:2", "4:2:0")[jpeg[2]]
+    extras["jpeg"] = {"qualities": [*jpeg[1]], "subsampling": sampled, "progressive": jpeg[3] == 1}
 texts = {key: value.hex() if type(value) is bytes else value for key, value in fields.items()}
 print(json.dumps({"fields": texts, "extras": extras}))

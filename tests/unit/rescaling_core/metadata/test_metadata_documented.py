@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from rescaling_core.metadata import RestorationMetadata, compact
+from rescaling_core.metadata import RestorationMetadata, compact, compact_parts
 
 ROOT = Path(__file__).parents[4]
 TEXT = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
@@ -38,14 +38,15 @@ def test_the_documented_example_is_a_real_one() -> None:
 def test_the_documented_message_has_the_numbers_that_are_written() -> None:
     block = re.search(r"```proto\n(.*?)```", TEXT, re.S)
     assert block is not None
-    message, residual = block[1].split("message Residual")
+    message, residual, jpeg = re.split(r"message (?:Residual|Jpeg)", block[1])
     documented = {int(n): name for name, n in re.findall(r"(\w+) = (\d+);", message)}
     tables = (compact._TEXTS, compact._DIGESTS, compact._NUMBERS, compact._DOUBLES)
     written = {number: name for table in tables for number, name in table.items()}
     others = {7: "codec", 29: "fingerprint", 33: "origin", 34: "extras", 35: "residual"}
+    others[46] = "jpeg"
     assert documented == written | others
     codecs = re.findall(r"([a-z0-9-]+) (\d+)(?:,|\n)", message.partition("codec = 7")[2])
-    assert {name: int(n) for name, n in codecs} == compact._CODECS
+    assert {name: int(n) for name, n in codecs} == compact_parts.CODEC_NUMBERS
     assert re.findall(r"(\w+) = \d+;", residual) == [
         "codec",
         "quality",
@@ -54,3 +55,4 @@ def test_the_documented_message_has_the_numbers_that_are_written() -> None:
         "luma",
         "filtered",
     ]
+    assert re.findall(r"(\w+) = \d+;", jpeg) == ["qualities", "subsampling", "progressive"]
