@@ -24,12 +24,13 @@ from tasks.jobs.archive.worker import ConversionJob, ShardConverter
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.settings import Settings, current, using
 from tasks.storage import accounting as requests
+from tasks.storage.addresses import Address
 
 
 @flow(name="archive")
 def archive(
-    source: str,
-    archive: str,
+    source: Address,
+    archive: Address,
     options: PlanOptions | None = None,
     dry_run: bool = False,
     selection: Selection = EVERYTHING,

@@ -19,6 +19,7 @@ from tasks.jobs.backfill.worker import Backfiller, BackfillJob, NotFilled
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.settings import Settings, using
 from tasks.storage import open_store
+from tasks.storage.addresses import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +44,9 @@ class BackfillSummary:
 
 @flow(name="backfill")
 def backfill(
-    archive: str,
+    archive: Address,
     options: PlanOptions | None = None,
-    source: str | None = None,
+    source: Address | None = None,
     settings: Settings | None = None,
 ) -> BackfillSummary:
     """Make the targets that archived sources lack.

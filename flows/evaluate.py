@@ -25,11 +25,12 @@ from tasks.jobs.evaluate.rates import (
     rescaled_points,
 )
 from tasks.jobs.evaluate.tables import plot_rows, render_markdown, write_parquet
+from tasks.storage.addresses import Address
 
 
 @flow(name="evaluate", log_prints=False, validate_parameters=True)
 def evaluate(
-    sets_url: str, options: EvaluationOptions | None = None, out: str | None = None
+    sets_url: Address, options: EvaluationOptions | None = None, out: str | None = None
 ) -> list[EvaluationRow]:
     """Measure rescalers over benchmark sets.
 
@@ -54,7 +55,7 @@ def evaluate(
 
 @flow(name="rate-distortion", log_prints=False, validate_parameters=True)
 def rate_distortion(
-    sets_url: str, options: EvaluationOptions | None = None, out: str | None = None
+    sets_url: Address, options: EvaluationOptions | None = None, out: str | None = None
 ) -> list[RatePoint]:
     """Draw rescalers with one codec for the LR files against full-size files of all codecs.
 

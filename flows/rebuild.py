@@ -12,6 +12,7 @@ from tasks.jobs.rebuild import steps as rebuilding
 from tasks.jobs.rebuild.check import Request, check
 from tasks.jobs.rebuild.steps import COMMIT_ROWS
 from tasks.jobs.rebuild.tally import RebuildTally, Unreadable
+from tasks.storage.addresses import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class RebuildSummary:
 
 
 @flow(name="rebuild")
-def rebuild(archive: str) -> RebuildSummary:
+def rebuild(archive: Address) -> RebuildSummary:
     """Write the catalog rows that are missing for the LR objects of an archive.
 
     Rows that are there stay as they are, so that it may be run at any time and again.

@@ -12,11 +12,12 @@ from tasks.control.opening import check_request, open_archive
 from tasks.jobs.report import steps
 from tasks.jobs.report.check import Request, check
 from tasks.jobs.report.page import Report, render_report
+from tasks.storage.addresses import Address
 
 
 @flow(name="report")
 def report(
-    archive: str, run_id: str | None = None, worst: int = 6, output: str | None = None
+    archive: Address, run_id: str | None = None, worst: int = 6, output: str | None = None
 ) -> ReportSummary:
     """Write an HTML report of a run into its archive; the catalog is only read.
 

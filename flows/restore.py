@@ -18,6 +18,7 @@ from tasks.jobs.restore.steps import REQUESTS_PER_WAVE
 from tasks.jobs.restore.tally import RestoreTally
 from tasks.jobs.restore.worker import Restorer
 from tasks.settings import Settings, using
+from tasks.storage.addresses import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +31,8 @@ class RestoreSummary:
 
 @flow(name="restore")
 def restore(
-    archive: str,
-    dest: str,
+    archive: Address,
+    dest: Address,
     keys: tuple[str, ...] = (),
     where: str | None = None,
     target: str | None = None,

@@ -20,6 +20,7 @@ from tasks.jobs.scrub.worker import Inspector
 from tasks.renditions.inspection import Finding
 from tasks.settings import Settings, using
 from tasks.storage import open_store
+from tasks.storage.addresses import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +46,10 @@ class ScrubSummary:
 
 @flow(name="scrub")
 def scrub(
-    archive: str,
+    archive: Address,
     sample: float = 0.01,
     parts: int = 1,
-    repair_from: str | None = None,
+    repair_from: Address | None = None,
     settings: Settings | None = None,
 ) -> ScrubSummary:
     """Read LR objects again and compare them with the catalog; restore a sample of them.

@@ -18,14 +18,15 @@ from tasks.jobs.train.pause import Pause
 from tasks.jobs.train.queue import Due, QueueOutcome, due, make_way, read_queue
 from tasks.jobs.train.run import TrainingResult, check_request
 from tasks.jobs.train.working import train_alone, work_off
+from tasks.storage.addresses import Address
 
 
 @flow(name="train", log_prints=False, validate_parameters=True)
 def train(
     config: str,
-    data: str,
+    data: Address,
     out: str,
-    validation: str | None = None,
+    validation: Address | None = None,
     start: str | None = None,
     steps: int | None = None,
     workers: int = 1,

@@ -2,10 +2,14 @@
 
 Most pages are docs/ as it lies there. Those about commands, fields of plans and settings are
 generated here, from the program that the site is about, so that none of them can be out of date.
+
+The site asks no other server for anything: what draws its diagrams comes along, pinned, from npm.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +24,7 @@ from flows.cli.app import _register, app
 from flows.service.settings import ServeSettings
 from tasks.plans import sections
 from tasks.settings import Settings
+from tests.servers.npm import MERMAID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +35,15 @@ ROOT: Final = Path(__file__).parents[1]
 BUILD: Final = ROOT / "build"
 LINKED: Final = "benchmarks/results"
 """A folder beside docs/ that pages link to."""
+
+SCRIPT: Final = "javascripts/mermaid.js"
+"""Where the site keeps what draws its diagrams."""
+DIAGRAM: Final = "```mermaid"
+_ASKED: Final = re.compile(
+    r"""<(?:script|img|iframe|source|video|link(?=[^>]*(?:stylesheet|preload|icon)))\b[^>]*"""
+    r"""\b(?:src|href)=["']?((?:https?:)?//[^"' >]+)"""
+)
+"""In a page: what a browser fetches from another server as soon as it shows it."""
 
 PLAN_TABLES: Final = (
     ("At the top", sections.PlanSection),
@@ -45,7 +59,14 @@ def main() -> int:
     lay_out(BUILD / "docs")
     shutil.copy(ROOT / "infra" / "mkdocs.yml", BUILD)
     build = [Path(sys.executable).with_name("zensical"), "build", "--clean", "--strict"]
-    return subprocess.run(build, cwd=BUILD, check=False).returncode  # noqa: S603 - a program of ours
+    done = subprocess.run(build, cwd=BUILD, check=False)  # noqa: S603 - a program of ours
+    if done.returncode:
+        return done.returncode
+    (BUILD / "site" / SCRIPT).parent.mkdir()
+    shutil.copy(MERMAID.fetched(), BUILD / "site" / SCRIPT)
+    faults = foreign(BUILD / "site")
+    print(*faults, sep="\n", end="\n" * bool(faults), file=sys.stderr)
+    return int(bool(faults))
 
 
 def lay_out(pages: Path) -> None:
@@ -58,6 +79,27 @@ def lay_out(pages: Path) -> None:
     for name, text in generated().items():
         (pages / "reference").mkdir(exist_ok=True)
         (pages / "reference" / name).write_text(text, "utf-8")
+    _drawn(pages)
+
+
+def _drawn(pages: Path) -> None:
+    """Let pages with a diagram load what draws it, before the theme would fetch it elsewhere."""
+    for page in pages.rglob("*.md"):
+        text = page.read_text("utf-8")
+        if DIAGRAM in text:
+            script = os.path.relpath(pages / SCRIPT, page.parent)
+            page.write_text(f'{text}\n<script src="{script}"></script>\n', "utf-8")
+
+
+def foreign(site: Path) -> list[str]:
+    """What pages of a site would fetch from other servers, and diagrams that nothing draws."""
+    found = []
+    for page in sorted(site.rglob("*.html")):
+        text = page.read_text("utf-8")
+        found += [f"{page.name}: asks {address}" for address in _ASKED.findall(text)]
+        if 'class="mermaid"' in text and SCRIPT not in text:
+            found.append(f"{page.name}: has a diagram, but not {SCRIPT}")
+    return found
 
 
 def generated() -> dict[str, str]:

@@ -109,6 +109,7 @@ def archive(
     from tasks.collection.listing import Selection
     from tasks.jobs.archive.check import Request, check
     from tasks.plans.options import PlanOptions, left_out_of_default  # imports torch
+    from tasks.storage.addresses import absolute_address
 
     settings = (target, rescaler, codec, quality, refine)
     if (plan or preset) and any(one is not None for one in settings):
@@ -139,7 +140,12 @@ def archive(
     )
     for missing in left_out_of_default() if options.says_nothing else ():
         err.print(f"refold: the preset balanced goes without a codec: {missing}")
-    request = Request(source=source, archive=archive, options=options, selection=selection)
+    request = Request(  # as the flow will have it, which goes on from what was looked at
+        source=absolute_address(source),
+        archive=absolute_address(archive),
+        options=options,
+        selection=selection,
+    )
     check(request)
     looked = _looked_at(request, allow_empty=allow_empty)
     record = None if looked is None else _without_flow(looked, dry_run=dry_run)
@@ -151,8 +157,8 @@ def archive(
             result = run_flow(
                 "archive",
                 flow,
-                source=source,
-                archive=archive,
+                source=request.source,
+                archive=request.archive,
                 options=options,
                 dry_run=dry_run,
                 selection=selection,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
 
 from rescaling_core.errors import UsageError
 
@@ -42,6 +44,26 @@ def local_path(text: str) -> Path | None:
     """The path that an address names, or None if it is the URL of something else."""
     scheme, rest = parse_address(text)
     return Path(rest) if scheme in (None, "file", "local") else None
+
+
+def absolute_address(text: str) -> str:
+    """An address that means the same in every folder: a path from the root on, a URL as it is.
+
+    What cannot be an address is left as it is, for `open_store` to refuse it.
+    """
+    try:
+        scheme, path = parse_address(text)
+    except UsageError:
+        return text
+    return str(Path(path).absolute()) if scheme is None else text
+
+
+Address = Annotated[str, AfterValidator(absolute_address)]
+"""An address among the parameters of a flow, made absolute where the flow begins.
+
+Ray's workers are in the folder in which Ray was started, and what the catalog records is read from
+anywhere: a path relative to the folder of the command would mean another place to them.
+"""
 
 
 def expand_home(path: str) -> str:

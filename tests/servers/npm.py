@@ -70,6 +70,14 @@ AXE = NpmFile(
 )
 """Looks for faults that keep people from using a page."""
 
+MERMAID = NpmFile(
+    "mermaid",
+    "12.3.0",
+    "sha512-4113TdXeLAsMruJ79OpFL5O8+LTFXhQqZ260rF3tgUmiNAtRm4Uume04I+65PRN6yZ69J4f8rVYWW8zRk65UYw==",
+    "dist/mermaid.min.js",
+)
+"""Draws the diagrams of the documentation site."""
+
 OPENSEADRAGON = NpmFile(
     "openseadragon",
     "6.1.1",

@@ -8,6 +8,7 @@ import pytest
 
 from rescaling_core.errors import UsageError
 from tasks.storage import open_store
+from tasks.storage.addresses import absolute_address
 from tasks.storage.local import LocalStore
 
 
@@ -57,3 +58,23 @@ def test_a_quoted_home_is_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     store = open_store("~/archive")
     assert isinstance(store, LocalStore)
     assert store.root == tmp_path / "archive"
+
+
+def test_an_absolute_address_is_a_path_from_the_root_on_or_a_url_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    for typed, meant in (
+        ("photos", f"{tmp_path}/photos"),
+        ("./a b/", f"{tmp_path}/a b"),
+        (".", f"{tmp_path}"),
+        ("/data/photos", "/data/photos"),
+        ("~/photos", "/home/me/photos"),
+        ("a:b", f"{tmp_path}/a:b"),
+        ("s3://bucket/photos/", "s3://bucket/photos/"),
+        ("file:///data/photos", "file:///data/photos"),
+    ):
+        assert absolute_address(typed) == meant
+    for wrong in ("s3:/bucket", "", "~nobody-of-this-name/arc"):
+        assert absolute_address(wrong) == wrong
