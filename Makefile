@@ -12,7 +12,7 @@ VARIANT ?= cpu
 CONSTRAINTS := infra/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo screenshots test pages docs quick lint format faults build release image sbom readme clean
+.PHONY: help venv demo screenshots test pages trial docs quick lint format faults build release image sbom readme clean
 
 help:  ## show this help
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,7 @@ quick: $(STAMP)  ## run the tests that start neither Ray nor a server
 faults: $(STAMP)  ## run every fault test, the long ones too
 	REFOLD_ALL_FAULTS=1 $(BIN)/python -m pytest tests/faults tests/unit/rescaling_core/photo/test_photo_fuzz.py --numprocesses $(JOBS)
 
-pages: $(STAMP)  ## run every command on the pages for newcomers and single tasks, and every example
+pages: $(STAMP)  ## run the pages and examples as a reader would, each command a process of its own
 	REFOLD_ALL_PAGES=1 $(BIN)/python -m pytest tests/e2e/test_pages.py tests/e2e/test_examples.py
 
 docs: $(STAMP)  ## build the documentation site into build/site, strictly: every link leads somewhere
@@ -58,6 +58,9 @@ format: $(STAMP)  ## let ruff put the code into shape
 
 build: $(STAMP)  ## make the wheel and the sdist in dist/, the same bytes every time
 	PYTHON=$(BIN)/python infra/build.sh dist
+
+trial: build  ## follow the first pages as a newcomer would, with the wheel alone; writes docs/start/transcript.md
+	$(BIN)/python -m infra.trial
 
 release: $(STAMP)  ## build what is released, check it, and try it in a clean environment; publishes nothing
 	infra/release.sh

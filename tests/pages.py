@@ -18,6 +18,7 @@ from __future__ import annotations
 import doctest
 import os
 import re
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -26,10 +27,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.command import REPOSITORY, Ran, photograph
+from tests.command import REPOSITORY, Ran, RefoldHere, photograph
 
-ALL_PAGES: Final = os.environ.get("REFOLD_ALL_PAGES") == "1"
-"""Whether what takes minutes is run too, as `make pages` does."""
+IN_PROCESSES: Final = os.environ.get("REFOLD_ALL_PAGES") == "1"
+"""Whether every command is a process of its own with workers of its own, as with a reader. `make
+pages` does it. It takes minutes, nearly all of them to import the program again and again."""
 
 DOCS: Final = REPOSITORY / "docs"
 
@@ -38,10 +40,15 @@ _BLOCK: Final = re.compile(
     r"^(?P<indent> *)```(?P<kind>\w+)(?P<traits>[^\n]*)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
-_NUMBER: Final = re.compile(r"\d[\d,.]*")
+_NUMBER: Final = re.compile(r"\d[\d,.]*(?:e-\d+)?")
+_SPAN: Final = re.compile(r"\bin 0 (?:days|months|years)")
+"""After which something pays back: a busy machine takes longer, and what it costs is by time."""
 _DIGEST: Final = re.compile(r"\b[0-9a-f]{16,}\b")
 _RULE: Final = re.compile("[─-]{2,}")
 """Lines of tables are as long as what stands in them."""
+_FOR_A_SHELL: Final = re.compile(r"[|&;<>$`]")
+_ROWS: Final = re.compile(r"(?:^│.*│\n?)+", re.MULTILINE)
+"""Of a table. How the texts in its cells are wrapped depends on how wide the numbers beside are."""
 _CHANGING: Final = re.compile(r"(?<=^run )\S+", re.MULTILINE)
 _SAMENESS: Final = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -95,15 +102,17 @@ def commands(text: str) -> Iterator[Command]:
         yield Command("\n".join(line), "\n".join(lines))
 
 
-def run_page(
-    page: Path, folder: Path, variables: Mapping[str, str], seen: Callable[..., None]
-) -> int:
+Shell = Callable[[str, Path], Ran]
+"""Runs a line in a folder."""
+
+
+def run_page(page: Path, folder: Path, shell: Shell, seen: Callable[..., None]) -> int:
     """Run a page in a folder.
 
     Args:
         page: Its file.
         folder: Where its commands run; `photos` there holds a few small photographs.
-        variables: Of the environment of its commands, beside those of this process.
+        shell: What runs them.
         seen: Is given each command, what it printed, its exit code and the one that is meant.
 
     Returns:
@@ -120,7 +129,7 @@ def run_page(
             continue
         listed = list(commands(block.text))
         for command in listed:
-            ran = _run(command.line, folder, variables)
+            ran = shell(command.line, folder)
             seen(command, ran, block.ends_with if command is listed[-1] else 0)
             count += 1
     return count
@@ -152,7 +161,14 @@ def _told(ran: Ran) -> str:
 
 
 def _without_numbers(text: str) -> str:
-    return _RULE.sub("-", _NUMBER.sub("0", _DIGEST.sub("0", text.rstrip())))
+    text = _ROWS.sub(lambda found: _by_columns(found[0]), text)
+    numbered = _NUMBER.sub("0", _DIGEST.sub("0", text.rstrip()))
+    return _RULE.sub("-", _SPAN.sub("in 0 months", numbered))
+
+
+def _by_columns(rows: str) -> str:
+    columns = zip(*(line.strip("│").split("│") for line in rows.splitlines()), strict=True)
+    return "\n".join(" ".join(cells) for cells in columns) + "\n"
 
 
 def small_photographs(folder: Path) -> None:
@@ -169,11 +185,32 @@ def small_photographs(folder: Path) -> None:
     launch.save(folder / "2019" / "launch.jpg", quality=90, subsampling=0)
 
 
-def _run(line: str, folder: Path, variables: Mapping[str, str]) -> Ran:
-    # In processes of their own: a Ray that this one has started has workers in another folder.
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, **variables, "PATH": path, "PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run(
-        ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True
-    )
-    return Ran(done.returncode, done.stdout, done.stderr)
+def bash(variables: Mapping[str, str]) -> Shell:
+    """A shell with some variables beside those of this process."""
+
+    def run(line: str, folder: Path) -> Ran:
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        environment = {**os.environ, **variables, "PATH": path, "PYTHONPATH": str(REPOSITORY)}
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=folder, env=environment, capture_output=True, text=True
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+def here(variables: Mapping[str, str]) -> Shell:
+    """The same, but `refold` runs in this process; what a shell is needed for, one does."""
+    other = bash(variables)
+
+    def run(line: str, folder: Path) -> Ran:
+        command, _, file = line.replace("\\\n", " ").partition(" > ")
+        if not command.startswith("refold ") or _FOR_A_SHELL.search(command + file):
+            return other(line, folder)
+        ran = RefoldHere(variables, folder)(*shlex.split(command)[1:])
+        if not file:
+            return ran
+        (folder / file).write_text(ran.out, "utf-8")
+        return Ran(ran.code, "", ran.err)
+
+    return run

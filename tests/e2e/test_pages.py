@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.pages import (
-    ALL_PAGES,
     DOCS,
+    IN_PROCESSES,
+    bash,
     blocks,
     check,
     commands,
+    here,
     run_page,
     small_photographs,
     write_down,
@@ -36,8 +38,6 @@ PAGES = sorted(
     for path in (DOCS / folder).glob("*.md")
 )
 
-RUN = PAGES if ALL_PAGES else ["start/laptop.md"]
-
 
 def test_few_blocks_are_not_run_and_each_says_why() -> None:
     consoles = {page: [b for b in blocks(DOCS / page) if b.kind == "console"] for page in PAGES}
@@ -57,9 +57,13 @@ def test_every_command_is_one_that_there_is(page: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", RUN)
+@pytest.mark.parametrize("page", PAGES)
 def test_every_command_prints_what_the_page_says(
-    page: str, tmp_path: Path, prefect_server: str, request: pytest.FixtureRequest
+    page: str,
+    tmp_path: Path,
+    prefect_server: str,
+    workers_here: None,
+    request: pytest.FixtureRequest,
 ) -> None:
     environment = {"PREFECT_API_URL": prefect_server, "COLUMNS": "100", "REFOLD_WORKERS": "1"}
     if page == "start/bucket.md":
@@ -68,7 +72,8 @@ def test_every_command_prints_what_the_page_says(
     def seen(*done: object) -> None:
         write_down(DOCS / page, *done[:2]) if os.environ.get("REFOLD_WRITE_PAGES") else check(*done)
 
-    count = run_page(DOCS / page, tmp_path, environment, seen)
+    shell = (bash if IN_PROCESSES else here)(environment)
+    count = run_page(DOCS / page, tmp_path, shell, seen)
     marked = len([block for block in blocks(DOCS / page) if block.not_run])
     assert count > 0 or marked > 0
 
