@@ -14,6 +14,7 @@ from tasks.jobs.maintain import steps as maintenance
 from tasks.jobs.maintain.check import Request, check
 from tasks.jobs.maintain.tally import MaintainTally
 from tasks.storage import open_store
+from tasks.storage.addresses import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +31,13 @@ class MaintainSummary:
     tables: Upkeep
     networks: int = 0
     """Networks that rows name and that were put into the archive, which lacked them."""
+    deleted: bool = True
+    """Whether that was removed which is counted; False of a dry run, and where the credentials may
+    not delete."""
 
 
 @flow(name="maintain")
-def maintain(archive: str, grace: str = "7d", dry_run: bool = False) -> MaintainSummary:
+def maintain(archive: Address, grace: str = "7d", dry_run: bool = False) -> MaintainSummary:
     """Remove what nothing needs any more, add what restoring needs, and compact the catalog.
 
     Args:
@@ -51,13 +55,14 @@ def maintain(archive: str, grace: str = "7d", dry_run: bool = False) -> Maintain
     store = open_store(archive)
     run = Run("maintain", MaintainTally(), {"grace": grace})
     before = maintenance.cutoff(period)
+    deleting = not dry_run and maintenance.may_delete(store)
     keys = maintenance.find_garbage(store, catalog, before)
-    run.add(maintenance.remove_garbage(store, keys, before, dry_run=dry_run), "garbage")
-    run.add(maintenance.remove_unfinished(store, before, dry_run=dry_run), "unfinished")
+    run.add(maintenance.remove_garbage(store, keys, before, dry_run=not deleting), "garbage")
+    run.add(maintenance.remove_unfinished(store, before, dry_run=not deleting), "unfinished")
     if not dry_run:
         run.add(maintenance.keep_networks(store, catalog), "networks")
         run.record(catalog)  # before the table of runs is compacted
-    tables = maintenance.keep_tables_up(catalog, period, dry_run=dry_run)
+    tables = maintenance.keep_tables_up(catalog, period, dry_run=dry_run, may_delete=deleting)
     run.add(MaintainTally(**asdict(tables)), "tables")
     if not dry_run:
         maintenance.note_digests(store, run.run_id)
@@ -69,4 +74,5 @@ def maintain(archive: str, grace: str = "7d", dry_run: bool = False) -> Maintain
         unfinished=run.tally.unfinished,
         tables=tables,
         networks=run.tally.networks,
+        deleted=deleting,
     )

@@ -23,6 +23,7 @@ from tasks.jobs.retire.decisions import Terms
 from tasks.jobs.retire.tally import RetireTally
 from tasks.jobs.retire.worker import Unproven, Verifier
 from tasks.settings import Settings, using
+from tasks.storage.addresses import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +51,8 @@ class RetireSummary:
 
 @flow(name="retire")
 def retire(
-    source: str,
-    archive: str,
+    source: Address,
+    archive: Address,
     older_than: str = "30d",
     grace: str = "7d",
     floor: tuple[str, ...] = (),

@@ -6,6 +6,7 @@ otherwise. docs/performance.md has them in a table.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
 from pydantic import Field, FiniteFloat, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from rescaling_core.errors import UsageError
 
@@ -79,6 +80,18 @@ class Settings(BaseSettings):
         default=6,
         description="Tries of one request to a store before the step is given up; by default 6.",
     )
+    store_encryption: dict[str, str] = Field(
+        default_factory=dict,
+        description="How objects in buckets of S3 are encrypted, as JSON: by bucket, or `*` for "
+        "any, `AES256`, `aws:kms`, `aws:kms:KEY-ID`, `aws:kms:dsse`, or `customer:FILE` with a key "
+        "of 32 bytes, which reading takes as well; by default as each bucket does by itself.",
+    )
+    storage_classes: dict[str, str] = Field(
+        default_factory=dict,
+        description="Storage class in which objects are put into S3, as JSON: by what their keys "
+        'in the archive begin with, such as `{"renditions/x2/": "STANDARD_IA"}`; by default the '
+        "bucket's own.",
+    )
     seconds_per_image: Share = Field(
         default=900.0,
         description="Seconds that an image may take whatever its size, by default 900. A worker "
@@ -131,6 +144,10 @@ def of_environment(kind: type[Kind]) -> Kind:
     """
     try:
         return kind()
+    except SettingsError as error:  # not JSON where that is meant; its message has no value
+        name = next(one for one in kind.model_fields if f'"{one}"' in str(error))
+        variable = f"{kind.model_config.get('env_prefix', '')}{name}".upper()
+        raise UsageError(f'{variable}: not JSON, such as {{"name": "value"}}') from error
     except ValidationError as error:
         wrong = error.errors()[0]
         prefix = kind.model_config.get("env_prefix", "")
@@ -162,7 +179,7 @@ def for_workers() -> Mapping[str, str]:
         return {}
     usual = Settings().model_dump()
     return {
-        f"{PREFIX}{name.upper()}": str(value)
+        f"{PREFIX}{name.upper()}": json.dumps(value) if isinstance(value, dict) else str(value)
         for name, value in given.model_dump().items()
         if value is not None and value != usual[name]
     }

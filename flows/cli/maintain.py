@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.console import Json, Verbose, out, print_json
+from flows.cli.console import Json, Verbose, err, out, print_json
 from flows.cli.running import run_flow
 from tasks.pages.words import size_text
 
@@ -31,10 +31,12 @@ def maintain(
     if json:
         print_json(asdict(result) | {"dry_run": dry_run})
         return
-    verb = "would be removed" if dry_run else "removed"
+    verb = "removed" if result.deleted else "would be removed"
     out.print(
         f"{result.removed_objects} LR objects ({size_text(result.removed_bytes)}), "
         f"{result.unfinished} half files of killed writers and "
         f"{result.tables.files_removed} files of the catalog {verb}; the tables are made of "
         f"{result.tables.files_after} files, before of {result.tables.files_before}"
     )
+    if not result.deleted and not dry_run:
+        err.print(f"refold: nothing was removed: these credentials may not delete in {archive}")

@@ -35,6 +35,7 @@ def keep_up(
     grace: timedelta,
     *,
     dry_run: bool = False,
+    may_delete: bool = True,
     removed: Callable[[str], None] | None = None,
 ) -> Upkeep:
     """Compact the tables and remove the files that no version within the grace period needs.
@@ -43,6 +44,7 @@ def keep_up(
         catalog: The catalog.
         grace: For how long a version can still be read after it was replaced.
         dry_run: Only count what would be removed; nothing is compacted.
+        may_delete: Else what would be removed is only counted; the tables are compacted.
         removed: Called with the URL of each file that was removed.
 
     Raises:
@@ -62,7 +64,7 @@ def keep_up(
             for table in tables
             for file in table.current().vacuum(
                 retention_hours=hours,
-                dry_run=dry_run,
+                dry_run=dry_run or not may_delete,
                 enforce_retention_duration=False,
                 full=True,  # else those of commits that were given up would stay for ever
             )
@@ -70,7 +72,7 @@ def keep_up(
     except (DeltaError, OSError) as error:
         message = f"cannot vacuum the catalog: {reason_of(error)}"
         raise StorageError(message, retryable=True) from error
-    if removed is not None and not dry_run:
+    if removed is not None and may_delete and not dry_run:
         for url in gone:
             removed(url)
     return Upkeep(

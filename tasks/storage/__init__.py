@@ -12,6 +12,7 @@ from rescaling_core.errors import UsageError
 from tasks.storage.addresses import parse_address
 from tasks.storage.errors import (
     NothingStoredError,
+    NotPermittedError,
     ObjectChangedError,
     ObjectNotFoundError,
     ObjectUnreadableError,
@@ -24,6 +25,7 @@ from tasks.storage.secrets import refuse_credentials
 from tasks.storage.store import ObjectInfo, Store, Surveyed, Trouble
 
 __all__ = [
+    "NotPermittedError",
     "NothingStoredError",
     "ObjectChangedError",
     "ObjectInfo",

@@ -29,6 +29,10 @@ class ObjectUnreadableError(StorageError):
     """
 
 
+class NotPermittedError(StorageError):
+    """These credentials may not do this, though they reach the store."""
+
+
 class ObjectChangedError(StorageError):
     """What lies under the key is not the version that was listed."""
 

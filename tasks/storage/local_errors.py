@@ -9,6 +9,7 @@ from typing import Final
 
 from tasks.storage.beneath import LinkInTheWayError
 from tasks.storage.errors import (
+    NotPermittedError,
     ObjectNotFoundError,
     ObjectUnreadableError,
     StorageError,
@@ -63,6 +64,7 @@ def writing(url: str, verb: str, key: str) -> Iterator[None]:
 
     Raises:
         UnstorableKeyError: No file can have this name.
+        NotPermittedError: This user may not.
         StorageError: It was not done.
     """
     what = f"cannot {verb} {key}" + (f" to {url}" if verb == "write" else "")
@@ -74,6 +76,8 @@ def writing(url: str, verb: str, key: str) -> Iterator[None]:
         raise UnstorableKeyError(f"{what}: {error.strerror}") from error
     except (NotADirectoryError, FileExistsError) as error:
         raise StorageError(f"{what}: a file lies where a folder should be") from error
+    except PermissionError as error:
+        raise NotPermittedError(f"{what}: {error.strerror}") from error
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise UnstorableKeyError(f"{what}: its path is too long for a file") from error

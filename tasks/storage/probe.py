@@ -9,7 +9,7 @@ from datetime import datetime
 from threading import Barrier
 from typing import Final
 
-from tasks.storage.errors import ObjectNotFoundError, StorageError
+from tasks.storage.errors import NotPermittedError, ObjectNotFoundError, StorageError
 from tasks.storage.store import Store
 
 RACERS = 6
@@ -44,6 +44,19 @@ def prove_conditional_writes(store: Store) -> None:
             store.put_new(KEPT, b"left by refold: this store does not let it delete")
     else:
         _refuse_overwriting(store, KEPT, kept)
+
+
+def may_delete(store: Store) -> bool:
+    """Whether the store lets these credentials delete: what is asked for is not there.
+
+    Raises:
+        StorageError: The store failed.
+    """
+    try:
+        store.delete(f"{PROBE_FOLDER}/{uuid.uuid4().hex}")
+    except NotPermittedError:
+        return False
+    return True
 
 
 def remove_probes(store: Store, before: datetime, *, dry_run: bool = False) -> list[str]:

@@ -19,6 +19,9 @@ ACCESS_KEY, SECRET_KEY = "refoldtest", "refoldtestsecret"
 JOB_USER, JOB_ACCESS_KEY, JOB_SECRET_KEY = "job", "refoldjob", "refoldjobsecret"
 """Who may do nothing at all unless a bucket's policy says so."""
 
+KMS_KEY = "refold-test-key"
+"""That its key management has: a list in its configuration, where a real one has Vault."""
+
 RIGHTS = {
     "mon.": {"mon": "allow *"},
     "client.admin": {"mon": "allow *", "osd": "allow *", "mgr": "allow *"},
@@ -63,6 +66,9 @@ osd_op_num_shards = 1
 rgw_data = {state}/rgw
 rgw_frontends = beast endpoint=127.0.0.1:{s3_port}
 rgw_thread_pool_size = 32
+rgw_crypt_require_ssl = false
+rgw_crypt_s3_kms_backend = testing
+rgw_crypt_s3_kms_encryption_keys = {kms_key}=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=
 """
 
 
@@ -100,6 +106,7 @@ class _Gateway:
             s3_port=s3_port,
             state=state,
             library=self._libraries[0],
+            kms_key=KMS_KEY,
         )
         (state / "ceph.conf").write_text(text)
         for folder in ("mon", "osd", "rgw"):

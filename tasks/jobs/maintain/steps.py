@@ -23,7 +23,7 @@ from tasks.models.archived import put_back
 from tasks.models.instructions import keep_instructions
 from tasks.renditions.networks import named_networks
 from tasks.renditions.objects import UNKNOWN, list_lr_objects
-from tasks.storage import ObjectNotFoundError, Store
+from tasks.storage import ObjectNotFoundError, Store, probe
 from tasks.storage.probe import remove_probes
 
 
@@ -56,6 +56,18 @@ def find_garbage(archive: Store, catalog: Catalog, before: datetime) -> list[str
     unnamed = pc.invert(pc.is_in(objects.column("key"), value_set=named.combine_chunks()))
     keys: list[str] = objects.filter(pc.and_(old, unnamed)).column("key").to_pylist()
     return keys
+
+
+@task(name="ask whether it may delete", **RETRIED)
+def may_delete(archive: Store) -> bool:
+    """Whether these credentials may delete in the archive; says so once where they may not."""
+    if allowed := probe.may_delete(archive):
+        return allowed
+    run_log().warning(
+        "%s: these credentials may not delete there; what would be removed is only counted",
+        archive.url,
+    )
+    return False
 
 
 @task(name="remove garbage", cache_policy=NO_CACHE)
@@ -106,10 +118,12 @@ def keep_networks(archive: Store, catalog: Catalog) -> MaintainTally:
 
 
 @task(name="compact and vacuum", **RETRIED)
-def keep_tables_up(catalog: Catalog, grace: timedelta, *, dry_run: bool = False) -> Upkeep:
+def keep_tables_up(
+    catalog: Catalog, grace: timedelta, *, dry_run: bool = False, may_delete: bool = True
+) -> Upkeep:
     """See `keep_up`."""
     removed = partial(run_log().info, "deleted %s: no version needs it")
-    return keep_up(catalog, grace, dry_run=dry_run, removed=removed)
+    return keep_up(catalog, grace, dry_run=dry_run, may_delete=may_delete, removed=removed)
 
 
 @task(name="note digests", cache_policy=NO_CACHE)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,10 +16,13 @@ from tasks.control.logs import Log, run_log
 from tasks.jobs.retire.decisions import Terms
 from tasks.jobs.retire.tally import RetireTally
 from tasks.jobs.retire.worker import Proven, Unproven
-from tasks.storage import ObjectNotFoundError, StorageError, Store
+from tasks.storage import NotPermittedError, ObjectNotFoundError, StorageError, Store
 
 DELETERS: Final = 8
 """Deletions at once."""
+
+NOT_PERMITTED: Final = "may not be deleted with these credentials"
+"""Why a source stays though it may go."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +42,8 @@ class Site:
     """Asked for besides."""
     run_id: str
     dry_run: bool
+    told: list[str] = field(default_factory=list)
+    """What the log was told already, and need not be told again."""
 
 
 def release(site: Site, marks: Sequence[tuple[Entry, str]]) -> RetireTally:
@@ -59,7 +65,8 @@ def delete(site: Site, proven: Sequence[Proven]) -> RetireTally:
     once more, and stays if it is not what was compared.
 
     Raises:
-        StorageError: A deletion failed. Those that succeeded are accounted for.
+        StorageError: A deletion failed, other than for want of the right to delete. Those that
+            succeeded are accounted for.
     """
     if site.dry_run:
         nbytes = sum(item.source.size for item in proven)
@@ -73,11 +80,20 @@ def delete(site: Site, proven: Sequence[Proven]) -> RetireTally:
     stayed = tuple(outcome for outcome in outcomes if isinstance(outcome, Unproven))
     by_key = {item.source.key: _entry(site, item) for item in proven}
     released = release(site, [(by_key[item.source_key], item.reason) for item in stayed])
+    refused = [outcome for outcome in outcomes if isinstance(outcome, NotPermittedError)]
     for outcome in outcomes:
-        if isinstance(outcome, StorageError):
+        if isinstance(outcome, StorageError) and not isinstance(outcome, NotPermittedError):
             raise outcome
+    if refused and not site.told:
+        site.told.append(NOT_PERMITTED)
+        log.warning("%s; such sources stay, and their marks stand", refused[0])
     nbytes = sum(item.source.size for item in gone)
-    return released + RetireTally(deleted=len(gone), deleted_bytes=nbytes, unproven=stayed)
+    return released + RetireTally(
+        deleted=len(gone),
+        deleted_bytes=nbytes,
+        unproven=stayed,
+        stay=Counter({NOT_PERMITTED: len(refused)} if refused else {}),
+    )
 
 
 def settle(site: Site) -> int:

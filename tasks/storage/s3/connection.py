@@ -13,6 +13,7 @@ from s3fs import S3FileSystem
 
 from tasks import settings
 from tasks.storage import accounting as requests
+from tasks.storage.s3.encryption import Encryption
 from tasks.storage.secrets import masked
 
 CONNECTIONS: Final = 32
@@ -43,8 +44,13 @@ def region_of(session: Session) -> str:
     )
 
 
-def connect(session: Session) -> S3FileSystem:
-    """A file system of our own: no shared instance, no cached listings, one layer of retries."""
+def connect(session: Session, encryption: Encryption | None) -> S3FileSystem:
+    """A file system of our own: no shared instance, no cached listings, one layer of retries.
+
+    Args:
+        session: Knows credentials, region and endpoint.
+        encryption: What is asked for with every request; None for nothing.
+    """
     told = settings.current()
     counted = AioSession()
     counted.register("before-send.s3", requests.count)
@@ -62,6 +68,7 @@ def connect(session: Session) -> S3FileSystem:
             "request_checksum_calculation": "when_required",
             "response_checksum_validation": "when_required",
         },
+        s3_additional_kwargs={} if encryption is None else encryption.of_requests(),
         use_listings_cache=False,
         skip_instance_cache=True,
     )

@@ -16,6 +16,7 @@ from botocore.parsers import ResponseParserError
 
 from rescaling_core.errors import UsageError
 from tasks.storage.errors import (
+    NotPermittedError,
     ObjectNotFoundError,
     ObjectUnreadableError,
     StorageError,
@@ -88,7 +89,7 @@ def translate(error: Exception, what: str, url: str) -> StorageError:
         return ObjectNotFoundError(f"{url}: cannot {what}: no such object")
     of_one_object = what.startswith(READING)
     if code in _DENIED:
-        kind = ObjectUnreadableError if of_one_object else StorageError
+        kind = ObjectUnreadableError if of_one_object else NotPermittedError
         return kind(f"{url}: cannot {what}: access denied for these credentials")
     if code in _UNKNOWN_CREDENTIALS:
         return StorageError(f"{url}: the server does not accept these credentials ({code})")

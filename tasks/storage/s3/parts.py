@@ -19,15 +19,18 @@ Call = Callable[..., Coroutine[Any, Any, Any]]
 """A request to S3: the operation's name and its arguments."""
 
 
-async def put_parts(call: Call, target: Mapping[str, str], data: bytes) -> None:
+async def put_parts(
+    call: Call, target: Mapping[str, str], data: bytes, begun_with: Mapping[str, str]
+) -> None:
     """Write an object in parts; what cannot be finished is taken back.
 
     Args:
         call: Sends a request, and tries it again where that helps.
         target: Bucket and Key.
         data: The whole object.
+        begun_with: What the upload is begun with besides, such as a storage class.
     """
-    begun = await call("create_multipart_upload", **target)
+    begun = await call("create_multipart_upload", **target, **begun_with)
     upload = {**target, "UploadId": begun["UploadId"]}
     at_once = asyncio.Semaphore(PARTS_AT_ONCE)
 

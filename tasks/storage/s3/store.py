@@ -31,6 +31,7 @@ from tasks.storage.errors import (
 from tasks.storage.place import Place
 from tasks.storage.s3 import parts as s3_multipart
 from tasks.storage.s3.connection import connect, credentials_of, endpoint_of, region_of
+from tasks.storage.s3.encryption import encryption_of
 from tasks.storage.s3.errors import is_conflict, is_precondition, translate
 from tasks.storage.store import ObjectInfo, Store
 
@@ -45,6 +46,13 @@ CREATE_ATTEMPTS: Final = 5
 
 _TRANSPORT_ERRORS: Final = (BotoCoreError, OSError, EOFError, *S3_RETRYABLE_ERRORS)
 """What the layers below raise; anything else is a bug."""
+
+
+def storage_class_of(key: str) -> dict[str, str]:
+    """The storage class that the settings name for a key of a store: the longest prefix counts."""
+    told = settings.current().storage_classes
+    prefixes = [prefix for prefix in told if key.startswith(prefix)]
+    return {"StorageClass": told[max(prefixes, key=len)]} if prefixes else {}
 
 
 class S3Store(Store):
@@ -63,7 +71,8 @@ class S3Store(Store):
                 f"{url}: no credentials found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
                 "or AWS_PROFILE, or run where an instance role gives them"
             )
-        self._fs = connect(self._session)
+        self._encryption = encryption_of(self.bucket)
+        self._fs = connect(self._session, self._encryption)
 
     @property
     def _address(self) -> tuple[str, str]:
@@ -166,7 +175,8 @@ class S3Store(Store):
         """See `Store.put`; what is large goes in parts, so that little of it is sent twice."""
         if len(data) > s3_multipart.WHOLE_BYTES:
             target = {"Bucket": self.bucket, "Key": self._key(key)}
-            self._run("write", key, s3_multipart.put_parts, self._fs._call_s3, target, data)
+            begun = storage_class_of(key)
+            self._run("write", key, s3_multipart.put_parts, self._fs._call_s3, target, data, begun)
         else:
             self._call("write", key, "put_object", **self._body(key, data))
 
@@ -230,6 +240,8 @@ class S3Store(Store):
             "AWS_REGION": region_of(self._session),
             "aws_conditional_put": "etag",
         }
+        if self._encryption is not None:
+            options |= self._encryption.of_delta()
         if credentials.token:
             options["AWS_SESSION_TOKEN"] = credentials.token
         if self._endpoint:
@@ -252,7 +264,12 @@ class S3Store(Store):
 
     def _body(self, key: str, data: bytes) -> dict[str, Any]:
         """The digest travels along: the server refuses a body that was damaged on the way."""
-        return {"Key": self._key(key), "Body": data, "ContentMD5": s3_multipart.md5_header(data)}
+        return {
+            "Key": self._key(key),
+            "Body": data,
+            "ContentMD5": s3_multipart.md5_header(data),
+            **storage_class_of(key),
+        }
 
     def _call(self, verb: str, shown: str, method: str, **arguments: Any) -> Any:
         """One request; `verb` and `shown` are for the error message."""

@@ -41,6 +41,18 @@ def test_a_variable_that_is_not_such_a_number_is_refused_by_its_name(
             current()
 
 
+def test_a_variable_that_is_to_be_json_is_refused_by_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for text, said in (("{", "not JSON"), ("AES256", "not JSON"), ('["a"]', "dictionary")):
+        monkeypatch.setenv("REFOLD_STORE_ENCRYPTION", text)
+        with pytest.raises(UsageError, match=f"REFOLD_STORE_ENCRYPTION.*{said}"):
+            current()
+    monkeypatch.delenv("REFOLD_STORE_ENCRYPTION")
+    with using(Settings(store_encryption={"archive": "AES256"})):
+        assert for_workers() == {"REFOLD_STORE_ENCRYPTION": '{"archive": "AES256"}'}
+
+
 def test_every_setting_is_in_the_table_of_the_docs_and_no_other() -> None:
     rows = re.findall(r"^\| `(REFOLD_\w+)` \| (.+) \|$", DOCS.read_text("utf-8"), re.MULTILINE)
     fields = Settings.model_fields.items()
