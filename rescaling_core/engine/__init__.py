@@ -15,6 +15,7 @@ import torch
 from rescaling_core.engine.base import Engine, FusedEngine, PlainEngine
 from rescaling_core.engine.forks import made_again_in_forks
 from rescaling_core.engine.fused import fuse
+from rescaling_core.engine.together import Together
 
 if TYPE_CHECKING:
     from rescaling_core.networks.bijective import BijectiveRescaler
@@ -25,7 +26,7 @@ __all__ = ["Engine", "engine_for"]
 # and leaves an id in the home folder. Where it cannot be imported, OpenVINO uses a stub instead.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
-_ENGINES: WeakKeyDictionary[BijectiveRescaler, tuple[object, Engine]] = WeakKeyDictionary()
+_ENGINES: WeakKeyDictionary[BijectiveRescaler, tuple[object, Together]] = WeakKeyDictionary()
 made_again_in_forks(_ENGINES)
 
 
@@ -33,7 +34,8 @@ def engine_for(rescaler: BijectiveRescaler) -> Engine:
     """The engine that runs `rescaler` where it lives.
 
     A network whose weights may still be trained is run as it is. Otherwise its weights are taken
-    as final; an engine is made again only if the network moves or torch's threads change.
+    as final; an engine is made again only if the network moves or torch's threads change. Threads
+    that restore at once share its passes.
     """
     parameters = list(rescaler.parameters())
     device = parameters[0].device if parameters else torch.device("cpu")
@@ -42,7 +44,7 @@ def engine_for(rescaler: BijectiveRescaler) -> Engine:
     place = (device, torch.get_num_threads())
     known = _ENGINES.get(rescaler)
     if known is None or known[0] != place:
-        known = (place, _make(rescaler, device))
+        known = (place, Together(_make(rescaler, device)))
         _ENGINES[rescaler] = known
     return known[1]
 

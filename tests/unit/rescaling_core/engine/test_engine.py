@@ -14,6 +14,7 @@ from rescaling_core.engine import engine_for
 from rescaling_core.engine.base import FusedEngine, PlainEngine
 from rescaling_core.engine.dense import DenseBranches, Fusion
 from rescaling_core.engine.fused import fuse
+from rescaling_core.engine.together import Together
 from rescaling_core.networks import LatentPolicy, build
 from rescaling_core.networks.bijective import BijectiveRescaler
 from rescaling_core.networks.quantise import quantise
@@ -106,7 +107,7 @@ def test_a_network_in_training_is_run_as_it_is() -> None:
     network = zoo.load("irn-x2-lite").rescaler
     assert isinstance(network, BijectiveRescaler)
     assert engine_for(network) is engine_for(network)
-    assert not isinstance(engine_for(network), PlainEngine)
+    assert isinstance(engine_for(network), Together)
     network.requires_grad_()
     before = engine_for(network).downscale(photo(16, 16))
     with torch.no_grad():
@@ -119,7 +120,9 @@ def test_without_the_extra_fused_torch_takes_its_place(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "rescaling_core.engine.openvino_engine", None)
     network = zoo.load("irn-x2-lite").rescaler
     assert isinstance(network, BijectiveRescaler)
-    assert isinstance(engine_for(network), FusedEngine)
+    engine = engine_for(network)
+    assert isinstance(engine, Together)
+    assert isinstance(engine.engine, FusedEngine)
 
 
 def test_a_fused_network_shares_nothing_with_its_source() -> None:
