@@ -31,6 +31,12 @@ def serve(
     anonymous: Annotated[
         bool, typer.Option("--anonymous", help="Let everybody who reaches the service read.")
     ] = False,
+    replicas: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=1000, help="Replicas on Ray Serve; by default this process, without Ray."
+        ),
+    ] = None,
     new_key: Annotated[
         str | None,
         typer.Option(help="Print a new key of this name, and its line for the file of keys."),
@@ -40,6 +46,7 @@ def serve(
     try:
         import uvicorn
 
+        from flows.cli.replicas import serve_replicas
         from flows.service.access import new_key as make_key
         from flows.service.access import read_keys
         from flows.service.app import create_app
@@ -55,20 +62,32 @@ def serve(
     if not archives:
         raise UsageError("name an archive, or several")
     settings = serve_settings()
+    if replicas is not None:
+        settings = settings.model_copy(update={"replicas": replicas})
     known = read_keys(
         keys or settings.keys, anonymous=True if anonymous else settings.anonymous, host=host
     )
     names = archive_names(archives)
+    if settings.replicas:
+        with listening_socket(host, port):
+            pass  # that it can be had is told here, not in the log of a proxy
+        _tell(names)
+        serve_replicas(names, settings, known, host, port)
+        return
     app = create_app(names, settings, known, host=host)
-    for name, url in names.items():
-        err.print(f"{name}: {url}")
+    _tell(names)
     config = configured(app, host, port)
-    with listening_socket(config) as listening:
+    with listening_socket(host, port) as listening:
         address, number = listening.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         out.print(f"serving on http://{shown}:{number}", soft_wrap=True)
         out.file.flush()  # who started it reads the address
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _tell(names: dict[str, str]) -> None:
+    for name, url in names.items():
+        err.print(f"{name}: {url}")
 
 
 def configured(app: FastAPI, host: str, port: int) -> uvicorn.Config:
@@ -89,20 +108,20 @@ def configured(app: FastAPI, host: str, port: int) -> uvicorn.Config:
     )
 
 
-def listening_socket(config: uvicorn.Config) -> Socket:
+def listening_socket(host: str, port: int) -> Socket:
     """The socket to listen on.
 
     Raises:
         UsageError: The address cannot be had.
     """
-    family = AF_INET6 if ":" in config.host else AF_INET
+    family = AF_INET6 if ":" in host else AF_INET
     listening = Socket(family)
     listening.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
     try:
-        listening.bind((config.host, config.port))
+        listening.bind((host, port))
         listening.listen(2048)  # who comes before the service is ready waits
     except (OSError, OverflowError) as error:
         listening.close()
         reason = getattr(error, "strerror", None) or str(error)
-        raise UsageError(f"--host {config.host} --port {config.port}: {reason}") from error
+        raise UsageError(f"--host {host} --port {port}: {reason}") from error
     return listening

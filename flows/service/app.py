@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from flows.service import errors
 from flows.service.access import Keys, is_loopback
 from flows.service.ids import archive_names
+from flows.service.job_records import JobRecords
 from flows.service.jobs import Jobs
 from flows.service.metrics import Metrics
 from flows.service.routers import (
@@ -29,7 +30,7 @@ from flows.service.routers import (
     trying,
 )
 from flows.service.settings import ServeSettings
-from flows.service.state import Service
+from flows.service.state import Counts, Service
 from flows.service.trials import Trials
 from flows.service.work import Full, Places, Work
 from rescaling_core import __version__
@@ -39,6 +40,12 @@ from tasks.renditions.tile_folder import TileFolder
 from tasks.storage import open_store
 
 _LOOPBACK: Final = ["localhost", "127.0.0.1", "[::1]"]
+
+JOBS_FOLDER: Final = "refold-jobs"
+"""Where records of jobs lie in the first destination, if the operator names no other place."""
+
+_QUICK: Final = 4
+"""Threads more, and times the room, for what needs no network: it takes milliseconds."""
 
 _UPLOADS: Final = 4
 """Photos that are sent at once: each is held in memory."""
@@ -53,8 +60,9 @@ Next = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(
-    archives: Mapping[str, str], settings: ServeSettings, keys: Keys, *, host: str = "127.0.0.1"
-) -> FastAPI:
+    archives: Mapping[str, str], settings: ServeSettings, keys: Keys, *, host: str = "127.0.0.1",
+    counts: Counts | None = None,
+) -> FastAPI:  # fmt: skip
     """Make the application.
 
     Args:
@@ -62,6 +70,7 @@ def create_app(
         settings: Its limits.
         keys: Who may read.
         host: Address that it listens on.
+        counts: Asks all replicas what they counted, where there are several.
 
     Raises:
         UsageError: An archive is not there.
@@ -70,26 +79,31 @@ def create_app(
     cache = ByteCache(settings.cache_bytes)
     folder = settings.tile_folder
     tiles = None if folder is None else TileFolder(folder, settings.tile_folder_bytes)
+    destinations = archive_names(settings.destinations.split())
+    for url in destinations.values():
+        open_store(url)  # a wrong one is told now, not to the first client
     service = Service(
         archives={name: Archive(url, cache=cache, tiles=tiles) for name, url in archives.items()},
         settings=settings,
         metrics=Metrics(cache),
         work=Work(settings.threads, settings.waiting, settings.seconds),
+        quick=Work(settings.threads + _QUICK, _QUICK * settings.waiting, settings.seconds),
         keys=keys,
         is_local=is_loopback(host),
         trying=Work(1, 0, settings.try_seconds),
         uploads=Places(_UPLOADS),
         trials=Trials(),
-        jobs=Jobs(),
-        destinations=archive_names(settings.destinations.split()),
+        jobs=_jobs(archives, settings, destinations),
+        destinations=destinations,
+        counts=counts,
     )
-    for url in service.destinations.values():
-        open_store(url)  # a wrong one is told now, not to the first client
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        service.jobs.start()
         yield
         service.work.close()
+        service.quick.close()
         service.trying.close()
         service.jobs.close()
 
@@ -111,12 +125,22 @@ def create_app(
     return app
 
 
+def _jobs(
+    archives: Mapping[str, str], settings: ServeSettings, destinations: Mapping[str, str]
+) -> Jobs:
+    if not destinations:
+        return Jobs(None, archives, destinations)
+    folder = settings.jobs or f"{next(iter(destinations.values())).rstrip('/')}/{JOBS_FOLDER}"
+    return Jobs(JobRecords(open_store(folder)), archives, destinations)
+
+
 def _install_work(app: FastAPI) -> None:
     @app.exception_handler(Full)
-    async def full(request: Request, _: Full) -> Response:
+    async def full(request: Request, error: Full) -> Response:
         request.app.state.service.metrics.refused.inc()
         sentence = "Too many requests are under way."
-        return errors.answer(request, HTTPStatus.TOO_MANY_REQUESTS, sentence, {"Retry-After": "1"})
+        headers = {"Retry-After": str(error.seconds)}
+        return errors.answer(request, HTTPStatus.TOO_MANY_REQUESTS, sentence, headers)
 
     @app.exception_handler(TimeoutError)
     async def late(request: Request, _: TimeoutError) -> Response:

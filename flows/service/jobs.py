@@ -1,170 +1,288 @@
-"""Jobs: restorations of many sources, one after the other, each in a process of its own."""
+"""Jobs: restorations of many sources, one after the other, each in a process of its own.
+
+Every process of the service looks after the same records, takes up what waits, and takes over what
+a process that died had begun.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
-import secrets
 import subprocess
 import sys
-from collections import OrderedDict
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from threading import Lock
-from typing import Any, Final, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Event, Lock, Thread
+from time import monotonic
+from typing import Any, Final
 
+from flows.service.job_records import End, EndState, Facts, JobRecords, JobState, Order, Record
 from flows.service.work import Full
+from rescaling_core.errors import RefoldError
 
 logger: Final = logging.getLogger("refold.serve")
 
-JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+MOST_WAITING: Final = 16
+MOST_KNOWN: Final = 200
+"""Jobs whose records are kept once they have ended."""
+MOST_TRIES: Final = 3
+"""Processes that may die over a job."""
 
-_MOST_WAITING: Final = 16
-_MOST_KNOWN: Final = 200
-"""Jobs that are remembered once they have ended."""
 _LOOK: Final = 5.0
-"""Seconds after which a job that runs is looked after."""
+"""Seconds after which a job that runs is looked after, and a sign of life is left."""
+_IDLE: Final = 15.0
+"""Seconds after which one that has nothing to do looks for what others left."""
+_DEAD: Final = 60.0
+"""Seconds without a sign of life after which a process is taken for dead."""
 _GRACE: Final = 60.0
-"""Seconds that a cancelled job has to end in order."""
+"""Seconds that a job's process has to end in order."""
+_PARTING: Final = 4.0
+"""Seconds that it has when the service ends."""
+_TURN: Final = 0.5
+"""Seconds within which a job's process is told that the service ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What a job is to do. The URLs are the operator's own."""
-
-    archive: str
-    """URL."""
-    dest: str
-    """URL of the job's own folder."""
-    keys: tuple[str, ...]
-    target: str | None
-
-
-@dataclass(slots=True, kw_only=True)
 class Job:
-    """A job, and how far it has come. Only `Jobs` changes it."""
+    """A job as it is told of."""
 
     id: str
     archive: str
     """As the service calls it."""
-    destination: str
-    """As the service calls it."""
-    order: Order
-    asked_at: datetime
-    state: JobState = "queued"
-    outputs: list[dict[str, Any]] = field(default_factory=list)
-    """As `refold restore --json` prints them."""
-    failures: list[dict[str, Any]] = field(default_factory=list)
-    process: subprocess.Popen[str] | None = None
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing of it will change any more."""
-        return self.state in ("done", "failed", "cancelled")
+    facts: Facts
+    state: JobState
+    dest: str
+    """URL of the job's own folder."""
+    end: End | None = None
 
 
 class Jobs:
-    """Those of a service; safe to use from several threads. They are not remembered beyond it."""
+    """Those of a service; safe to use from several threads."""
 
-    def __init__(self) -> None:
-        """Start nothing yet."""
-        self._known: OrderedDict[str, Job] = OrderedDict()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="job")
+    def __init__(
+        self,
+        records: JobRecords | None,
+        archives: Mapping[str, str],
+        destinations: Mapping[str, str],
+        *,
+        dead_after: float = _DEAD,
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            records: Of these jobs, and of other services' jobs that are passed over; None where
+                there are no destinations.
+            archives: Name → URL: only jobs of these are known and done.
+            destinations: Name → URL, likewise.
+            dead_after: Seconds without a sign of life after which a process is taken for dead.
+        """
+        self._records, self._destinations = records, destinations
+        self._names = {url: name for name, url in archives.items()}
+        self._dead_after = dead_after
+        self._seen: dict[str, tuple[str, float]] = {}
+        """Id → a sign of life, and since when it is the last."""
+        self._closing, self._wake = Event(), Event()
+        self._thread: Thread | None = None
         self._lock = Lock()
 
-    def add(self, archive: str, destination: str, order: Order, id: str) -> Job:
+    def add(self, id: str, order: Order) -> Job:
         """Put a job behind the others.
 
         Raises:
             Full: As many wait as may.
+            StorageError: It cannot be put on record.
         """
-        job = Job(id=id, archive=archive, destination=destination, order=order,
-                  asked_at=datetime.now(UTC))  # fmt: skip
-        with self._lock:
-            waiting = [one for one in self._known.values() if one.state == "queued"]
-            if len(waiting) >= _MOST_WAITING:
+        assert self._records is not None
+        with self._lock:  # so that those of one process do not pass the limit together
+            known = self._records.all()
+            if sum(one.waits for one in known) >= MOST_WAITING:
                 raise Full
-            ended = [one.id for one in self._known.values() if one.has_ended]
-            for old in ended[: max(0, len(self._known) - _MOST_KNOWN)]:
-                del self._known[old]
-            self._known[id] = job
-        future: Future[None] = self._pool.submit(self._run, job)
-        future.add_done_callback(_tell_bugs)
+            ended = [one.id for one in known if one.has_ended]
+            for old in ended[: max(0, len(ended) - MOST_KNOWN)]:
+                self._records.forget(old)
+            self._records.add(id, order)
+        self._wake.set()
+        job = self._job(Record(id))
+        assert job is not None
         return job
 
     def get(self, id: str) -> Job | None:
-        """One by its id."""
-        with self._lock:
-            return self._known.get(id)
+        """One by its id.
+
+        Raises:
+            StorageError: The records cannot be read.
+        """
+        record = None if self._records is None else self._records.one(id)
+        return None if record is None else self._job(record)
 
     def all(self) -> list[Job]:
-        """The newest first."""
-        with self._lock:
-            return list(self._known.values())[::-1]
+        """The newest first.
 
-    def cancel(self, job: Job) -> None:
-        """Start none that waits, and end one that runs; what is restored by then stays."""
-        with self._lock:
-            if job.has_ended:
-                return
-            job.state = "cancelled"
-            process = job.process
-        if process is not None:
-            process.terminate()
+        Raises:
+            StorageError: The records cannot be read.
+        """
+        known = [] if self._records is None else self._records.all()
+        jobs = [self._job(record) for record in reversed(known)]
+        return [job for job in jobs if job is not None]
+
+    def cancel(self, id: str) -> Job | None:
+        """Let none begin that waits, and end one that runs; what is restored by then stays.
+
+        Raises:
+            StorageError: That cannot be written down.
+        """
+        job = self.get(id)
+        if job is None or self._records is None or job.state in ("done", "failed", "cancelled"):
+            return job
+        self._records.cancel(id)
+        if job.state == "queued":
+            self._records.finish(id, End(state="cancelled"))
+        self._wake.set()
+        return self.get(id)
+
+    def start(self) -> None:
+        """Do jobs, in a thread of their own."""
+        if self._records is not None and self._thread is None:
+            self._thread = Thread(target=self._work, name="jobs", daemon=True)
+            self._thread.start()
 
     def close(self) -> None:
-        """Cancel them all."""
-        for job in self.all():
-            self.cancel(job)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Leave what waits and what runs to others, or to the next start of the service."""
+        self._closing.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(_PARTING + 4 * _TURN)
 
-    def _run(self, job: Job) -> None:
-        with self._lock:
-            if job.state != "queued":
-                return
-            job.process = process = subprocess.Popen(
-                [sys.executable, "-m", "flows.service.restoring"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,  # Ctrl-C is for the service, which ends its jobs itself
-            )
-            job.state = "running"
-        said, complaints = _spoken(process, json.dumps(asdict(job.order)), job)
+    def _job(self, record: Record) -> Job | None:
+        """What is told of a record; None if it is not a job of this service."""
+        assert self._records is not None
+        facts = self._records.facts(record.id)
+        if (
+            facts is None
+            or facts.archive not in self._names
+            or facts.destination not in self._destinations
+        ):
+            return None
+        end = self._records.end(record.id) if record.has_ended else None
+        state: JobState = "running" if record.tries else "queued"
+        if end is not None:
+            state = end.state
+        elif record.is_cancelled:
+            state = "cancelled"
+        return Job(
+            id=record.id, archive=self._names[facts.archive], facts=facts, state=state,
+            dest=f"{self._destinations[facts.destination].rstrip('/')}/{record.id}", end=end,
+        )  # fmt: skip
+
+    def _work(self) -> None:
+        while not self._closing.is_set():
+            self._wake.clear()
+            try:
+                worked = self._do_next()
+            except RefoldError as error:  # a store that fails now may answer later
+                logger.warning("jobs cannot be looked after: %.300s", error)
+                worked = False
+            if not worked:
+                self._wake.wait(min(_IDLE, self._dead_after / 4))
+
+    def _do_next(self) -> bool:
+        """Do the oldest job that waits, or whose process died; whether there was one."""
+        assert self._records is not None
+        known = self._records.all()
+        self._seen = {one.id: self._seen[one.id] for one in known if one.id in self._seen}
+        for record in known:
+            if record.has_ended or not (record.waits or self._is_dead(record)):
+                continue
+            job = self._job(record)
+            if job is None:
+                continue
+            if record.is_cancelled or record.tries >= MOST_TRIES:
+                ended = End(state="cancelled" if record.is_cancelled else "failed")
+                self._records.finish(record.id, ended)
+                continue
+            order = self._records.order(record.id)
+            number = None if order is None else self._records.claim(record)
+            if order is not None and number is not None:
+                self._do(job, order, number)
+                return True
+        return False
+
+    def _is_dead(self, record: Record) -> bool:
+        """Whether the process that began a job has left no sign of life for long.
+
+        It is seen by this process's own clock, so that no two clocks have to agree.
+        """
+        beat, now = f"{record.tries} {record.beat}", monotonic()
+        known, since = self._seen.get(record.id, ("", now))
+        if beat != known:
+            self._seen[record.id] = (beat, now)
+            return False
+        return now - since > self._dead_after
+
+    def _do(self, job: Job, order: Order, number: int) -> None:
+        assert self._records is not None
+        asked = {
+            "archive": order.archive,
+            "dest": job.dest,
+            "keys": order.keys,
+            "target": order.target,
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flows.service.restoring"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for the service, which ends its jobs itself
+        )
+        said, complaints = self._spoken(process, json.dumps(asked), job.id, number)
+        record = self._records.one(job.id)
+        if record is None or record.has_ended or record.tries != number:
+            return  # another process took it over, or it was forgotten
         try:
-            record = json.loads(said)
+            told: dict[str, Any] = json.loads(said)
         except ValueError:
-            record = {}
-        with self._lock:
-            job.process = None
-            job.outputs, job.failures = record.get("outputs", []), record.get("failures", [])
-            if job.state == "running":
-                job.state = "done" if "restored" in record else "failed"
-        if job.state == "failed" or job.failures:
-            reasons = "; ".join(f"{one['source_key']}: {one['reason']}" for one in job.failures)
+            told = {}
+        if self._closing.is_set() and "restored" not in told and not record.is_cancelled:
+            self._records.release(job.id, number)
+            return
+        outputs, failures = told.get("outputs", ()), told.get("failures", ())
+        state: EndState = "done" if "restored" in told else "failed"
+        end = End(state="cancelled" if record.is_cancelled else state,
+                  outputs=tuple(outputs), failures=tuple(failures))  # fmt: skip
+        self._records.finish(job.id, end)
+        if end.state == "failed" or failures:
+            reasons = "; ".join(f"{one['source_key']}: {one['reason']}" for one in failures)
             logger.warning("job %s: %s %s", job.id, reasons, complaints[-2000:])
 
-
-def _spoken(process: subprocess.Popen[str], order: str, job: Job) -> tuple[str, str]:
-    """What a process said until its end; a cancelled one that does not end is killed."""
-    waited, told = 0.0, False
-    while True:
-        try:
-            return process.communicate(None if told else order, timeout=_LOOK)
-        except subprocess.TimeoutExpired:
-            told = True
-            waited += _LOOK if job.state == "cancelled" else 0.0
-            if waited > _GRACE:
+    def _spoken(
+        self, process: subprocess.Popen[str], order: str, id: str, number: int
+    ) -> tuple[str, str]:
+        """What a process said until its end; one that is to end and does not is killed."""
+        asked: str | None = order
+        look, until = monotonic() + _LOOK, float("inf")
+        while True:
+            try:
+                return process.communicate(asked, timeout=_TURN)
+            except subprocess.TimeoutExpired:
+                asked = None
+            now, closing = monotonic(), self._closing.is_set()
+            if closing or now > look:
+                look = now + _LOOK
+                if (closing or not self._is_wanted(id, number)) and until == float("inf"):
+                    process.terminate()
+                    until = now + (_PARTING if closing else _GRACE)
+            if now > until:
                 process.kill()
 
-
-def new_id() -> str:
-    """An id that cannot be guessed, and is the name of a folder."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(8)}"
-
-
-def _tell_bugs(future: Future[None]) -> None:
-    if not future.cancelled() and (error := future.exception()) is not None:
-        logger.error("a job could not be run: %s", error, exc_info=error)
+    def _is_wanted(self, id: str, number: int) -> bool:
+        """Whether a job that this process works on is to go on; leaves a sign of life."""
+        assert self._records is not None
+        try:
+            record = self._records.one(id)
+            if record is None or record.is_cancelled or record.tries != number:
+                return False
+            self._records.beat(id, number)
+        except RefoldError as error:
+            logger.warning("job %s: no sign of life can be left: %.300s", id, error)
+        return True

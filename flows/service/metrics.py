@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
 
 from tasks.renditions.cache import ByteCache
 
@@ -45,3 +49,32 @@ class Metrics:
     def text(self) -> bytes:
         """In Prometheus' own format."""
         return bytes(generate_latest(self.registry))
+
+
+def joined(counted: Iterable[tuple[str, bytes]]) -> bytes:
+    """What several replicas counted, each sample labelled with the name of its replica.
+
+    Args:
+        counted: Name of a replica, and its metrics in Prometheus' format.
+    """
+    families: dict[str, Metric] = {}
+    for name, text in counted:
+        for found in text_string_to_metric_families(text.decode()):
+            family = families.setdefault(
+                found.name, Metric(found.name, found.documentation, found.type)
+            )
+            for sample in found.samples:
+                labels = {**sample.labels, "replica": name}
+                family.add_sample(sample.name, labels, sample.value)
+    return bytes(generate_latest(_Families(families.values())))
+
+
+class _Families(CollectorRegistry):
+    """Metrics that were counted elsewhere."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        super().__init__()
+        self._families = list(families)
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._families

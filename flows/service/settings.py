@@ -15,6 +15,7 @@ from tasks.settings import of_environment
 
 PREFIX: Final = "REFOLD_SERVE_"
 
+Share = Annotated[FiniteFloat, Field(ge=0, le=1024)]
 Seconds = Annotated[FiniteFloat, Field(gt=0, le=3600)]
 
 
@@ -26,11 +27,21 @@ class ServeSettings(BaseSettings):
     threads: int = Field(
         default=2, ge=1, le=256, description="Requests that are restored at once; by default 2."
     )
+    replicas: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="Replicas on Ray Serve; by default 0: this process answers, without Ray.",
+    )
+    cpus: Share = Field(default=1.0, description="CPUs of a replica; by default 1.")
+    gpus: Share = Field(
+        default=0.0, description="GPUs of a replica, whole or a fraction; by default none."
+    )
     waiting: int = Field(
-        default=32,
+        default=16,
         ge=0,
         le=10_000,
-        description="Requests that may wait for a thread; more are answered 429. By default 32.",
+        description="Requests that may wait for a network; more are answered 429. By default 16.",
     )
     seconds: Seconds = Field(
         default=60.0,
@@ -99,6 +110,11 @@ class ServeSettings(BaseSettings):
         default="",
         description="URLs or paths of folders, separated by spaces, that jobs may restore into; by "
         "default none.",
+    )
+    jobs: str = Field(
+        default="",
+        description="URL or path of a folder for the records of jobs, which all processes of a "
+        "service have to share; by default `refold-jobs` in the first of those places.",
     )
     try_page: bool | None = Field(
         default=None,

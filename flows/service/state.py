@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -14,9 +14,12 @@ from flows.service.metrics import Metrics
 from flows.service.settings import ServeSettings
 from flows.service.trials import Trials
 from flows.service.work import Places, Work
-from tasks.renditions.archive import Archive
+from tasks.renditions.archive import Archive, NotKeptError
 
 Made = TypeVar("Made")
+
+Counts = Callable[[], Awaitable[Sequence[tuple[str, bytes]]]]
+"""Asks all replicas: the name of each, and its metrics in Prometheus' format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,9 @@ class Service:
     settings: ServeSettings
     metrics: Metrics
     work: Work
+    """Where networks run."""
+    quick: Work
+    """For all else, so that who asks for a row or a tile that is kept waits for no network."""
     keys: Keys
     is_local: bool
     """Whether only this machine can reach it."""
@@ -39,6 +45,8 @@ class Service:
     jobs: Jobs
     destinations: Mapping[str, str]
     """Where jobs may write: name → URL."""
+    counts: Counts | None = None
+    """Of all replicas; None where this process is the only one."""
 
     @property
     def tries(self) -> bool:
@@ -47,8 +55,20 @@ class Service:
         return self.is_local if allowed is None else allowed
 
     async def do(self, call: Callable[..., Made], *arguments: Any) -> Made:
-        """Do what takes a processor or storage, away from the loop that answers requests."""
-        return await self.work.do(call, *arguments)
+        """Do what takes storage or little work, away from the loop that answers requests."""
+        return await self.quick.do(call, *arguments)
+
+    async def make(self, picture: Callable[[bool], Made]) -> Made:
+        """Make a picture: at once if no network has to run for it, else in its turn.
+
+        Args:
+            picture: Is called with whether only what is kept may be used, and then raises
+                `NotKeptError` where that is not enough.
+        """
+        try:
+            return await self.quick.do(picture, True)
+        except NotKeptError:
+            return await self.work.do(picture, False)
 
 
 def service_of(request: Request) -> Service:

@@ -33,10 +33,11 @@ def grid_of(opened: OpenedLr) -> Grid:
     return Grid(1.0 if at_full_size else record.scale, 0 if at_full_size else record.tile)
 
 
-def picture(asked: Asked, wanted: ImageRequest) -> bytes:
+def picture(asked: Asked, wanted: ImageRequest, kept_only: bool) -> bytes:
     """The file that a request of the Image API gets.
 
     Raises:
+        NotKeptError: A network would have to run, and none is to.
         RefoldError: The rendition is missing or damaged, or the store fails.
     """
     opened = asked.archive.opened(asked.row)
@@ -44,7 +45,7 @@ def picture(asked: Asked, wanted: ImageRequest) -> bytes:
     turned = frame.orientation
     area = as_stored(wanted.area, frame.width, frame.height, turned)
     size = upright_size(*wanted.size, turned)
-    photo = turned_upright(asked.archive.view(asked.row, area, size))
+    photo = turned_upright(asked.archive.view(asked.row, area, size, kept_only=kept_only))
     asked.service.metrics.pixels.inc(photo.width * photo.height)
     photo = _rotated(photo, mirrored=wanted.mirrored, degrees=wanted.degrees)
     if wanted.quality in ("default", "color"):

@@ -51,10 +51,13 @@ class ClusterStartError(RefoldError):
 
 
 @contextmanager
-def ray_session() -> Iterator[None]:
+def ray_session(*, shows_logs: bool = False) -> Iterator[None]:
     """Use the running Ray, the one `RAY_ADDRESS` names, or a local one for the time being.
 
     Only what was started here is shut down.
+
+    Args:
+        shows_logs: Whether what workers write to their standard error is written to this one's.
 
     Raises:
         ClusterStartError: A local one does not start.
@@ -64,7 +67,7 @@ def ray_session() -> Iterator[None]:
         return
     if address := os.environ.get("RAY_ADDRESS"):
         with _keeping_handlers():
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(address=address, log_to_driver=shows_logs, logging_level=logging.ERROR)
         try:
             yield
         finally:
@@ -72,19 +75,19 @@ def ray_session() -> Iterator[None]:
         return
     with _private_folder() as folder, _local_variables():
         with _keeping_handlers():
-            _start(folder)
+            _start(folder, shows_logs=shows_logs)
         try:
             yield
         finally:
             ray.shutdown()
 
 
-def _start(folder: Path) -> None:
+def _start(folder: Path, *, shows_logs: bool) -> None:
     """Start a Ray that nobody outside this machine, and nobody else on it, can reach."""
     earlier = _children()
     for number in range(1, STARTS + 1):
         try:
-            with _of_one_machine(), without_what_nobody_needs():
+            with _of_one_machine(), without_what_nobody_needs(shows_logs=shows_logs):
                 ray.init(
                     # Not None: that would join whatever cluster someone left running here.
                     address="local",
@@ -92,7 +95,7 @@ def _start(folder: Path) -> None:
                     _system_config=LOCAL_SETTINGS,
                     _node_ip_address=LOOPBACK,
                     _temp_dir=str(folder),
-                    log_to_driver=False,
+                    log_to_driver=shows_logs,
                     logging_level=logging.ERROR,
                 )
         except Exception as error:
@@ -143,12 +146,12 @@ def _of_one_machine() -> Iterator[None]:
 
 
 @contextmanager
-def without_what_nobody_needs() -> Iterator[None]:
+def without_what_nobody_needs(*, shows_logs: bool = False) -> Iterator[None]:
     """Leave out three processes of Ray's, each of which takes seconds of CPU time to start.
 
     They are the one behind the dashboard, the one that starts further nodes, and the one that
-    carries the workers' logs to the driver, which are not wanted there. On a busy machine they are
-    what makes Ray's own parts too slow for one another. The first one is started for the usage
+    carries the workers' logs to the driver, unless they are wanted there. On a busy machine they
+    are what makes Ray's own parts too slow for one another. The first one is started for the usage
     statistics even with `include_dashboard=False`. Though these are off, it asks the machine's
     metadata address which cloud this is. That it did not start is something that Ray allows for.
 
@@ -161,7 +164,9 @@ def without_what_nobody_needs() -> Iterator[None]:
     whether_installed = utils.get_dashboard_dependency_error
     utils.get_dashboard_dependency_error = lambda: ImportError("no dashboard is wanted")
     services.start_api_server = lambda *_, **__: (None, None)
-    node.start_monitor = node.start_log_monitor = lambda _: None
+    node.start_monitor = lambda _: None
+    if not shows_logs:
+        node.start_log_monitor = lambda _: None
     try:
         yield
     finally:

@@ -58,6 +58,29 @@ class NotInArchiveError(RefoldError, LookupError):
     """The archive has no rendition that answers the question."""
 
 
+class NotKeptError(LookupError):
+    """It would have to be made, and only what was made before was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The part of a cache that is about one LR file; nothing is made."""
+
+    cache: ByteCache
+    digest: str
+    folder: TileFolder | None
+
+    def __call__(self, name: str, _make: Callable[[], Made], /) -> Made:
+        found = self.cache.kept((self.digest, name))
+        if found is None and self.folder is not None and name.startswith("tile "):
+            pixels = self.folder.kept(f"{self.digest} {name}")
+            if pixels is not None:
+                found = self.cache.get((self.digest, name), lambda: pixels)
+        if found is None:
+            raise NotKeptError(f"{name} of {self.digest} is not kept")
+        return cast("Made", found)
+
+
 @dataclass(frozen=True, slots=True)
 class _Remembered:
     """The part of a cache that is about one LR file."""
@@ -170,16 +193,29 @@ class Archive:
         return restore_whole(self.opened(row), self._models)
 
     def view(
-        self, row: CatalogRow, region: Area | None = None, size: tuple[int, int] | None = None
+        self,
+        row: CatalogRow,
+        region: Area | None = None,
+        size: tuple[int, int] | None = None,
+        *,
+        kept_only: bool = False,
     ) -> Photo:
         """A region of a source at some size; see `rescaling_core.regions.view`.
 
+        Args:
+            row: Whose rendition it is.
+            region: Of the photo as stored; all of it by default.
+            size: (width, height) of the result; by default the region's own.
+            kept_only: Refuse to run a network: tiles and residuals come from those that are kept.
+
         Raises:
+            NotKeptError: A network would have to run, or a residual be decoded, and none is to.
             NotInArchiveError: The row has no rendition that can be restored.
             UsageError: The region does not lie within the photo, or the size is not one.
             RefoldError: The rendition is missing or damaged, or the store fails.
         """
-        remember = _Remembered(self.cache, _restorable(row).lr_sha256, self._tiles)
+        known = _Kept if kept_only else _Remembered
+        remember = known(self.cache, _restorable(row).lr_sha256, self._tiles)
         return view(self.opened(row), self._models, region, size, remember=remember)
 
     def opened(self, row: CatalogRow) -> OpenedLr:

@@ -41,6 +41,13 @@ class ByteCache:
         with self._lock:
             return int(self._kept.currsize)
 
+    def kept(self, key: Hashable) -> Any | None:
+        """What is kept under a key; None if nothing is, or it is only being made."""
+        with self._lock:
+            found = self._kept.get(key)
+            self.hits += found is not None
+            return found
+
     def get(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """What is kept under a key, else what `make` gives; what it raises is raised."""
         with self._lock:

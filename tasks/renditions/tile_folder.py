@@ -73,7 +73,7 @@ class TileFolder:
 
         A disk that is full or fails only costs time: it is told in the log.
         """
-        name = hashlib.sha256(f"{SOFTWARE}\0{key}".encode()).hexdigest() + _ENDING
+        name = _name(key)
         kept = self._read(name)
         if kept is not None:
             return kept
@@ -83,6 +83,10 @@ class TileFolder:
         except OSError as error:
             logger.warning("%s: a tile could not be kept: %s", self._folder, error)
         return pixels
+
+    def kept(self, key: str) -> U8Array | None:
+        """The pixels that are kept under a key; None if none are."""
+        return self._read(_name(key))
 
     def _read(self, name: str) -> U8Array | None:
         path = self._folder / name
@@ -123,3 +127,7 @@ class TileFolder:
             while sum(self._sizes.values()) > self._max_bytes:
                 name, _ = self._sizes.popitem(last=False)
                 (self._folder / name).unlink(missing_ok=True)
+
+
+def _name(key: str) -> str:
+    return hashlib.sha256(f"{SOFTWARE}\0{key}".encode()).hexdigest() + _ENDING

@@ -216,18 +216,25 @@ def test_a_cursor_far_behind_the_end_is_an_empty_page(client: TestClient) -> Non
 
 
 def test_what_does_not_fit_is_told_when_to_come_again(every_rescaler: EveryRescaler) -> None:
-    limits = ServeSettings(threads=1, waiting=0, seconds=0.2)
+    limits = ServeSettings(threads=1, waiting=0)
     app = create_app({"archive": every_rescaler.url}, limits, Keys((), anonymous=True))
     client, go = client_of(app), Event()
     service: Service = app.state.service
+    found = client.get("/v1/renditions", params={"glob": "*/photo.png", "limit": 1})
+    hr = found.json()["renditions"][0]["links"]["hr"]
+    assert client.get(hr, params={"region": "0,0,8,8"}).status_code == 200
     running = service.work._pool.submit(go.wait, 30)
     service.work._under_way += 1
     running.add_done_callback(service.work._done)
-    refused = client.get("/v1/renditions")
+    refused = client.get(hr)
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
-    service.work._room = 2
-    waited = client.get("/v1/renditions")  # in vain
+    service.work._room, service.work._seconds = 2, 0.2
+    waited = client.get(hr)  # in vain
     assert (waited.status_code, waited.headers["retry-after"]) == (429, "1")
+    # Nobody waits for a network who needs none, as for a tile that is kept or the LR image.
+    assert client.get("/v1/renditions").status_code == 200
+    for wanted in ({"region": "2,2,4,4"}, {"size": "10,"}):
+        assert client.get(hr, params=wanted).status_code == 200
     go.set()
     running.result()
     assert "refold_refused_total 2.0" in client.get("/metrics").text

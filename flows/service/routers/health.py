@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from flows.service.asking import require_reader
+from flows.service.metrics import joined
 from flows.service.state import service_of
 from rescaling_core.errors import RefoldError
 
@@ -39,6 +40,10 @@ async def readyz(request: Request) -> JSONResponse:
 
 @router.get("/metrics", summary="Counts, for Prometheus", response_class=Response)
 async def metrics(request: Request) -> Response:
-    """Requests, their times, refusals, damaged renditions, and the cache."""
+    """Requests, their times, refusals, damaged renditions, and the cache.
+
+    Of replicas each is named, whichever of them was asked.
+    """
     service = require_reader(request)
-    return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    counted = service.metrics.text() if service.counts is None else joined(await service.counts())
+    return Response(counted, media_type="text/plain; version=0.0.4; charset=utf-8")

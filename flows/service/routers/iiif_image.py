@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -68,7 +69,7 @@ async def image(
     headers = _headers(asked)
     if (known := not_modified(request, etag, headers)) is not None:
         return known
-    data = await asked.service.do(picture, asked, wanted)
+    data = await asked.service.make(partial(picture, asked, wanted))
     return Response(
         data,
         media_type=MEDIA_TYPES[wanted.format],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
@@ -25,6 +26,7 @@ from rescaling_core import codecs
 from rescaling_core.photo.served import MEDIA_TYPES, ServedFormat, encode_served
 from rescaling_core.pixels.area import Area
 from tasks.catalog.paging import MOST_ROWS, Position, Search
+from tasks.renditions.archive import NotKeptError
 
 router = APIRouter(prefix="/v1/renditions", tags=["renditions"])
 
@@ -149,7 +151,7 @@ async def hr(
     headers = {"Cache-Control": asked.cache_control, "Vary": "Accept"}
     if (known := not_modified(request, etag, headers)) is not None:
         return known
-    data = await asked.service.do(_restored, asked, area, wanted, chosen)
+    data = await asked.service.make(partial(_restored, asked, area, wanted, chosen))
     return Response(
         data,
         media_type=MEDIA_TYPES[chosen],
@@ -173,11 +175,17 @@ def preferred(accept: str) -> ServedFormat:
 
 
 def _restored(
-    asked: Asked, area: Area | None, size: tuple[int, int] | None, format: ServedFormat
+    asked: Asked,
+    area: Area | None,
+    size: tuple[int, int] | None,
+    format: ServedFormat,
+    kept_only: bool,
 ) -> bytes:
-    if area is None and size is None:
-        photo = asked.archive.restored(asked.row)
+    if area is not None or size is not None:
+        photo = asked.archive.view(asked.row, area, size, kept_only=kept_only)
+    elif kept_only:
+        raise NotKeptError("a whole image is restored anew, since it is checked as a whole")
     else:
-        photo = asked.archive.view(asked.row, area, size)
+        photo = asked.archive.restored(asked.row)
     asked.service.metrics.pixels.inc(photo.width * photo.height)
     return encode_served(photo, format)

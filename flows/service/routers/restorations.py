@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from flows.service.asking import archive_of, key_of, require_reader
 from flows.service.described import Failed
 from flows.service.errors import PublicError
-from flows.service.jobs import Job, JobState, Order, new_id
+from flows.service.job_records import JobState, Order, new_id
+from flows.service.jobs import Job
 from flows.service.routers.renditions import PROBLEMS
 from flows.service.state import Service
 from flows.service.uploads import refuse_other_sites
@@ -116,8 +117,8 @@ class Told(BaseModel):
 async def jobs(request: Request) -> list[Told]:
     """Those of archives that may be restored from, the newest first, without their files."""
     service = require_reader(request)
-    known = [job for job in service.jobs.all() if _may(service, request, job.archive)]
-    return [_told(job, len(job.outputs), []) for job in known]
+    known = await service.do(service.jobs.all)
+    return [_told(job, _restored(job), []) for job in known if _may(service, request, job.archive)]
 
 
 @router.post(
@@ -133,8 +134,7 @@ async def begin(wanted: Wanted, request: Request, response: Response) -> Told:
     name = wanted.archive or next(iter(service.archives))
     archive = archive_of(request, name)
     _require(service, request, name)
-    destination = service.destinations.get(wanted.destination)
-    if destination is None:
+    if wanted.destination not in service.destinations:
         raise PublicError(
             HTTPStatus.UNPROCESSABLE_ENTITY,
             "destination: there is none of that name; the operator names them.",
@@ -150,9 +150,10 @@ async def begin(wanted: Wanted, request: Request, response: Response) -> Told:
         wanted.keys if wanted.keys is not None else await service.do(_keys, archive, wanted.search)
     )
     id = new_id()
-    order = Order(archive=archive.store.url, dest=f"{destination.rstrip('/')}/{id}",
-                  keys=tuple(dict.fromkeys(keys)), target=wanted.target)  # fmt: skip
-    job = service.jobs.add(name, wanted.destination, order, id)
+    order = Order(archive=archive.store.url, destination=wanted.destination,
+                  keys=tuple(dict.fromkeys(keys)), target=wanted.target,
+                  asked_at=datetime.now(UTC))  # fmt: skip
+    job = await service.do(service.jobs.add, id, order)
     response.headers["Location"] = f"/v1/restorations/{id}"
     return _told(job, 0, [])
 
@@ -161,7 +162,7 @@ async def begin(wanted: Wanted, request: Request, response: Response) -> Told:
 async def one(id: str, request: Request) -> Told:
     """Its state, and what it restored."""
     service = require_reader(request)
-    job = _job(service, request, id)
+    job = await _job(service, request, id)
     done = await service.do(_written, job)
     return _told(job, done, _outputs(job))
 
@@ -171,9 +172,9 @@ async def cancel(id: str, request: Request) -> Told:
     """End it in order, or let it not begin; files that it wrote stay."""
     service = require_reader(request)
     refuse_other_sites(request)
-    job = _job(service, request, id)
-    service.jobs.cancel(job)
-    return _told(job, len(job.outputs), [])
+    job = await _job(service, request, id)
+    cancelled = await service.do(service.jobs.cancel, id)
+    return _told(cancelled or job, _restored(job), [])
 
 
 def _may(service: Service, request: Request, archive: str) -> bool:
@@ -187,8 +188,8 @@ def _require(service: Service, request: Request, archive: str) -> None:
         raise PublicError(HTTPStatus.FORBIDDEN, "This key does not allow to restore.")
 
 
-def _job(service: Service, request: Request, id: str) -> Job:
-    job = service.jobs.get(id)
+async def _job(service: Service, request: Request, id: str) -> Job:
+    job = await service.do(service.jobs.get, id)
     if job is None or not _may(service, request, job.archive):
         raise PublicError(HTTPStatus.NOT_FOUND, "There is no such job.")
     return job
@@ -218,31 +219,36 @@ def _keys(archive: Archive, search: Search) -> list[str]:
     return list(found)
 
 
+def _restored(job: Job) -> int:
+    return 0 if job.end is None else len(job.end.outputs)
+
+
 def _written(job: Job) -> int:
     """Files that a job has written so far."""
-    if job.has_ended or job.state == "queued":
-        return len(job.outputs)
+    if job.end is not None or job.state == "queued":
+        return _restored(job)
     try:
-        return sum(1 for _ in open_store(job.order.dest).list())
+        return sum(1 for _ in open_store(job.dest).list())
     except RefoldError:  # the folder is not there yet
         return 0
 
 
 def _outputs(job: Job) -> list[Restored]:
-    folder = f"{job.order.dest}/"
+    folder = f"{job.dest}/"
     return [
         Restored(
             key=one["source_key"],
             path=str(one["path"]).removeprefix(folder),
             psnr_y=one["psnr_y"] if isinstance(one["psnr_y"], float) else None,
         )
-        for one in job.outputs
+        for one in (() if job.end is None else job.end.outputs)
     ]
 
 
 def _told(job: Job, done: int, outputs: list[Restored]) -> Told:
     return Told(
-        id=job.id, archive=job.archive, destination=job.destination, folder=job.id,
-        state=job.state, total=len(job.order.keys), done=done,
-        failed=[one["source_key"] for one in job.failures], outputs=outputs, asked_at=job.asked_at,
+        id=job.id, archive=job.archive, destination=job.facts.destination, folder=job.id,
+        state=job.state, total=job.facts.total, done=done,
+        failed=[one["source_key"] for one in (() if job.end is None else job.end.failures)],
+        outputs=outputs, asked_at=job.facts.asked_at,
     )  # fmt: skip
