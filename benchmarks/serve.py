@@ -84,7 +84,9 @@ async def client(port: int, path: Callable[[], str], until: float, seen: Seen) -
         if status == 200:
             seen.seconds.append(time.monotonic() - begun)
         elif (wait := re.search(r"retry-after: (\d+)", head)) is not None:
-            await asyncio.sleep(float(wait[1]))
+            await asyncio.sleep(min(float(wait[1]), until - time.monotonic()))
+            writer.close()  # a server keeps no connection for so long
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.close()
 
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 from flows.service.job_records import End, EndState, Facts, JobRecords, JobState, Order, Record
 from flows.service.work import Full
 from rescaling_core.errors import RefoldError
+from tasks.storage import StorageError
 
 logger: Final = logging.getLogger("refold.serve")
 
@@ -98,9 +99,12 @@ class Jobs:
             if sum(one.waits for one in known) >= MOST_WAITING:
                 raise Full
             ended = [one.id for one in known if one.has_ended]
+            self._records.add(id, order)
+        try:
             for old in ended[: max(0, len(ended) - MOST_KNOWN)]:
                 self._records.forget(old)
-            self._records.add(id, order)
+        except StorageError as error:  # as where nobody may delete: there are some more of them
+            logger.warning("records of jobs cannot be removed: %.300s", error)
         self._wake.set()
         job = self._job(Record(id))
         assert job is not None

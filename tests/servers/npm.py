@@ -85,3 +85,11 @@ OPENSEADRAGON = NpmFile(
     "build/openseadragon/openseadragon.min.js",
 )
 """A viewer of IIIF."""
+
+MIRADOR = NpmFile(
+    "mirador",
+    "4.0.0",
+    "sha512-uWsE9e2oqSc/lUu+vVwDGhTsycuhGsfZ2KfX6CLfXiT3wgGy6qT9+q5M3V9Zz72hkdIgsJugKesaowmRtYmvrA==",
+    "dist/mirador.min.js",
+)
+"""A viewer of IIIF that opens a manifest by its URL."""

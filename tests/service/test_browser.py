@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from rescaling_core.photo.encode import as_image
 from tasks.renditions.archive import Archive
 from tests.every_rescaler import EveryRescaler
 from tests.servers.chromium import Chromium, Tab
-from tests.servers.npm import AXE, OPENSEADRAGON
+from tests.servers.npm import AXE, MIRADOR, OPENSEADRAGON
 from tests.service.conftest import listening
 from tests.unit.photo_samples import rgb, written
 
@@ -123,6 +124,39 @@ def test_openseadragon_zooms_to_the_pixels_that_restore_gives(
     restored = np.asarray(as_image(Archive(every_rescaler.url).restore(WIDE)))
     # In the middle of each enlarged pixel, as the viewer does not place them on whole ones.
     assert np.array_equal(seen[2::4, 2::4, :3], restored[20:60, 100:180])
+
+
+def test_mirador_opens_a_manifest_by_its_url_and_shows_the_restored_image(
+    url: str, chromium: Chromium, every_rescaler: EveryRescaler, tmp_path: Path
+) -> None:
+    page = tmp_path / "viewer.html"
+    page.write_text(
+        "<!doctype html><meta charset=utf-8>"
+        "<div id=viewer style='position: absolute; inset: 0'></div>"
+        f"<script src='{MIRADOR.fetched().absolute().as_uri()}'></script>"
+    )
+    manifest = f"{url}/iiif/presentation/3/archive/manifest.json?prefix=restored"
+    with chromium.tab(900, 600) as tab:
+        tab.open(page.as_uri())
+        opened = json.dumps({"id": "viewer", "windows": [{"manifestId": manifest}]})
+        tab.value(f"Mirador.viewer({opened}); 0")
+        tab.wait(
+            "document.querySelector('.mirador-osd-container canvas, .openseadragon-canvas canvas')"
+        )
+        deadline = time.monotonic() + 60
+        while not any("/iiif/3/" in one and "default." in one for one in tab.requests):
+            assert time.monotonic() < deadline, tab.errors
+            tab.value("new Promise(done => setTimeout(done, 200))")
+        tab.value("new Promise(done => setTimeout(done, 1500))")
+        text = tab.value("document.body.innerText")
+        tab.picture(tmp_path / "seen.png", whole=False)
+    assert "wide.png" in text
+    with Image.open(tmp_path / "seen.png") as image:
+        seen = np.asarray(image.convert("RGB")).astype(float)
+    restored = np.asarray(as_image(Archive(every_rescaler.url).restore(WIDE))).astype(float)
+    middle = seen[250:350, 350:550].reshape(-1, 3)
+    assert middle.std() > 10  # a picture, and not an empty canvas
+    assert np.abs(middle.mean(0) - restored.reshape(-1, 3).mean(0)).max() < 60
 
 
 def canvas_of(tab: Any, canvas: str) -> np.ndarray:
