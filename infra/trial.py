@@ -286,10 +286,10 @@ def written(parts: Mapping[str, list[Part]], folder: Path) -> str:
         "",
         "A program followed [On a laptop](laptop.md) and [In a bucket](bucket.md) word for word,",
         "in an environment with nothing but the wheel, and ran the demo. `make trial` does it",
-        "again and writes this page. Commands took as long as it says on a machine with "
-        f"{os.cpu_count()} cores;",
-        f"reading is counted at {WORDS_A_MINUTE} words a minute, typing at {STROKES_A_MINUTE} "
-        "strokes.",
+        "again and writes this page. A machine with "
+        f"{os.cpu_count()} cores took as long as it says for each",
+        "command; the CPU time is what it takes where nothing else runs beside. Reading is counted",
+        f"at {WORDS_A_MINUTE} words a minute, typing at {STROKES_A_MINUTE} strokes.",
         "",
         "| from the first line of the page | reading and typing | CPU time | waiting |",
         "| --- | ---: | ---: | ---: |",
@@ -335,7 +335,13 @@ def _shown(part: Part, folder: Path) -> list[str]:
 def _is_of_pip(line: str) -> bool:
     """Whether pip tells where it looks, which is this machine's affair, or how it gets on."""
     return line.startswith(
-        ("Looking in", "Requirement already", "[notice]", "WARNING: Running pip")
+        (
+            "Looking in",
+            "Requirement already",
+            "[notice]",
+            "WARNING: Running pip",
+            "WARNING: Location",
+        )
     )
 
 

@@ -41,14 +41,16 @@ _BLOCK: Final = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _NUMBER: Final = re.compile(r"\d[\d,.]*(?:e-\d+)?")
+_SIZE: Final = re.compile(r"\b0 +[kMG]?B\b")
 _SPAN: Final = re.compile(r"\bin 0 (?:days|months|years)")
 """After which something pays back: a busy machine takes longer, and what it costs is by time."""
 _DIGEST: Final = re.compile(r"\b[0-9a-f]{16,}\b")
-_RULE: Final = re.compile("[─-]{2,}")
+_RULE: Final = re.compile("[─━-]{2,}")
 """Lines of tables are as long as what stands in them."""
 _FOR_A_SHELL: Final = re.compile(r"[|&;<>$`]")
 _ROWS: Final = re.compile(r"(?:^│.*│\n?)+", re.MULTILINE)
-"""Of a table. How the texts in its cells are wrapped depends on how wide the numbers beside are."""
+"""Of a table. How texts in its cells are wrapped depends on how wide the numbers beside are, and in
+which order they stand on numbers that are nearly the same."""
 _CHANGING: Final = re.compile(r"(?<=^run )\S+", re.MULTILINE)
 _SAMENESS: Final = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -161,14 +163,14 @@ def _told(ran: Ran) -> str:
 
 
 def _without_numbers(text: str) -> str:
-    text = _ROWS.sub(lambda found: _by_columns(found[0]), text)
     numbered = _NUMBER.sub("0", _DIGEST.sub("0", text.rstrip()))
-    return _RULE.sub("-", _SPAN.sub("in 0 months", numbered))
+    numbered = _SPAN.sub("in 0 months", _SIZE.sub("0 B", numbered))
+    return _RULE.sub("-", _ROWS.sub(lambda found: _by_columns(found[0]), numbered))
 
 
 def _by_columns(rows: str) -> str:
     columns = zip(*(line.strip("│").split("│") for line in rows.splitlines()), strict=True)
-    return "\n".join(" ".join(cells) for cells in columns) + "\n"
+    return "\n".join(" ".join(sorted(" ".join(cells).split())) for cells in columns) + "\n"
 
 
 def small_photographs(folder: Path) -> None:
