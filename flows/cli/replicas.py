@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +11,7 @@ from flows.cli import reaper
 from flows.cli.console import out
 from rescaling_core.errors import UsageError
 from tasks.renditions.archive import Archive
+from tasks.storage.addresses import absolute_address
 
 if TYPE_CHECKING:
     from flows.service.access import Keys
@@ -33,21 +33,19 @@ def serve_replicas(
     Raises:
         UsageError: A setting that cannot be, an archive that is not there, a cluster without room
             or one that runs Ray Serve already.
-        ClusterStartError: A local Ray does not start.
+        ClusterStartError: A local Ray, or the replicas, do not start.
     """
     from ray import serve
 
     from flows.service import deployment
-    from tasks.cluster.session import ray_session
+    from tasks.cluster.session import ClusterStartError, ray_session
 
     if port == 0:
         raise UsageError("--port 0: replicas need a port that is named")
     for url in archives.values():
         Archive(url)  # a wrong one is told here, not in the log of a replica
-    application = deployment.deployment_of(
-        {name: _absolute(url) for name, url in archives.items()}, _with_absolute_paths(settings),
-        keys, host,
-    )  # fmt: skip
+    found = {name: absolute_address(url) for name, url in archives.items()}
+    application = deployment.deployment_of(found, _with_absolute_paths(settings), keys, host)
     deployment.set_environment()
     reaper.start()
     with ray_session(shows_logs=True):
@@ -64,16 +62,16 @@ def serve_replicas(
                 logging_config=deployment.QUIET,
             )
             serve.run(application, name=deployment.NAME)
-            out.print(f"serving on http://{host}:{port}", soft_wrap=True)
+            shown = f"[{host}]" if ":" in host else host
+            out.print(f"serving on http://{shown}:{port}", soft_wrap=True)
             out.file.flush()  # who started it reads the address
             Event().wait()
+        except RuntimeError as error:  # as where a node cannot reach an archive
+            raise ClusterStartError(
+                f"the replicas did not start: {' '.join(str(error).split())[:500]}"
+            ) from error
         finally:
             cast("Any", serve).shutdown()
-
-
-def _absolute(url: str) -> str:
-    """A path as other processes find it, whatever folder they are in; a URL stays as it is."""
-    return url if "://" in url else str(Path(url).absolute())
 
 
 def _with_absolute_paths(settings: ServeSettings) -> ServeSettings:
@@ -81,8 +79,8 @@ def _with_absolute_paths(settings: ServeSettings) -> ServeSettings:
     return settings.model_copy(
         update={
             "tile_folder": None if folder is None else folder.absolute(),
-            "destinations": " ".join(map(_absolute, settings.destinations.split())),
-            "jobs": settings.jobs and _absolute(settings.jobs),
+            "destinations": " ".join(map(absolute_address, settings.destinations.split())),
+            "jobs": settings.jobs and absolute_address(settings.jobs),
         }
     )
 

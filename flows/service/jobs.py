@@ -96,7 +96,8 @@ class Jobs:
         assert self._records is not None
         with self._lock:  # so that those of one process do not pass the limit together
             known = self._records.all()
-            if sum(one.waits for one in known) >= MOST_WAITING:
+            waiting = (one for one in known if one.waits and self._job(one) is not None)
+            if sum(1 for _ in waiting) >= MOST_WAITING:
                 raise Full
             ended = [one.id for one in known if one.has_ended]
             self._records.add(id, order)
