@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _TAGGED: Final = re.compile(r"(?P<name>.+)\.(?P<tag>\d{4}-\d{2}[a-z]?)")
-_TAKEN: Final = frozenset({"none", "jpeg-transcode", "repack", "bicubic", "lanczos"})
+_TAKEN: Final = frozenset({"none", "jpeg-transcode", "repack", "deep", "bicubic", "lanczos"})
 """What records call renditions that no weights made."""
 
 _SOUND: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")

@@ -17,7 +17,7 @@ from rescaling_core.errors import CodecError, RestorationMismatchError
 from rescaling_core.metadata.checks import check_pixels
 from rescaling_core.photo import decode_photo, decode_shown, stated_pixels
 from rescaling_core.pixels.tiles import Tiling
-from rescaling_core.plan import DEFAULT_MAX_PIXELS, REPACK, TRANSCODE
+from rescaling_core.plan import DEFAULT_MAX_PIXELS, PACKED, TRANSCODE
 from rescaling_core.rescale.restoring import Restoration
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def open_lr(
             or it is a preview, which nothing can be restored from.
     """
     record = agreed(lr_data, recorded, max_pixels)
-    if record.rescaler == REPACK:
+    if record.rescaler in PACKED:
         file = source_file_of(lr_data, record)
         photo = decode_shown(file, max_pixels=record.width * record.height)
         return OpenedLr(lr_data, record, photo.pixels, _blank(photo))
@@ -187,7 +187,7 @@ def source_file_of(lr_data: bytes, embedded: RestorationMetadata) -> bytes:
         RestorationMismatchError: It is not the source.
     """
     name = f"{embedded.source_key} at {embedded.target}"
-    if embedded.rescaler == REPACK:
+    if embedded.rescaler in PACKED:
         return packed_file_of(lr_data, embedded)
     stated = stated_pixels(lr_data)
     if stated is None or stated > embedded.width * embedded.height:

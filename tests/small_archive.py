@@ -85,17 +85,23 @@ class SmallArchive:
         max_pixels: int = 10**6,
         floor: Sequence[str] = (),
         preset: str | None = None,
+        plan: str | None = None,
     ) -> None:
-        """What `refold archive` does, in this process; a preset takes the place of targets."""
+        """What `refold archive` does, in this process; a preset or a plan's text takes the place
+        of targets."""
         asked_for = PlanOptions(
-            preset=preset, targets=targets, max_pixels=max_pixels, floor=tuple(floor)
+            preset=preset,
+            plan_toml=plan,
+            targets=targets,
+            max_pixels=max_pixels,
+            floor=tuple(floor),
         )
         wanted = build_plan(asked_for)
-        plan, models = settle(wanted, self.archive)
+        settled, models = settle(wanted, self.archive)
         job = ConversionJob(
             source_url=self.source_url,
             archive_url=self.archive_url,
-            plan=plan,
+            plan=settled,
             run_id=run_id,
             models=models,
             follow_links=selection.follow_links,
@@ -107,9 +113,9 @@ class SmallArchive:
         converter = ShardConverter(job)
         source = open_store(self.source_url, follow_links=selection.follow_links)
         pending = find_pending.fn(source, catalog, wanted, selection)
-        for shard in shards_of(pending, plan, 1):
+        for shard in shards_of(pending, settled, 1):
             catalog.commit_shard(shard.shard_id, converter.convert(shard).rows)
-        asked = {"source": self.source_url, "plan": asdict(plan)}
+        asked = {"source": self.source_url, "plan": asdict(settled)}
         run = JobRun(job="archive", run_id=run_id, parameters=asked)
         write_run(catalog, run, Counts())
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rescaling_core.codecs import Encode
     from rescaling_core.convert.outcome import SourceRef
     from rescaling_core.photo import Photo
+    from rescaling_core.pixels.arrays import U8Array
     from rescaling_core.plan import Target, TargetPlan
 
 
@@ -29,6 +30,8 @@ ENOUGH: Final = 1.25
 """Decoded pixels of the longer side for each of the largest preview's. Halving in the decoder keeps
 what a coarser Lanczos filter would: at 1.25 to 2 times the pixels 40 to 50 dB from it, well above
 what the preview's codec loses."""
+_STRIP: Final = 256
+"""Rows."""
 _GAP: Final = 2.0
 """A preview is made from a larger one that has at least so many times its pixels a side; and what
 is larger than that is brought down to it by means of blocks before the Lanczos filter."""
@@ -66,7 +69,7 @@ class Previews:
         self._source = reduced
         sizes = {target.preview_size(reduced.width, reduced.height) for target in targets}
         self._resized: dict[tuple[int, int], Image.Image] = {}
-        pixels = reduced.photo.pixels
+        pixels = _on_white(reduced.photo)
         whole = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
         by = reduced.divisor
         box = (0.0, 0.0, reduced.width / by, reduced.height / by)
@@ -134,6 +137,18 @@ class Previews:
             )
         extension = codecs.extension(candidate.codec)
         return Rendition(target=target, lr_data=lr_data, extension=extension, metadata=final)
+
+
+def _on_white(photo: Photo) -> U8Array:
+    """What is seen of a photo on a white page: colours under clear pixels may be anything."""
+    if photo.alpha is None:
+        return photo.pixels
+    found = np.empty_like(photo.pixels)
+    for rows in (slice(top, top + _STRIP) for top in range(0, photo.height, _STRIP)):
+        covers = photo.alpha[rows, :, None].astype(np.uint32)
+        seen = photo.pixels[rows] * covers + 255 * (255 - covers)
+        found[rows] = (seen + 127) // 255
+    return found
 
 
 def _encoded(image: Image.Image, spec: CodecSpec, photo: Photo, encode: Encode | None) -> bytes:

@@ -8,16 +8,28 @@ from rescaling_core.plan.plan import (
     ArchivePlan,
     TargetPlan,
 )
-from rescaling_core.plan.strategy import AS_STORED, FULL_SIZE, OWN_FILE, REPACK, TRANSCODE
+from rescaling_core.plan.strategy import (
+    AS_STORED,
+    DEEP,
+    EXACT_FILE,
+    FULL_SIZE,
+    OWN_FILE,
+    PACKED,
+    REPACK,
+    TRANSCODE,
+)
 from rescaling_core.plan.target import Target
 from rescaling_core.quality.floor import Floor
 
 __all__ = [
     "AS_STORED",
+    "DEEP",
     "DEFAULT_MAX_PIXELS",
     "DEFAULT_PREVIEW_CODEC",
+    "EXACT_FILE",
     "FULL_SIZE",
     "OWN_FILE",
+    "PACKED",
     "PREVIEW_RESCALER",
     "REPACK",
     "TRANSCODE",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from rescaling_core.errors import UsageError
-from rescaling_core.plan.strategy import AS_STORED, OWN_FILE, REPACK, strategy_name
+from rescaling_core.plan.strategy import AS_STORED, DEEP, EXACT_FILE, PACKED, strategy_name
 from rescaling_core.plan.strategy import FULL_SIZE as FULL_SIZE
 from rescaling_core.plan.strategy import TRANSCODE as TRANSCODE
 from rescaling_core.quality.floor import Floor as Floor  # parts of plans: importable from here
@@ -41,7 +41,7 @@ class Candidate:
     """One way to make a rendition."""
 
     rescaler: str
-    """An id of the zoo, `FULL_SIZE`, `TRANSCODE` or `REPACK`."""
+    """An id of the zoo, `FULL_SIZE`, `TRANSCODE`, `REPACK` or `DEEP`."""
     codec: CodecSpec
     """Of the LR image; where `qualities` is given, its quality is where the search starts."""
     qualities: tuple[int, int] | None = None
@@ -82,6 +82,8 @@ class Candidate:
             )
         if self.rescaler == TRANSCODE and str(self.codec) != "jxl-lossless":
             raise UsageError(f"{name}: JPEG files are transcoded to jxl-lossless")
+        if self.rescaler == DEEP and (self.codec.name != "avif" or self.codec.chroma is not None):
+            raise UsageError(f"{name}: pictures of 16 bits are coded as avif")
 
     @property
     def is_open(self) -> bool:
@@ -109,14 +111,14 @@ class Candidate:
     def is_exact(self) -> bool:
         """Whether every sample comes back, on whatever device."""
         lossless = self.codec.quality is None and self.rescaler == FULL_SIZE
-        return lossless or self.rescaler in OWN_FILE
+        return lossless or self.rescaler in EXACT_FILE
 
     def serves(self, format: str, channels: int) -> bool:
         """Whether it is tried for sources of a format, by Pillow's name, and 1 or 3 channels.
 
-        `REPACK` is for sources of other kinds alone.
+        `PACKED` are for sources of other kinds alone.
         """
-        if self.rescaler == REPACK or (self.rescaler == TRANSCODE and format != "JPEG"):
+        if self.rescaler in PACKED or (self.rescaler == TRANSCODE and format != "JPEG"):
             return False
         if self.lr_mode == "colour" and channels != 1:
             return False

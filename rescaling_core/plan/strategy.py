@@ -16,15 +16,27 @@ REPACK = "repack"
 """Stands in place of a rescaler's id: a picture to look at, and beside it the source file, packed,
 from which that comes back whole. It is for sources that no photo can be made of without loss."""
 
-AS_STORED = (FULL_SIZE, TRANSCODE, REPACK)
+DEEP = "deep"
+"""Stands in place of a rescaler's id: as `REPACK`, but of a file of 16 bits a sample, whose colours
+are coded with a loss at 12 bits; the file that comes back is the source but for them."""
+
+PACKED = (REPACK, DEEP)
+"""Beside a picture to look at lies a file, packed. They are tried for sources that no photo can be
+made of without loss, and for no other."""
+
+AS_STORED = (FULL_SIZE, TRANSCODE, REPACK, DEEP)
 """Where there is no network: what is restored lies in the file."""
 
-OWN_FILE = (TRANSCODE, REPACK)
-"""What comes back is the file that the source was."""
+OWN_FILE = (TRANSCODE, REPACK, DEEP)
+"""What comes back is a file as it was, in the source's own format."""
+
+EXACT_FILE = (TRANSCODE, REPACK)
+"""What comes back is the very file that the source was."""
 
 _AT_FULL_SIZE = " at full size"
 _TRANSCODED = "JPEG XL of the JPEG"
 _REPACKED = "packed file"
+_DEEP = "12-bit AVIF in the packed file"
 
 
 def strategy_name(
@@ -54,6 +66,8 @@ def strategy_name(
         return _TRANSCODED
     if rescaler == REPACK:
         return _REPACKED
+    if rescaler == DEEP:
+        return _DEEP
     traits = [
         codec,
         *([f"+ {name_of(restorer)}"] if restorer is not None else []),
@@ -65,4 +79,4 @@ def strategy_name(
 
 def is_full_size(strategy: str) -> bool:
     """Whether a name that `strategy_name` gave is of files at full size, beside no LR image."""
-    return strategy in (_TRANSCODED, _REPACKED) or strategy.endswith(_AT_FULL_SIZE)
+    return strategy in (_TRANSCODED, _REPACKED, _DEEP) or strategy.endswith(_AT_FULL_SIZE)

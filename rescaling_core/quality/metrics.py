@@ -39,7 +39,7 @@ _WINDOW: Final = 11
 _SIGMA: Final = 1.5
 
 
-def luma(pixels: U8Array) -> FloatArray:
+def luma(pixels: Samples) -> FloatArray:
     """The Y of MATLAB's `rgb2ycbcr`, not rounded.
 
     Args:
@@ -69,13 +69,13 @@ def psnr(restored: U8Array, reference: U8Array, *, border: int = 0) -> float:
         ValueError: The shapes differ, or nothing is left after cropping.
     """
     a, b = _cropped(restored, reference, border)
-    return _psnr(a, b, _samples)
+    return psnr_of(a, b, _samples)
 
 
 def psnr_y(restored: U8Array, reference: U8Array, *, border: int = 0) -> float:
     """PSNR on luma: the figure the papers' tables show. As `psnr` otherwise."""
     a, b = _cropped(restored, reference, border)
-    return _psnr(a, b, luma)
+    return psnr_of(a, b, luma)
 
 
 def ssim(restored: U8Array, reference: U8Array, *, border: int = 0) -> float:
@@ -102,7 +102,7 @@ def ssim(restored: U8Array, reference: U8Array, *, border: int = 0) -> float:
 def ssim_y(restored: U8Array, reference: U8Array, *, border: int = 0) -> float:
     """SSIM on luma. As `ssim` otherwise."""
     a, b = _cropped(restored, reference, border)
-    return _ssim(a, b, luma)
+    return ssim_of(a, b, luma)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +135,10 @@ def measure_unrounded(restored: FloatArray, reference: U8Array, *, border: int) 
     a, b = restored[inner].astype(np.float64) * _PEAK, reference[inner].astype(np.float64)
     y_a, y_b = a @ _LUMA, b @ _LUMA
     return UnroundedQuality(
-        psnr=_psnr(a, b, _samples),
-        psnr_y=_psnr(y_a, y_b, _samples),
+        psnr=psnr_of(a, b, _samples),
+        psnr_y=psnr_of(y_a, y_b, _samples),
         ssim=_mean_ssim(a, b),
-        ssim_y=_ssim(y_a + 16, y_b + 16, _samples),
+        ssim_y=ssim_of(y_a + 16, y_b + 16, _samples),
     )
 
 
@@ -171,7 +171,8 @@ def _samples(strip: Samples) -> FloatArray:
     return np.asarray(strip, np.float64)
 
 
-def _psnr(a: Samples, b: Samples, plane: Plane) -> float:
+def psnr_of(a: Any, b: Any, plane: Plane) -> float:
+    """PSNR over what `plane` gives of two pictures, whose peak is 255; `inf` where it is equal."""
     squares = fsum(
         float(np.sum((plane(a[strip]) - plane(b[strip])) ** 2)) for strip in strips(a.shape)
     )
@@ -182,10 +183,10 @@ def _psnr(a: Samples, b: Samples, plane: Plane) -> float:
 
 def _mean_ssim(a: Samples, b: Samples) -> float:
     """Mean over the channels of (H, W, C)."""
-    return float(np.mean([_ssim(a[..., c], b[..., c], _samples) for c in range(a.shape[2])]))
+    return float(np.mean([ssim_of(a[..., c], b[..., c], _samples) for c in range(a.shape[2])]))
 
 
-def _ssim(a: Samples, b: Samples, plane: Plane) -> float:
+def ssim_of(a: Any, b: Any, plane: Plane) -> float:
     """Mean over all positions of the window in the (H, W) that `plane` gives."""
     height, width = a.shape[:2]
     fitting = min(_WINDOW, height, width)

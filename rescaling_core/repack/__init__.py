@@ -6,6 +6,17 @@ other bytes are compressed, and it is put together again. Of a PNG the compressi
 kept: every chunk comes back byte for byte, but for how its rows were deflated.
 """
 
+from rescaling_core.repack.deep import DeepFile, deep_file
+from rescaling_core.repack.deep_pack import DeepPack, DeepPacker
 from rescaling_core.repack.pack import MOST_UNPACKED, pack, same_file, unpack
 
-__all__ = ["MOST_UNPACKED", "pack", "same_file", "unpack"]
+__all__ = [
+    "MOST_UNPACKED",
+    "DeepFile",
+    "DeepPack",
+    "DeepPacker",
+    "deep_file",
+    "pack",
+    "same_file",
+    "unpack",
+]

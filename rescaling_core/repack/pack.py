@@ -26,6 +26,8 @@ from rescaling_core.repack.coding import (
     restored,
 )
 from rescaling_core.repack.flat import Flat, Stream, deflated, flatten
+from rescaling_core.repack.picture import unfolded
+from rescaling_core.repack.planes import CODER
 from rescaling_core.repack.samples import Samples, samples_in
 
 _VERSION: Final = b"\x01"
@@ -56,11 +58,26 @@ def pack(data: bytes) -> bytes:
         inside += samples.runs
     rest = _without(flat.data, inside)
     coder, coded = compressed(rest)
+    return assembled(flat, images, blobs, (coder, len(rest), coded))
+
+
+def assembled(
+    flat: Flat, images: list[dict[str, Any]], blobs: list[bytes], rest: tuple[str, int, bytes]
+) -> bytes:
+    """A pack of its parts.
+
+    Args:
+        flat: The file that comes back, rows of a PNG inflated.
+        images: What is said of each picture.
+        blobs: Their bytes, in the same order.
+        rest: How all other bytes are coded, how many they are, and the bytes.
+    """
+    coder, length, coded = rest
     description = {
         "size": len(flat.data),
         "sha256": hashlib.sha256(flat.data).hexdigest(),
         "images": images,
-        "rest": [coder, len(rest), len(coded)],
+        "rest": [coder, length, len(coded)],
         "streams": [
             [one.at, one.length, one.kind, [prefix.hex() for prefix in one.prefixes]]
             for one in flat.streams
@@ -115,7 +132,9 @@ def _unpacked(packed: bytes, most: int) -> bytes:
         taken += runs
         if len(taken) > _MOST_RUNS:
             raise ValueError(f"a pack of more than {_MOST_RUNS} runs")
-        samples = _samples(image, blob, sum(count for _, count in runs), most)
+        length = sum(count for _, count in runs)
+        is_coded = image["coder"] == CODER
+        samples = (unfolded if is_coded else _samples)(image, blob, length, most)
         for start, count in runs:
             data[start : start + count], samples = samples[:count], samples[count:]
     coder, length, coded = description["rest"]

@@ -11,9 +11,12 @@ from PIL import Image, ImageCms
 
 from rescaling_core.containers import isobmff, png
 from rescaling_core.errors import UnsupportedImageError
+from rescaling_core.photo.shown.high_range import NAMES, HighRange, peak_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 _SRGB: Final = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
 """x and y of white, red, green and blue."""
@@ -27,7 +30,6 @@ _PRIMARIES: Final = {
 """By ITU-T H.273: BT.709, unspecified, BT.2020, DCI P3, Display P3."""
 _GAMMAS: Final = {1: None, 2: None, 6: None, 13: None, 14: None, 15: None, 4: 2.2, 5: 2.8, 8: 1.0}
 """By ITU-T H.273; None: sRGB's own curve, which viewers take for those of BT.601 to BT.2020 too."""
-_HIGH_RANGE: Final = {16: "PQ", 18: "HLG"}
 _BRADFORD: Final = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
 )
@@ -35,7 +37,9 @@ _D50: Final = np.array([0.9642, 1.0, 0.8249])
 _FIXED: Final = 65_536
 
 
-def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str | None]:
+def to_srgb(
+    image: Image.Image, profile: bytes | HighRange | None
+) -> tuple[Image.Image, str | None]:
     """Convert an image of 8-bit samples without alpha.
 
     Args:
@@ -48,6 +52,9 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str
     kind = {"LAB": "Lab"}.get(image.mode, image.mode)
     if image.mode == "LAB":  # Lab is absolute: a profile beside it says no more
         return _converted(image, ImageCms.createProfile("LAB")), "Lab converted to sRGB"
+    if isinstance(profile, HighRange):
+        what = f"a high dynamic range ({NAMES[profile.transfer]}, {profile.peak:g} nits)"
+        return profile.shown(image), f"{what} as a usual screen shows it"
     if profile is not None:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -75,20 +82,21 @@ def _plain(image: Image.Image) -> Image.Image:
     return image if image.mode in ("L", "RGB") else image.convert("RGB")
 
 
-def profile_of_png(data: bytes) -> bytes | None:
+def profile_of_png(data: bytes) -> bytes | HighRange | None:
     """A profile for colours that a PNG states by numbers: `cICP`, `gAMA`, `cHRM`.
 
     Returns:
         None where they are sRGB's, or nothing is stated.
 
     Raises:
-        UnsupportedImageError: They are of a high dynamic range, or not known.
+        UnsupportedImageError: They are not known.
         ValueError: The chunks are damaged.
     """
     held = {kind: data[at : at + length] for kind, at, length in png.walk(data)}
     points = held.get(b"cICP", b"")
     if len(points) == 4:
-        return _of_code_points(points[0], points[1])
+        light = {name.lower(): held[name] for name in (b"cLLI", b"mDCV") if name in held}
+        return _of_code_points(points[0], points[1], peak_of(light, 4))
     if b"iCCP" in held or b"sRGB" in held:
         return None
     gamma, primaries = held.get(b"gAMA", b""), held.get(b"cHRM", b"")
@@ -102,7 +110,7 @@ def profile_of_png(data: bytes) -> bytes | None:
     return _matrix_profile(places, None if is_usual else 1 / exponent)
 
 
-def profile_of_boxes(data: bytes) -> bytes | None:
+def profile_of_boxes(data: bytes) -> bytes | HighRange | None:
     """The same for an AVIF or HEIC, by the profile or the code points of its container.
 
     Raises:
@@ -111,12 +119,14 @@ def profile_of_boxes(data: bytes) -> bytes | None:
     meta = isobmff.read_meta(data)
     if meta.primary not in meta.items:
         return None
-    for kind, content in meta.items[meta.primary].properties:
+    properties = meta.items[meta.primary].properties
+    for kind, content in properties:
         if kind == b"colr" and content[:4] in (b"prof", b"rICC"):
             return content[4:] or None
-    for kind, content in meta.items[meta.primary].properties:
+    for kind, content in properties:
         if kind == b"colr" and content[:4] == b"nclx" and len(content) >= 8:
-            return _of_code_points(*struct.unpack_from(">HH", content, 4))
+            primaries, transfer = struct.unpack_from(">HH", content, 4)
+            return _of_code_points(primaries, transfer, peak_of(dict(properties), 2))
     return None
 
 
@@ -129,17 +139,41 @@ def profile_of_numbers(
     return _matrix_profile([*(white or _SRGB[:2]), *(primaries or _SRGB[2:])], None)
 
 
-def _of_code_points(primaries: int, transfer: int) -> bytes | None:
-    if transfer in _HIGH_RANGE:
-        raise UnsupportedImageError(
-            f"colours of a high dynamic range ({_HIGH_RANGE[transfer]}): no rule says how they "
-            "look on a usual screen"
-        )
-    if primaries not in _PRIMARIES or transfer not in _GAMMAS:
+def _of_code_points(primaries: int, transfer: int, peak: float) -> bytes | HighRange | None:
+    if primaries not in _PRIMARIES or transfer not in (*_GAMMAS, *NAMES):
         raise UnsupportedImageError(
             f"colours stated by code points ({primaries}, {transfer}) that are not known here"
         )
-    return _matrix_profile(_PRIMARIES[primaries], _GAMMAS[transfer])
+    places = _PRIMARIES[primaries]
+    if transfer in NAMES:
+        wide = _columns(_PRIMARIES[9])
+        to_srgb = np.linalg.inv(_columns(_SRGB)) @ wide
+        return HighRange(transfer, np.linalg.inv(wide) @ _columns(places), to_srgb, peak)
+    return _matrix_profile(places, _GAMMAS[transfer])
+
+
+def _columns(places: Sequence[float]) -> NDArray[np.float64]:
+    """XYZ of red, green and blue, adapted to D50, as the columns of a matrix.
+
+    Args:
+        places: x and y of white, red, green and blue.
+
+    Raises:
+        UnsupportedImageError: There is no such colour space.
+    """
+    x, y = np.array(places[::2], float), np.array(places[1::2], float)
+    if not (np.abs(y) > 1e-6).all():
+        raise UnsupportedImageError("colours by primaries that make no sense")
+    xyz = np.stack((x / y, np.ones(4), (1 - x - y) / y))
+    try:
+        amounts = np.linalg.solve(xyz[:, 1:], xyz[:, 0])
+    except np.linalg.LinAlgError as error:
+        raise UnsupportedImageError("colours by primaries on a line") from error
+    scaling = np.diag((_BRADFORD @ _D50) / (_BRADFORD @ xyz[:, 0]))
+    adapted = np.linalg.inv(_BRADFORD) @ scaling @ _BRADFORD @ (xyz[:, 1:] * amounts)
+    if not np.isfinite(adapted).all() or np.abs(adapted).max() > 4:
+        raise UnsupportedImageError("colours by primaries that make no sense")
+    return np.asarray(adapted)
 
 
 def _matrix_profile(places: Sequence[float], gamma: float | None) -> bytes | None:
@@ -157,18 +191,9 @@ def _matrix_profile(places: Sequence[float], gamma: float | None) -> bytes | Non
     """
     if gamma is None and np.abs(np.subtract(places, _SRGB)).max() < 0.003:
         return None
-    x, y = np.array(places[::2], float), np.array(places[1::2], float)
-    if not (np.abs(y) > 1e-6).all() or (gamma is not None and not 0.05 < gamma < 20):
-        raise UnsupportedImageError("colours by primaries or a gamma that make no sense")
-    xyz = np.stack((x / y, np.ones(4), (1 - x - y) / y))
-    try:
-        amounts = np.linalg.solve(xyz[:, 1:], xyz[:, 0])
-    except np.linalg.LinAlgError as error:
-        raise UnsupportedImageError("colours by primaries on a line") from error
-    scaling = np.diag((_BRADFORD @ _D50) / (_BRADFORD @ xyz[:, 0]))
-    adapted = np.linalg.inv(_BRADFORD) @ scaling @ _BRADFORD @ (xyz[:, 1:] * amounts)
-    if not np.isfinite(adapted).all() or np.abs(adapted).max() > 4:
-        raise UnsupportedImageError("colours by primaries that make no sense")
+    if gamma is not None and not 0.05 < gamma < 20:
+        raise UnsupportedImageError("colours by a gamma that makes no sense")
+    adapted = _columns(places)
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     columns = dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), adapted.T, strict=True))
     for i in range(int.from_bytes(profile[128:132], "big")):

@@ -33,6 +33,8 @@ from rescaling_core.photo.sources.shared import named
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
+    from rescaling_core.photo.shown.high_range import HighRange
+
 _OTHERS: Final = {
     "JPEG 2000": "JPEG2000",
     "Photoshop": "PSD",
@@ -251,7 +253,7 @@ def _depth(data: bytes, name: str, image: ImageFile) -> _Depth:
     return _Depth()
 
 
-def _profile(data: bytes, name: str, image: ImageFile) -> bytes | None:
+def _profile(data: bytes, name: str, image: ImageFile) -> bytes | HighRange | None:
     """What the colours of a file mean; None for sRGB and for what has no meaning of its own.
 
     Raises:

@@ -24,7 +24,7 @@ from rescaling_core.photo import (
     shown_pixels,
     stated_pixels,
 )
-from rescaling_core.plan import REPACK, ArchivePlan, TargetPlan
+from rescaling_core.plan import PACKED, ArchivePlan, TargetPlan
 from tasks.catalog import CatalogRow, Quarantined
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.collection.shards import Shard, SourceObject
@@ -281,7 +281,7 @@ class ShardConverter:
 
 def _is_shown(plan: TargetPlan) -> bool:
     """Whether a target is made of sources that no photo can be made of without loss."""
-    return plan.target.preview_only or any(one.rescaler == REPACK for one in plan.candidates)
+    return plan.target.preview_only or any(one.rescaler in PACKED for one in plan.candidates)
 
 
 def _rows_of_failure(record: RowWriter, failure: Failure) -> Sequence[CatalogRow]:

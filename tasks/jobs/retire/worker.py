@@ -17,8 +17,9 @@ from rescaling_core.photo import (
     prove_given_back,
     restored_file,
 )
-from rescaling_core.plan import REPACK, Floor
+from rescaling_core.plan import DEEP, PACKED, REPACK, Floor
 from rescaling_core.quality.comparison import Comparison, compare
+from rescaling_core.quality.deep import compare_deep
 from rescaling_core.quality.scores import MEASURES
 from rescaling_core.repack import same_file
 from tasks.catalog import Archived
@@ -117,7 +118,7 @@ class Verifier:
         for row in History.of(claim.rows).relied_on:
             recorded = row.recorded
             if photo is None:
-                decode = decode_for_preview if row.rescaler == REPACK else decode_photo
+                decode = decode_for_preview if row.rescaler in PACKED else decode_photo
                 photo = decode(
                     data,
                     max_pixels=recorded.width * recorded.height,
@@ -142,6 +143,11 @@ class Verifier:
             restored = stored.photo()
             compared = compare(restored, photo, floors=floors)
             _require_given_back(row, restored, photo, compared)
+            return compared
+        if row.rescaler == DEEP:
+            compared = compare_deep(file, data)
+            if compared.lost:
+                raise RefoldError(f"{row.lr_key}: restored without {', '.join(compared.lost)}")
             return compared
         if file != data and not (row.rescaler == REPACK and same_file(file, data)):
             raise RefoldError(f"{row.lr_key}: the file that comes back is not the source")

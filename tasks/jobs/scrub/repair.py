@@ -11,7 +11,7 @@ from rescaling_core.convert.again import plan_like
 from rescaling_core.errors import RefoldError
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import MOST_CARRIED, decode_for_preview, decode_photo
-from rescaling_core.plan import REPACK
+from rescaling_core.plan import PACKED
 from tasks.catalog import Archived
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.collection.shards import SourceObject
@@ -77,7 +77,7 @@ class Repairer:
         recorded = row.recorded
         source = SourceObject(key=row.source_key, size=row.source_size, etag=row.source_etag)
         record = RowWriter(self._run_id, row.shard_id, source, (row.target,), data)
-        shown = recorded.is_preview or recorded.rescaler == REPACK
+        shown = recorded.is_preview or recorded.rescaler in PACKED
         decode = decode_for_preview if shown else decode_photo
         photo = decode(data, max_pixels=recorded.width * recorded.height, max_carried=MOST_CARRIED)
         outcome = convert(

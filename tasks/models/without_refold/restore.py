@@ -1,4 +1,4 @@
-"""Restore the pictures of this archive without Refold. Version 4.
+"""Restore the pictures of this archive without Refold. Version 5.
 
     pip install pillow numpy onnxruntime
     python restore.py renditions --out restored        (all of them, or name LR files)
@@ -450,6 +450,49 @@ def write_png(path, hr, info, record):
     Image.merge(record["mode"], planes).save(path, "PNG", **options)
 
 
+def predicted(planes, how, size, shape):
+    """Samples of `size` bytes whose differences from their neighbours lie in planes of bytes."""
+    values = np.frombuffer(planes, np.uint8).reshape(size, -1).T.copy().view(f">u{size}")
+    values = values.reshape(shape).astype(f"=u{size}")
+    if how == "gradient":
+        values = np.add.accumulate(values, axis=0, dtype=values.dtype)
+    return values if how == "none" else np.add.accumulate(values, axis=1, dtype=values.dtype)
+
+
+def deep(image, coded, alpha):
+    """The samples of a picture of 16 bits, as its file has them: a 12-bit AVIF of three planes."""
+    try:
+        import imagecodecs
+    except ImportError:
+        raise CannotRestoreError("`pip install imagecodecs` first: it is of 16 bits") from None
+    line = imagecodecs.avif_decode(coded).astype(np.float64)
+    levels = line[..., 1:2]
+    if image["shape"][2] > 2:
+        red = levels[..., 0] + 1.402 * (line[..., 0] - 2048)
+        blue = levels[..., 0] + 1.772 * (line[..., 2] - 2048)
+        green = (levels[..., 0] - 0.299 * red - 0.114 * blue) / 0.587
+        levels = np.stack((red, green, blue), axis=2)
+    samples = np.rint(np.clip(levels * (65535 / 4095), 0, 65535)).astype(np.uint16)
+    if alpha is not None:
+        samples = np.concatenate((samples, alpha), axis=2)
+    if image["order"] == "png":
+        rows = samples.astype(">u2").view(np.uint8).reshape(len(samples), -1)
+        rows = np.concatenate((rows[:1], rows[1:] - rows[:-1]))
+        return np.concatenate((np.full((len(rows), 1), 2, np.uint8), rows), axis=1).tobytes()
+    samples = samples.astype(">u2" if image["big"] else "<u2")
+    height, width, bands = samples.shape
+    down, across = image["tile"] or (height, width)
+    more = ((0, -height % down), (0, -width % across), (0, 0))
+    samples = np.pad(samples, more, mode="edge")
+    cut = [slice(band, band + 1) for band in range(bands)]
+    return b"".join(
+        samples[top : top + down, left : left + across, part].tobytes()
+        for part in (cut if image["order"] == "planes" else [slice(None)])
+        for top in range(0, height, down)
+        for left in range(0, width, across)
+    )
+
+
 def unpacked(packed):
     """The source file that lies packed beside a picture of it; of a PNG, deflated again."""
     if packed[:1] != b"\1":
@@ -464,20 +507,25 @@ def unpacked(packed):
             return lzma.decompress(coded, lzma.FORMAT_RAW, filters=filters)
         return bz2.decompress(coded) if coder == "bzip2" else coded
 
-    for image in about["images"]:
-        planes = bytes_of(image["coder"], packed[at : at + image["length"]])
-        at += image["length"]
-        size = image["bytes"]
-        values = np.frombuffer(planes, np.uint8).reshape(size, -1).T.copy().view(f">u{size}")
-        values = values.reshape(image["shape"]).astype(f"=u{size}")
-        if image["predictor"] == "gradient":
-            values = np.add.accumulate(values, axis=0, dtype=values.dtype)
-        if image["predictor"] != "none":
-            values = np.add.accumulate(values, axis=1, dtype=values.dtype)
-        samples = values.astype(f"{'>' if image['big'] else '<'}u{size}").tobytes()
+    def put(image, samples):
         for start, count in image["runs"]:
             file[start : start + count], samples = samples[:count], samples[count:]
             runs.append((start, start + count))
+
+    for image in about["images"]:
+        blob = packed[at : at + image["length"]]
+        at += image["length"]
+        if image["coder"] == "avif-12":
+            height, width, bands = image["shape"]
+            alpha = None
+            if bands in (2, 4):
+                raw = bytes_of(image["alpha"][0], blob[image["colours"] :])
+                alpha = predicted(raw, "gradient", 2, (height, width, 1))
+            put(image, deep(image, blob[: image["colours"]], alpha))
+            continue
+        planes, size = bytes_of(image["coder"], blob), image["bytes"]
+        values = predicted(planes, image["predictor"], size, image["shape"])
+        put(image, values.astype(f"{'>' if image['big'] else '<'}u{size}").tobytes())
     rest = bytes_of(about["rest"][0], packed[at : at + about["rest"][2]])
     edges = [(0, 0), *sorted(runs), (len(file), len(file))]
     for (_, start), (end, _) in pairwise(edges):
@@ -505,9 +553,10 @@ def restore(path, out, models):
         return "a preview, which nothing is restored from"
     parts = [part for part in record["source_key"].split("/") if part not in ("", ".", "..")]
     target = out / record["target"].replace("/", "_") / Path(*parts)
-    if record["rescaler"] == "repack":
+    if record["rescaler"] in ("repack", "deep"):  # deep: its colours at 12 bits, not the very file
         file = unpacked(attached(data, b"pack") or b"")
-        if hashlib.sha256(file).hexdigest() != record["source_sha256"] and file[1:4] != b"PNG":
+        is_source = hashlib.sha256(file).hexdigest() == record["source_sha256"]
+        if record["rescaler"] == "repack" and not is_source and file[1:4] != b"PNG":
             raise CannotRestoreError("the file that comes back is not the source")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(file)

@@ -21,10 +21,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 NOT_SHOWN = {
     "jpeg 12-bit": "12 bits",
     "jpeg lossless": "lossless or hierarchical",
-    "png cicp": "high dynamic range",
     "tiff of a layout that Pillow does not know": "layout that cannot be read",
 }
-OTHERWISE = {"png gamma", "png colour key", "icon", "jxl 16-bit grey", "jxl float"}
+OTHERWISE = {"png gamma", "png cicp", "png colour key", "icon", "jxl 16-bit grey", "jxl float"}
 """Of colours that are not the photograph's own, or of another size."""
 
 
@@ -62,6 +61,7 @@ def test_it_says_what_of_the_file_it_is() -> None:
         "png 16-bit": "the upper 8 of 16 bits",
         "tiff cmyk": "CMYK without a profile",
         "tiff lab": "Lab converted to sRGB",
+        "png cicp": "a high dynamic range (PQ, 1000 nits) as a usual screen shows it",
         "tiff float": "floating-point samples, 0 to 1 as 0 to 255",
         "netpbm": "the picture alone: why it is kept",
     }
