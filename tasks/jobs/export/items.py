@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rescaling_core.errors import UsageError
 from rescaling_core.photo.beside import EXTENSION as BESIDE_EXTENSION
-from rescaling_core.plan import OWN_FILE
+from rescaling_core.plan import OWN_FILE, PACKED
 from tasks.catalog import Archived, Catalog
 from tasks.catalog.query import is_glob
 from tasks.datasets.index import Entry, chosen_rows
@@ -37,7 +37,7 @@ class Item:
     extension: str
     """Of its file, with the dot."""
     is_own_file: bool
-    """Whether it is the source's own file, byte for byte."""
+    """Whether it is the source's own file, under its own name."""
     at_most: int
     """Bytes that it may take within a tar shard, as far as the catalog tells."""
     facts: tuple[tuple[str, Any], ...]
@@ -76,7 +76,10 @@ def not_found(items: Sequence[Item], keys: Sequence[str]) -> list[str]:
 def _item(row: Archived, *, restored: bool) -> Item:
     is_own_file = restored and row.rescaler in OWN_FILE
     stored = PurePosixPath(row.lr_key).suffix
-    if is_own_file:
+    if row.rescaler in PACKED and is_own_file:  # deflated again, or without compression
+        extension = PurePosixPath(row.source_key).suffix.lower() or ".bin"
+        nbytes = row.source_size + row.pixels * 9 + _CARRIED
+    elif is_own_file:
         extension, nbytes = ".jpg", row.source_size
     elif restored:
         extension, nbytes = RESTORED_EXTENSION, row.pixels * 4 + _CARRIED
