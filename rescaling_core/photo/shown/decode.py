@@ -6,6 +6,7 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 from PIL import Image
 
 from rescaling_core.containers import exif, headers, jpeg, jxl, png, raw
@@ -29,6 +30,7 @@ from rescaling_core.photo.shown.colours import (
 )
 from rescaling_core.photo.shown.samples import eight_bits, without_alpha
 from rescaling_core.photo.sources.shared import named
+from rescaling_core.repack import deep_file
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -185,9 +187,15 @@ def _upright(data: bytes, name: str, turn: int, max_pixels: int) -> tuple[Image.
             notes.append(f"the first of {number} {what}s")
         depth = _depth(data, name, opened)
         profile = _profile(data, name, opened)
-        opened.load()
-        image: Image.Image = opened.copy()
-        stated = _orientation(data, name, opened)
+        image: Image.Image
+        if name == "TIFF" and _has_deep_planes(opened):
+            image = _of_planes(data)
+            stated = int(getattr(opened, "tag_v2", {}).get(274, 1))
+            stated = stated if stated in _TURNS else 1
+        else:
+            opened.load()
+            image = opened.copy()
+            stated = _orientation(data, name, opened)
     image, deep = eight_bits(
         image, bits=depth.bits, full_range=depth.full_range, inverted=depth.inverted
     )
@@ -197,6 +205,23 @@ def _upright(data: bytes, name: str, turn: int, max_pixels: int) -> tuple[Image.
     image, seen = to_srgb(image, profile)
     notes += [note for note in (deep, flat, seen) if note]
     return _turned(image, turn if stated == 1 else stated), notes
+
+
+def _has_deep_planes(image: ImageFile) -> bool:
+    """Whether a TIFF has bands of 16 bits one after the other, which Pillow mixes up."""
+    tags = getattr(image, "tag_v2", {})
+    plain = tags.get(259, 1) == 1 and tags.get(284, 1) == 2
+    return plain and tags.get(277, 1) > 1 and max(tags.get(258) or (1,)) == 16
+
+
+def _of_planes(data: bytes) -> Image.Image:
+    """The upper 8 bits of such a TIFF.
+
+    Raises:
+        UnsupportedImageError: It is of another kind than grey or RGB, alpha aside.
+    """
+    samples = (deep_file(data).samples >> 8).astype(np.uint8)
+    return Image.fromarray(samples)
 
 
 def _check_jpeg(data: bytes) -> None:

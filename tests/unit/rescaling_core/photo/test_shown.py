@@ -92,6 +92,16 @@ def test_a_raw_file_turns_the_jpeg_in_it_unless_that_says_so_itself() -> None:
     assert off(shown(cases.dng(turn=6, picture=own)).pixels, np.rot90(cases.upright())) < 4
 
 
+def test_planes_of_16_bits_are_not_mixed_up() -> None:
+    deep = cases.upright().transpose(2, 0, 1).astype(np.uint16) * 257
+    shape = {"photometric": "rgb", "planarconfig": "separate"}
+    for turn, turned in ((1, cases.upright()), (6, np.rot90(cases.upright(), -1))):
+        for order in ("<", ">"):
+            tags = [(274, 3, 1, turn, True)]
+            tiff = samples.tiff_of(deep, byteorder=order, extratags=tags, **shape)
+            np.testing.assert_array_equal(shown(tiff).pixels, turned)
+
+
 def test_a_raw_file_without_a_jpeg_or_with_a_bomb_is_not_shown() -> None:
     with pytest.raises(UnsupportedImageError, match="without a JPEG"):
         shown(cases.raw_without_a_picture())
