@@ -90,7 +90,9 @@ OTHERS = {
     **{
         name: (f"x{config.get('scale', 1)}", Candidate(name, CodecSpec.parse("png")))
         for name, (_, config) in NETWORKS.items()
-        if name not in ("tiny-aidn", "tiny-irn-x3")  # which change flat areas before any training
+        # Those change flat areas before any training.
+        if name
+        not in ("tiny-aidn", "tiny-irn-x3", "tiny-firn-x2", "tiny-irn-color", "tiny-irn-crm-x2")
     },
 }
 """Networks of each family that ships no weights, as they are before any training."""
