@@ -12,10 +12,11 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from rescaling_core.errors import CheckpointError, RefoldError, UsageError, WeightsNotFoundError
 from rescaling_core.model_ids import is_sound
+from rescaling_core.networks.graph_check import disagreement
 from rescaling_core.networks.restorer_onnx import restoring_graph
 from rescaling_core.plan import ArchivePlan
 from rescaling_core.zoo import NO_WEIGHTS_SHA256, restorers
@@ -25,6 +26,9 @@ from tasks.models.lookup import Models, load_model
 from tasks.models.weights import find_weights
 from tasks.models.weights_file import FOLDER, WeightsFile
 from tasks.storage import ObjectNotFoundError, Store
+
+_AGREED: Final = 0.5
+"""Levels by which a graph may differ from its network: what is rounded differently, and no more."""
 
 
 class Named(Protocol):
@@ -92,7 +96,11 @@ def _put_restorer(archive: Store, reference: str, loaded: LoadedRestorer) -> Non
 
 
 def _described(file: WeightsFile) -> tuple[dict[str, Any], bytes]:
-    """The card of weights, and their restoring graph."""
+    """The card of weights, and their restoring graph.
+
+    Raises:
+        CheckpointError: The weights are damaged, or the graph restores something else.
+    """
     try:
         loaded = file.load()
     except CheckpointError:
@@ -104,7 +112,13 @@ def _described(file: WeightsFile) -> tuple[dict[str, Any], bytes]:
             raise
         final = None if restorer.final is None else restorer.final.network
         return json.loads(restorer.card.to_json()), restoring_graph(restorer.network, final)
-    return json.loads(loaded.card.to_json()), loaded.rescaler.restoring_graph()
+    graph = loaded.rescaler.restoring_graph()
+    if (levels := disagreement(loaded.rescaler, graph)) > _AGREED:
+        raise CheckpointError(
+            f"{file.name}: its ONNX graph restores something else, up to {levels:.1f} levels "
+            f"of 255 off: the graph that {loaded.rescaler.family} writes is not what it computes"
+        )
+    return json.loads(loaded.card.to_json()), graph
 
 
 def put_model(archive: Store, file: WeightsFile) -> None:

@@ -1,4 +1,4 @@
-"""The new network inverts, is saved and loaded, and archives and restores a picture."""
+"""The new network inverts, is saved and loaded, restores a picture, and its ONNX graph agrees."""
 
 import tempfile
 from pathlib import Path
@@ -8,6 +8,7 @@ import torch
 
 from rescaling_core import zoo
 from rescaling_core.networks import LatentPolicy, build
+from rescaling_core.networks.graph_check import disagreement
 from rescaling_core.rescale import downscale_pixels, restore_pixels
 
 torch.manual_seed(1)
@@ -28,4 +29,5 @@ pixels = np.random.default_rng(1).integers(0, 256, (33, 47, 3), np.uint8)
 lr = downscale_pixels(loaded, pixels, 2.0)
 assert lr.shape == (17, 24, 3)
 assert restore_pixels(loaded, lr, (33, 47), 2.0).shape == pixels.shape
+assert disagreement(loaded, loaded.restoring_graph()) < 0.5, "levels of 255"
 print("ok")
