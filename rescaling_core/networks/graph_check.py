@@ -64,7 +64,8 @@ def disagreement(rescaler: Rescaler, graph: bytes) -> float:
         return float("inf")
     try:
         with np.errstate(all="ignore"):  # its sigmoid overflows where the result is not used
-            found = np.asarray(ReferenceEvaluator(model).run(None, feeds)[0])
+            outputs: Any = ReferenceEvaluator(model).run(None, feeds)
+            found = np.asarray(outputs[0])
     except (RuntimeError, TypeError, ValueError, ArithmeticError, LookupError):
         return float("inf")
     if found.shape != tuple(wanted.shape):
