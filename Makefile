@@ -30,8 +30,7 @@ demo: $(STAMP)  ## archive and restore a folder of real photographs, and leave a
 	$(BIN)/python -m flows.demo
 
 test: $(STAMP)  ## run all tests (S3 servers and the embedded Prefect are started and stopped by the run)
-	@# Files in their order: left to itself, xdist keeps those with few tests, which take long, for the end.
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations 15
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --durations 15
 
 quick: $(STAMP)  ## run the tests that start neither Ray nor a server
 	$(BIN)/python -m pytest -m "not slow and not radosgw and not faults"
