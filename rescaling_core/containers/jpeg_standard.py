@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-_LUMA: Final = (
+LUMA_TABLE: Final = (
     (16, 11, 10, 16, 24, 40, 51, 61),
     (12, 12, 14, 19, 26, 58, 60, 55),
     (14, 13, 16, 24, 40, 57, 69, 56),
@@ -21,13 +21,15 @@ _LUMA: Final = (
     (49, 64, 78, 87, 103, 121, 120, 101),
     (72, 92, 95, 98, 112, 100, 103, 99),
 )
-_COLOUR: Final = (
+"""Quantisation table of luma at quality 50: ITU-T T.81, table K.1."""
+CHROMA_TABLE: Final = (
     (17, 18, 24, 47, 99, 99, 99, 99),
     (18, 21, 26, 66, 99, 99, 99, 99),
     (24, 26, 56, 99, 99, 99, 99, 99),
     (47, 66, 99, 99, 99, 99, 99, 99),
     *((99,) * 8,) * 4,
 )
+"""Quantisation table of chroma at quality 50: ITU-T T.81, table K.2."""
 
 Table = tuple[int, ...]
 """64 divisors, in natural (not zigzag) order."""
@@ -46,7 +48,7 @@ def standard_table(number: int, quality: int) -> Table:
     if quality not in range(1, 101):
         raise ValueError(f"quality {quality!r} is not one of 1 to 100")
     percent = 5000 // quality if quality < 50 else 200 - 2 * quality
-    scaled = (np.array(_COLOUR if number else _LUMA) * percent + 50) // 100
+    scaled = (np.array(CHROMA_TABLE if number else LUMA_TABLE) * percent + 50) // 100
     return tuple(int(divisor) for divisor in scaled.clip(1, 255).ravel())
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from rescaling_core.networks.diffjpeg import CHROMA_TABLE, LUMA_TABLE
+from rescaling_core.containers.jpeg_standard import CHROMA_TABLE, LUMA_TABLE
 
 if TYPE_CHECKING:
     from rescaling_core.networks.aidn_graph import Axis, Place

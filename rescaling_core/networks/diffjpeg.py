@@ -10,27 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 
-Rounding = Literal["fourier", "exact"]
+from rescaling_core.containers.jpeg_standard import CHROMA_TABLE, LUMA_TABLE
 
-LUMA_TABLE: Final = (
-    (16, 11, 10, 16, 24, 40, 51, 61),
-    (12, 12, 14, 19, 26, 58, 60, 55),
-    (14, 13, 16, 24, 40, 57, 69, 56),
-    (14, 17, 22, 29, 51, 87, 80, 62),
-    (18, 22, 37, 56, 68, 109, 103, 77),
-    (24, 35, 55, 64, 81, 104, 113, 92),
-    (49, 64, 78, 87, 103, 121, 120, 101),
-    (72, 92, 95, 98, 112, 100, 103, 99),
-)
-"""Quantisation table of luma at quality 50: ITU-T T.81, table K.1."""
-CHROMA_TABLE: Final = (
-    (17, 18, 24, 47, 99, 99, 99, 99),
-    (18, 21, 26, 66, 99, 99, 99, 99),
-    (24, 26, 56, 99, 99, 99, 99, 99),
-    (47, 66, 99, 99, 99, 99, 99, 99),
-    *((99,) * 8,) * 4,
-)
-"""Quantisation table of chroma at quality 50: ITU-T T.81, table K.2."""
+Rounding = Literal["fourier", "exact"]
 
 _TO_YCC: Final = (
     (0.299, 0.587, 0.114),

@@ -6,8 +6,9 @@ from typing import cast
 
 import torch
 
+from rescaling_core.containers.jpeg_standard import CHROMA_TABLE, LUMA_TABLE
 from rescaling_core.networks.aidn import AIDN
-from rescaling_core.networks.diffjpeg import CHROMA_TABLE, LUMA_TABLE, jpeg, sain_jpeg
+from rescaling_core.networks.diffjpeg import jpeg, sain_jpeg
 from rescaling_core.networks.hcd import HCDOptions, hcd
 from rescaling_core.networks.quantise import quantise
 from rescaling_core.networks.resampling import resize, resize_to_scale
