@@ -15,6 +15,7 @@ from rescaling_core.convert.draft import draft_metadata
 from rescaling_core.convert.outcome import Kept, Rendition
 from rescaling_core.errors import CodecError, RestorationMismatchError
 from rescaling_core.photo import Reduced
+from rescaling_core.pixels.strips import strips
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,8 +31,6 @@ ENOUGH: Final = 1.25
 """Decoded pixels of the longer side for each of the largest preview's. Halving in the decoder keeps
 what a coarser Lanczos filter would: at 1.25 to 2 times the pixels 40 to 50 dB from it, well above
 what the preview's codec loses."""
-_STRIP: Final = 256
-"""Rows."""
 _GAP: Final = 2.0
 """A preview is made from a larger one that has at least so many times its pixels a side; and what
 is larger than that is brought down to it by means of blocks before the Lanczos filter."""
@@ -144,10 +143,10 @@ def _on_white(photo: Photo) -> U8Array:
     if photo.alpha is None:
         return photo.pixels
     found = np.empty_like(photo.pixels)
-    for rows in (slice(top, top + _STRIP) for top in range(0, photo.height, _STRIP)):
-        covers = photo.alpha[rows, :, None].astype(np.uint32)
-        seen = photo.pixels[rows] * covers + 255 * (255 - covers)
-        found[rows] = (seen + 127) // 255
+    for part in strips(photo.pixels.shape):
+        covers = photo.alpha[part][..., None].astype(np.uint32)
+        seen = photo.pixels[part] * covers + 255 * (255 - covers)
+        found[part] = (seen + 127) // 255
     return found
 
 
