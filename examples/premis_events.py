@@ -2,7 +2,8 @@
 
 import sys
 
-from deltalake import DeltaTable
+import pyarrow as pa
+from deltalake import DeltaTable, QueryBuilder
 from jinja2 import Environment
 
 PREMIS = """<?xml version="1.0" encoding="UTF-8"?>
@@ -12,7 +13,7 @@ PREMIS = """<?xml version="1.0" encoding="UTF-8"?>
 <premis version="3.0" xmlns="http://www.loc.gov/premis/v3"
     xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
   <object xsi:type="representation">{{ id("objectIdentifier", "archive", archive) }}</object>
-{%- for row in rows if row.state == "archived" %}
+{%- for row in renditions if row.state == "archived" %}
   <object xsi:type="file">
     {{ id("objectIdentifier", "key in the archive", row.lr_key) }}
     <objectCharacteristics><fixity><messageDigestAlgorithm>SHA-256</messageDigestAlgorithm>
@@ -41,9 +42,9 @@ PREMIS = """<?xml version="1.0" encoding="UTF-8"?>
 </premis>"""
 EVENTS = {"archive": "migration", "backfill": "migration", "scrub": "fixity check"}
 archive = sys.argv[1]
-tables = {
-    name: DeltaTable(f"{archive}/catalog/{table}").to_pyarrow_dataset().to_table().to_pylist()
-    for name, table in (("rows", "renditions"), ("runs", "runs"))
-}
+tables = {}
+for name in ("renditions", "runs"):
+    catalog = QueryBuilder().register(name, DeltaTable(f"{archive}/catalog/{name}"))
+    tables[name] = pa.table(catalog.execute(f"SELECT * FROM {name}")).to_pylist()
 page = Environment(autoescape=True).from_string(PREMIS)
 print(page.render(tables, archive=archive, events=EVENTS))

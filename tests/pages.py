@@ -23,7 +23,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -32,13 +32,6 @@ from tests.command import REPOSITORY, Ran, RefoldHere, photograph
 IN_PROCESSES: Final = os.environ.get("REFOLD_ALL_PAGES") == "1"
 """Whether every command is a process of its own with workers of its own, as with a reader. `make
 pages` does it. It takes minutes, nearly all of them to import the program again and again."""
-
-APART: Final = "REFOLD_PAGES_APART"
-"""Set in the process that runs pages and examples for tests/e2e/test_pages_apart.py. They run flows
-within their process, and processes that are forked from it afterwards die: other tests fork."""
-
-NOT_HERE: Final = not IN_PROCESSES and os.environ.get(APART) != "1"
-"""Whether pages and examples are left to that process."""
 
 DOCS: Final = REPOSITORY / "docs"
 
@@ -52,9 +45,6 @@ _SIZE: Final = re.compile(r"\b0 +[kMG]?B\b")
 _SPAN: Final = re.compile(r"\bin 0 (?:days|months|years)")
 """After which something pays back: a busy machine takes longer, and what it costs is by time."""
 _DIGEST: Final = re.compile(r"\b[0-9a-f]{16,}\b")
-_ABORTED: Final = "terminate called without an active exception\n"
-"""A thread of a C++ library still ran when Python ended: all is done and printed by then. It was
-seen once, of a script that reads the catalog, and is a known fault (docs/status.md)."""
 _RULE: Final = re.compile("[─━-]{2,}")
 """Lines of tables are as long as what stands in them."""
 _FOR_A_SHELL: Final = re.compile(r"[|&;<>$`]")
@@ -149,8 +139,6 @@ def run_page(page: Path, folder: Path, shell: Shell, seen: Callable[..., None]) 
 
 def check(command: Command, ran: Ran, code: int) -> None:
     """Hold what a command did against what its page says."""
-    if ran.code == -6 and ran.err.endswith(_ABORTED):
-        ran = replace(ran, code=0)
     assert ran.code == code, f"$ {command.line}\n{ran.out}{ran.err}"
     same = doctest.OutputChecker().check_output(
         _without_numbers(command.printed), _without_numbers(_told(ran)), _SAMENESS

@@ -18,14 +18,13 @@ import pytest
 from deltalake import DeltaTable
 
 from tests.command import REPOSITORY
-from tests.pages import DOCS, IN_PROCESSES, NOT_HERE, blocks, small_photographs
+from tests.pages import DOCS, IN_PROCESSES, blocks, small_photographs
 
 EXAMPLES = REPOSITORY / "examples"
 MOST_LINES = 50
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(NOT_HERE, reason="test_pages_apart.py runs it in a process of its own")
 def test_every_example_runs(tmp_path: Path, prefect_server: str, workers_here: None) -> None:
     small_photographs(tmp_path / "photos")
     shutil.copytree(tmp_path / "photos" / "2019", tmp_path / "2020")

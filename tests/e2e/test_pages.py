@@ -11,7 +11,6 @@ import pytest
 from tests.pages import (
     DOCS,
     IN_PROCESSES,
-    NOT_HERE,
     bash,
     blocks,
     check,
@@ -60,7 +59,6 @@ def test_every_command_is_one_that_there_is(page: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(NOT_HERE, reason="test_pages_apart.py runs it in a process of its own")
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_prints_what_the_page_says(
     page: str,
