@@ -1,33 +1,49 @@
-"""Writes the golden archive of this release: once, when it is released, and never again.
+"""Writes a golden archive: once, and never again.
 
-    python -m tests.golden.make
+    python -m tests.golden.make NAME
+
+NAME is the release; between releases, when the format of the files has changed, the month.
 
 What it holds is small, so that an archive of every release can be kept for good: pictures of 61 x
 47 pixels, and one tiny network of each family with weights drawn at random. What ships is too
-large to keep once more for every release; it restores by the same code as the tiny ones.
+large to keep once more for every release; it restores by the same code as the tiny ones. Restorers
+alone are those that ship: nothing is gained by random ones, and they would be left out.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import io
 import json
 import sys
 import tempfile
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+import tifffile
 import torch
 from PIL import Image
 
-from rescaling_core import SOFTWARE, __version__, zoo
+from rescaling_core import SOFTWARE, zoo
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.convert import Rendition, convert
+from rescaling_core.errors import RestorationMismatchError
 from rescaling_core.networks import FAMILIES, LatentPolicy, build
-from rescaling_core.photo import decode_photo
+from rescaling_core.photo import decode_photo, decode_shown
 from rescaling_core.pixels.tiles import DEFAULT_TILING, Tiling
-from rescaling_core.plan import ArchivePlan, Candidate, Floor, ResidualPlan, Target, TargetPlan
+from rescaling_core.plan import (
+    PACKED,
+    ArchivePlan,
+    Candidate,
+    Floor,
+    ResidualPlan,
+    Target,
+    TargetPlan,
+)
 from rescaling_core.restore import restore, restore_source_file
 from tasks.catalog import open_catalog
 from tasks.collection.shards import SourceObject
@@ -73,6 +89,12 @@ class Case:
     refinement: int = 0
     colour: bool = False
     tiling: Tiling = field(default=DEFAULT_TILING)
+    luma: bool = False
+    """Of the residual."""
+    restorer: str | None = None
+    qualities: tuple[int, int] | None = None
+    floor: float = 1.0
+    """PSNR-Y, where there is something to search."""
 
 
 def _phone() -> bytes:
@@ -81,6 +103,34 @@ def _phone() -> bytes:
         icc_profile=samples.SRGB, xmp=samples.XMP,
     )  # fmt: skip
     return samples.jpeg_with(0xFE, samples.COMMENT, file)
+
+
+def _phone_turned() -> bytes:
+    """Without a comment, as most phones write them."""
+    return samples.written(samples.image("RGB"), "JPEG", quality=90, exif=samples.exif(6))
+
+
+def _hills() -> bytes:
+    """300 x 200 pixels that codecs take for a photograph: noise of every size, and edges."""
+    random = np.random.default_rng(11)
+    picture = sum(
+        size * np.asarray(
+            Image.fromarray(random.standard_normal((200 // size + 2, 300 // size + 2)))
+            .resize((300, 200), Image.Resampling.BICUBIC)
+        )
+        for size in (2, 5, 12, 30, 80)
+    )  # fmt: skip
+    edged = np.where(picture > 12, picture + 40, picture)
+    colours = np.stack((edged, 0.8 * edged + 9, 0.6 * edged[::-1] + 20), axis=2)
+    return samples.written(Image.fromarray((110 + colours).clip(0, 255).astype(np.uint8)), "PNG")
+
+
+def _deep() -> bytes:
+    """16 bits a sample."""
+    picture = np.asarray(samples.image("RGB")).astype(np.uint16)
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, picture * 257 + 77, photometric="rgb", metadata=None)
+    return buffer.getvalue()
 
 
 SOURCES: Final = {
@@ -93,6 +143,14 @@ SOURCES: Final = {
     "scan.tif": samples.written(samples.image("L"), "TIFF", dpi=(600, 600)),
 }
 """By the end of their keys."""
+
+SINCE_VERSION_2: Final = {
+    "hills.png": _hills(),
+    "plain.jpg": _phone_turned(),
+    "palette.png": samples.written(samples.image("RGB").quantize(16), "PNG"),
+    "deep.tif": _deep(),
+}
+"""Sources of what files could not hold before."""
 
 PHONE: Final = "phone/ü % & <1>.jpg"
 
@@ -116,6 +174,21 @@ CASES: Final = [
     Case("none", "webp"), Case("none", "avif", source="grey.png"),
     Case("jpeg-transcode", "jxl-lossless", source=PHONE),
     Case("preview", target="long-edge=24", source=PHONE),
+]  # fmt: skip
+
+
+CASES_SINCE_VERSION_2: Final = [
+    Case("none", "avif-420", source="hills.png", restorer="restorer-avif-lite",
+         qualities=(20, 80), floor=36.5),
+    Case("lanczos", "avif", source="hills.png", restorer="layered-avif-lite",
+         residual="avif", luma=True, qualities=(10, 95), floor=34.0),
+    Case("lanczos", "avif", source="hills.png", residual="avif", luma=True,
+         qualities=(10, 95), floor=34.0),
+    Case("tiny-irn-x2", "jpeg", source="plain.jpg"),
+    Case("none", "jpeg", source="plain.jpg"),
+    Case("none", "webp", source="grey.png", qualities=(20, 90), floor=33.0),
+    Case("repack", "png", source="palette.png", target="x1"),
+    Case("deep", "avif", source="deep.tif", target="x1", qualities=(10, 100), floor=38.0),
 ]  # fmt: skip
 
 
@@ -145,17 +218,20 @@ def plan_of(case: Case, reference: str) -> ArchivePlan:
             candidates=(Candidate("lanczos", CodecSpec("webp", 60)),),
         )
         return ArchivePlan(targets=(target,))
-    residual = None
+    residual, codec = None, CodecSpec.parse(case.codec)
+    searched = case.qualities or (60, 60)
     if case.residual is not None:
-        residual = ResidualPlan(CodecSpec.parse(case.residual, 60), (60, 60))
+        residual = ResidualPlan(CodecSpec.parse(case.residual, 60), searched, case.luma)
     candidate = Candidate(
         reference,
-        CodecSpec.parse(case.codec),
+        replace(codec, quality=20) if case.luma else codec,
+        qualities=None if residual else case.qualities,
         residual=residual,
+        restorer=case.restorer,
         refinement=case.refinement,
         lr_mode="colour" if case.colour else "source",
     )
-    floor = Floor(psnr_y=1.0) if case.residual else Floor()
+    floor = Floor(psnr_y=case.floor) if candidate.is_open else Floor()
     target = TargetPlan(target=Target.parse(case.target), candidates=(candidate,), floor=floor)
     return ArchivePlan(targets=(target,))
 
@@ -169,18 +245,23 @@ def write(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         paths = write_networks(Path(scratch))
         rows = []
-        for number, case in enumerate(CASES):
+        for number, case in enumerate([*CASES, *CASES_SINCE_VERSION_2]):
             reference = paths.get(case.rescaler, case.rescaler)
             plan, models = settle(plan_of(case, reference), archive)
-            data = SOURCES[case.source]
+            data = (SOURCES | SINCE_VERSION_2)[case.source]
             # Larger than it is: every rendition of so small a picture is.
             source = SourceObject(key=f"{number:02}/{case.source}", size=10**6, etag='"abc"')
             record = RowWriter("golden", f"shard-{number}", source, (case.target,), data)
+            packed = case.rescaler in PACKED
+            decode = partial(decode_shown, max_pixels=10**6, reason="packed")
+            photo = decode(data) if packed else decode_photo(data)
             made = convert(
-                decode_photo(data), record.source_ref, plan.targets[0], models,
+                photo, record.source_ref, plan.targets[0], models,
                 software=SOFTWARE, tiling=case.tiling, data=data,
             )  # fmt: skip
             assert isinstance(made, Rendition), (case, made)
+            held = made.metadata.restorer
+            assert (held is None) == (case.restorer is None), (case, made.metadata)
             digest = hashlib.sha256(made.lr_data).hexdigest()
             key = rendition_key(case.target, source.key, digest, made.extension)
             archive.put(key, made.lr_data)
@@ -189,6 +270,8 @@ def write(folder: Path) -> None:
         catalog.commit_shard("golden", rows)
     run = JobRun(job="archive", run_id="golden", parameters={"source": "/photos"})
     write_run(catalog, run, Counts(listed=len(rows), archived=len(rows)))
+    for log in folder.rglob("_delta_log/*.json"):  # where it was written is nobody's concern
+        log.write_text(log.read_text("utf-8").replace(folder.as_uri(), "file:///golden"), "utf-8")
     text = json.dumps(expected, indent=1, sort_keys=True)
     (folder / "expected.json").write_text(text + "\n", encoding="ascii")
     lines = [
@@ -201,7 +284,10 @@ def write(folder: Path) -> None:
 
 def what_comes_back(lr_data: bytes, path: Path) -> dict[str, object]:
     """Digests of what is carried; the pixels are written beside, as libraries may round them."""
-    source_file = restore_source_file(lr_data) if b"jbrd" in lr_data else None
+    try:
+        source_file = restore_source_file(lr_data)
+    except RestorationMismatchError:  # a preview
+        source_file = None
     if source_file is not None:
         return {"source_file": hashlib.sha256(source_file).hexdigest()}
     try:
@@ -227,13 +313,15 @@ def models_of(path: Path):
 
 
 def main() -> None:
-    """Write the archive of this release."""
-    folder = HERE / __version__
+    """Write the archive of a release."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("name", help="of the release, or the month")
+    folder = HERE / parser.parse_args().name
     if folder.exists():
         sys.exit(f"{folder} is there: a golden archive never changes")
     write(folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    print(f"{folder}: {len(CASES)} renditions, {size} bytes")
+    print(f"{folder}: {len(CASES) + len(CASES_SINCE_VERSION_2)} renditions, {size} bytes")
 
 
 if __name__ == "__main__":
