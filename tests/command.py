@@ -9,10 +9,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,23 @@ class Refold:
         """The same, in a changed environment."""
         return Refold({**self._environment, **environment})
 
+    def several(self, *commands: Sequence[str], timeout: float = 550) -> list[Ran]:
+        """Run commands one after another in one process: it imports once for all of them.
+
+        Without a server named in the environment, they report to one that they start together.
+        """
+        with TemporaryDirectory() as folder:
+            process = subprocess.run(
+                [sys.executable, "-m", "tests.several", folder, json.dumps(commands)],
+                cwd=REPOSITORY,
+                env={**os.environ, **self._environment},
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+            )
+            assert process.returncode == 0, f"{process.stdout}{process.stderr}"
+            return [Ran(*told) for told in json.loads((Path(folder) / "told").read_text())]
+
     def start(self, *arguments: str, under: Sequence[str] = ()) -> subprocess.Popen[str]:
         """Start a command in a process group of its own; `under` names one that runs it."""
         return subprocess.Popen(
@@ -76,22 +94,34 @@ class Refold:
 class RefoldHere(Refold):
     """Runs `refold` in this process: for tests that are about what a command does.
 
-    A process of its own imports for seconds, and starts a Ray of its own.
+    A process of its own imports for seconds, and starts a Ray of its own. So does each worker of a
+    run, unless `workers_here` has its work done in this process too.
     """
 
-    def __init__(self, environment: Mapping[str, str], folder: Path = REPOSITORY) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        folder: Path = REPOSITORY,
+        *,
+        workers_here: bool = False,
+    ) -> None:
         super().__init__(environment)
         self._folder = folder
+        self._workers_here = workers_here
 
     def within(self, environment: Mapping[str, str]) -> RefoldHere:
-        return RefoldHere({**self._environment, **environment}, self._folder)
+        return RefoldHere(
+            {**self._environment, **environment}, self._folder, workers_here=self._workers_here
+        )
 
     def __call__(self, *arguments: str, under: Sequence[str] = (), timeout: float = 400) -> Ran:
         assert not under, "a command in this process runs under nothing"
         from flows.cli import app
 
         out, err = io.StringIO(), io.StringIO()
-        with pytest.MonkeyPatch.context() as patch, _logging_as_it_was():
+        with pytest.MonkeyPatch.context() as patch, logging_as_it_was():
+            if self._workers_here:
+                have_workers_here(patch)
             for name, value in self._environment.items():
                 patch.setenv(name, value)
             patch.chdir(self._folder)
@@ -105,8 +135,24 @@ class RefoldHere(Refold):
         return Ran(int(code), out.getvalue(), err.getvalue())
 
 
+def have_workers_here(patch: pytest.MonkeyPatch) -> None:
+    """Let runs of this process have their workers in it."""
+    from tasks.cluster import workplace
+    from tasks.cluster.workplace import Workplace
+    from tests.small_archive import HerePool
+
+    @contextmanager
+    def pool(
+        _place: Workplace, worker: Callable[..., Any], method: str, told: tuple[Any, ...], **_: Any
+    ) -> Iterator[HerePool]:
+        yield HerePool(getattr(worker(*told), method))
+
+    patch.setattr(workplace, "is_small", lambda _: True)
+    patch.setattr(Workplace, "pool", pool)
+
+
 @contextmanager
-def _logging_as_it_was() -> Iterator[None]:
+def logging_as_it_was() -> Iterator[None]:
     """Take back what a command does to the logging of its process."""
     raises, filters = logging.raiseExceptions, [(h, h.filters[:]) for h in logging.root.handlers]
     try:

@@ -254,3 +254,12 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def refold_here(prefect_server: str, ray_local: Any) -> RefoldHere:
     """The `refold` command in this process, with the Ray and the Prefect server of the test run."""
     return RefoldHere({"PREFECT_API_URL": prefect_server})
+
+
+@pytest.fixture(scope="session")
+def all_here(prefect_server: str) -> RefoldHere:
+    """The `refold` command in this process, and its workers too: for tests that are about neither.
+
+    Each worker that is a process of its own, of Ray's or not, imports for seconds.
+    """
+    return RefoldHere({"PREFECT_API_URL": prefect_server}, workers_here=True)

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import pytest
 
-from tasks.cluster import workplace
-from tasks.cluster.workplace import Workplace
-from tests.small_archive import HerePool
+from tests.command import have_workers_here
 
 
 @pytest.fixture
@@ -19,12 +13,4 @@ def workers_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Commands that are processes of their own are not affected.
     """
-
-    @contextmanager
-    def pool(
-        _place: Workplace, worker: Callable[..., Any], method: str, told: tuple[Any, ...], **_: Any
-    ) -> Iterator[HerePool]:
-        yield HerePool(getattr(worker(*told), method))
-
-    monkeypatch.setattr(workplace, "is_small", lambda _: True)
-    monkeypatch.setattr(Workplace, "pool", pool)
+    have_workers_here(monkeypatch)

@@ -32,13 +32,13 @@ def _written(folder: Path) -> dict[str, Fault]:
     "plan", [("--target", "x2"), ("--preset", "lossless")], ids=["x2", "lossless"]
 )
 def test_what_retire_deletes_comes_back_with_all_that_it_held(
-    refold: Refold, refold_here: RefoldHere, tmp_path: Path, plan: tuple[str, ...]
+    refold: Refold, all_here: RefoldHere, tmp_path: Path, plan: tuple[str, ...]
 ) -> None:
     source, archive, dest = (tmp_path / name for name in ("source", "archive", "restored"))
     files = _written(source)
-    archived = refold_here("archive", str(source), str(archive), *plan, "--json")
+    archived = all_here("archive", str(source), str(archive), *plan, "--json")
     assert archived.code == 3, archived.err  # some are damaged
-    rows = {row["source_key"]: row for row in refold_here("ls", str(archive), "--json").json}
+    rows = {row["source_key"]: row for row in all_here("ls", str(archive), "--json").json}
     assert rows.keys() == files.keys()
     states = {key: row["state"] for key, row in rows.items()}
     # What a plan cannot make smaller it keeps, whatever the file holds.
@@ -57,13 +57,13 @@ def test_what_retire_deletes_comes_back_with_all_that_it_held(
     marked = marking("retire", str(source), str(archive), *RETIRE, "--json")
     assert marked.code == 0, marked.err
     assert (marked.json["deleted"], marked.json["unproven"]) == (0, [])
-    retired = refold_here("retire", str(source), str(archive), *RETIRE, "--json")
+    retired = all_here("retire", str(source), str(archive), *RETIRE, "--json")
     assert retired.code == 0, retired.err
     deleted = {key for key in files if not (source / key).exists()}
     assert deleted == {key for key, state in states.items() if state == "archived"}
     assert retired.json["deleted"] == len(deleted) > 0
 
-    restored = refold_here("restore", str(archive), str(dest), "--all", "--json")
+    restored = all_here("restore", str(archive), str(dest), "--all", "--json")
     assert restored.code == 0, restored.err
     outputs = {output["source_key"]: output for output in restored.json["outputs"]}
     assert outputs.keys() == deleted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from PIL import Image
 
 from rescaling_core import zoo
 from rescaling_core.networks import LatentPolicy, build
-from tests.command import REPOSITORY, Refold, photograph
+from tests.command import REPOSITORY, Refold, RefoldHere, photograph
 
 pytestmark = pytest.mark.slow
 
@@ -32,13 +33,13 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, refold: Refold) -> Made:
+def made(tmp_path_factory: pytest.TempPathFactory, all_here: RefoldHere) -> Made:
     root = tmp_path_factory.mktemp("other weights")
     (root / "photos").mkdir()
     photograph("astronaut", 80, 64, 10, 20).save(root / "photos" / "a.png")
     _write(root / "here" / "mine.safetensors", "mine", seed=1)
     for target, rescaler in (("x2", "irn-x2-lite"), ("x4", "irn-x4-lite")):
-        ran = refold(
+        ran = all_here(
             "archive", str(root / "photos"), str(root / "archive"),
             "--target", target, "--rescaler", rescaler, "--json",
         )  # fmt: skip
@@ -46,7 +47,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, refold: Refold) -> Made:
         assert ran.json["archived"] == 1
     (root / "others").mkdir()
     photograph("coffee", 80, 64, 10, 20).save(root / "others" / "b.png")
-    ran = refold(
+    ran = all_here(
         "archive", str(root / "others"), str(root / "mine"),
         "--rescaler", str(root / "here" / "mine.safetensors"), "--json",
     )  # fmt: skip
@@ -81,22 +82,26 @@ def test_a_release_without_the_weights_restores_from_storage_alone(
             "REFOLD_WEIGHTS": str(tmp_path / "nothing"),
         }
     )  # fmt: skip
-    shown = other("models", "list", "--json").json
-    listed = [model for model in shown if model.get("kind") != "restorer"]
-    assert len(listed) == (2 if shipped == "none" else 5)
-    for archive, source, targets in (
-        (made.archive, made.root / "photos" / "a.png", ("x2", "x4")),
-        (str(made.root / "mine"), made.root / "others" / "b.png", ("x2",)),
-    ):
-        for target in targets:
-            out = tmp_path / "out" / target
-            ran = other("restore", archive, str(out), "--all", "--target", target, "--json")
-            assert (ran.code, ran.json["restored"]) == (0, 1), ran.err
-            with Image.open(out / source.name) as back, Image.open(source) as original:
-                difference = np.asarray(back).astype(int) - np.asarray(original)
-                assert abs(difference).mean() < 12
+    restorations = [
+        (tmp_path / "out" / target / source.name, source, archive, target)
+        for archive, source, targets in (
+            (made.archive, made.root / "photos" / "a.png", ("x2", "x4")),
+            (str(made.root / "mine"), made.root / "others" / "b.png", ("x2",)),
+        )
+        for target in targets
+    ]
+    commands: list[Sequence[str]] = [("models", "list")]
+    for path, _, archive, target in restorations:
+        commands.append(("restore", archive, str(path.parent), "--all", "--target", target))
     if shipped == "none":
-        scrubbed = other("scrub", made.archive, "--sample", "1", "--json")
-        assert scrubbed.code == 0, scrubbed.err
-        filled = other("backfill", made.archive, "--target", "long-edge=16", "--json")
-        assert filled.code == 0, filled.err
+        commands.append(("scrub", made.archive, "--sample", "1"))
+        commands.append(("backfill", made.archive, "--target", "long-edge=16"))
+    shown, *rest = other.several(*((*command, "--json") for command in commands))
+    listed = [model for model in shown.json if model.get("kind") != "restorer"]
+    assert len(listed) == (2 if shipped == "none" else 5)
+    assert all(ran.code == 0 for ran in rest), rest
+    for ran, (path, source, *_) in zip(rest, restorations, strict=False):
+        assert ran.json["restored"] == 1
+        with Image.open(path) as back, Image.open(source) as original:
+            difference = np.asarray(back).astype(int) - np.asarray(original)
+            assert abs(difference).mean() < 12

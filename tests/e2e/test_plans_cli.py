@@ -41,52 +41,50 @@ def _photos(folder: Path, extension: str, **options: object) -> dict[str, bytes]
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_lossless_jpegs_come_back_byte_for_byte(tmp_path: Path, refold_here: RefoldHere) -> None:
+def test_lossless_jpegs_come_back_byte_for_byte(tmp_path: Path, all_here: RefoldHere) -> None:
     sources = _photos(tmp_path / "photos", "jpg", quality=94, comment=b"mine")
     photograph("chelsea", 101, 120).save(tmp_path / "photos" / "p.png")
     archive, out = str(tmp_path / "archive"), tmp_path / "out"
-    ran = refold_here(
-        "archive", str(tmp_path / "photos"), archive, "--preset", "lossless", "--json"
-    )
+    ran = all_here("archive", str(tmp_path / "photos"), archive, "--preset", "lossless", "--json")
     assert ran.code == 0, ran.err
     assert ran.json["archived"] == 4
     assert ran.json["stored_bytes"] < ran.json["source_bytes"]
-    restored = refold_here("restore", archive, str(out), "--all", "--json")
+    restored = all_here("restore", archive, str(out), "--all", "--json")
     assert restored.code == 0, restored.err
     for name, data in sources.items():
         assert sha256((out / name).read_bytes()).hexdigest() == sha256(data).hexdigest()
     with Image.open(tmp_path / "photos" / "p.png") as a, Image.open(out / "p.png") as b:
         assert np.array_equal(np.asarray(a), np.asarray(b))
 
-    row = next(r for r in refold_here("ls", archive, "--json").json if r["source_key"] == "1.jpg")
+    row = next(r for r in all_here("ls", archive, "--json").json if r["source_key"] == "1.jpg")
     lr_file = Path(archive, row["lr_key"])
-    alone = refold_here("restore", str(lr_file), str(tmp_path / "alone"), "--json")
+    alone = all_here("restore", str(lr_file), str(tmp_path / "alone"), "--json")
     assert alone.code == 0, alone.err
     assert (tmp_path / "alone" / "1.jpg").read_bytes() == sources["1.jpg"]
 
 
-def test_what_a_plan_archives_reaches_its_floor(tmp_path: Path, refold_here: RefoldHere) -> None:
+def test_what_a_plan_archives_reaches_its_floor(tmp_path: Path, all_here: RefoldHere) -> None:
     names = _photos(tmp_path / "photos", "png")
     (tmp_path / "plan.toml").write_text(PLAN)
     archive, photos = str(tmp_path / "archive"), str(tmp_path / "photos")
-    ran = refold_here("archive", photos, archive, "--plan", str(tmp_path / "plan.toml"), "--json")
+    ran = all_here("archive", photos, archive, "--plan", str(tmp_path / "plan.toml"), "--json")
     assert ran.code == 0, ran.err
     assert ran.json["renditions"]["archived"] == 6
-    rows = refold_here("ls", archive, "--json").json
+    rows = all_here("ls", archive, "--json").json
     assert {row["scale"] for row in rows} == {1, 4}
     (report,) = ran.json["strategies"].values()  # there is a choice for x2 only
     stored = sum(row["lr_bytes"] for row in rows if row["target"] == "x2")
     assert sum(one["won"] for one in report) == 3
     assert {one["strategy"] for one in report} == {"avif-420 at full size", "webp at full size"}
     assert all(one["alone_bytes"] - one["saved_bytes"] == stored for one in report)
-    shown = refold_here("show", archive, "--json").json
+    shown = all_here("show", archive, "--json").json
     assert shown["strategies"] == ran.json["strategies"]
-    other = refold_here("plan", archive, "--sample", "1", "--preset", "thumbnails", "--json").json
+    other = all_here("plan", archive, "--sample", "1", "--preset", "thumbnails", "--json").json
     assert [row["plan"] for row in other["plans"]] == ["as it is", "as archived", "thumbnails"]
     assert other["plans"][1]["stored_bytes"] == shown["stored_bytes"]
     for target in ("x2", "x4"):
         out = tmp_path / target
-        restored = refold_here("restore", archive, str(out), "--all", "--target", target, "--json")
+        restored = all_here("restore", archive, str(out), "--all", "--target", target, "--json")
         assert restored.code == 0, restored.err
         for name in names:
             with Image.open(tmp_path / "photos" / name) as a, Image.open(out / name) as b:
@@ -102,23 +100,23 @@ def test_what_a_plan_archives_reaches_its_floor(tmp_path: Path, refold_here: Ref
     ],
 )
 def test_a_wrong_plan_is_refused_before_any_work(
-    tmp_path: Path, refold_here: RefoldHere, arguments: tuple[str, ...], word: str
+    tmp_path: Path, all_here: RefoldHere, arguments: tuple[str, ...], word: str
 ) -> None:
     _photos(tmp_path / "photos", "png")
-    ran = refold_here("archive", str(tmp_path / "photos"), str(tmp_path / "archive"), *arguments)
+    ran = all_here("archive", str(tmp_path / "photos"), str(tmp_path / "archive"), *arguments)
     assert ran.code == 2
     assert word in ran.err
     assert not (tmp_path / "archive").exists()
 
 
-def test_a_sample_tells_what_presets_would_cost(tmp_path: Path, refold_here: RefoldHere) -> None:
+def test_a_sample_tells_what_presets_would_cost(tmp_path: Path, all_here: RefoldHere) -> None:
     _photos(tmp_path / "photos", "jpg", quality=95)
     page = tmp_path / "costs.html"
     arguments = ("--sample", "2", "--preset", "lossless", "--html", str(page), "--json")
-    ran = refold_here("plan", str(tmp_path / "photos"), *arguments)
+    ran = all_here("plan", str(tmp_path / "photos"), *arguments)
     assert ran.code == 0, ran.err
     assert (ran.json["listed"], ran.json["sampled"]) == (3, 2)
     assert [row["plan"] for row in ran.json["plans"]] == ["as it is", "lossless"]
     assert "JPEG XL of the JPEG" in page.read_text("utf-8")
-    shown = refold_here("plan", "--show", "lossless")
+    shown = all_here("plan", "--show", "lossless")
     assert "jpeg-transcode" in shown.out

@@ -15,7 +15,7 @@ HOSTILE = "<script>alert(1)<script> a\"b'.png"
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory, refold_here: RefoldHere) -> Path:
+def archive(tmp_path_factory: pytest.TempPathFactory, all_here: RefoldHere) -> Path:
     """Of four photographs, one of them damaged, and of one that is kept."""
     root = tmp_path_factory.mktemp("report")
     photos = root / "photos"
@@ -27,7 +27,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory, refold_here: RefoldHere) -
     (photos / "cut.png").write_bytes(whole[: len(whole) // 2])
     photograph("camera", 80, 80).convert("1").save(photos / "bilevel.png")
     asked = ("--target", "x2", "--floor", "psnr_y=30", "--report", "--json")
-    ran = refold_here("archive", str(photos), str(root / "archive"), *asked)
+    ran = all_here("archive", str(photos), str(root / "archive"), *asked)
     assert ran.code == 3, ran.err
     page = root / "archive" / "reports" / ran.json["run_id"] / "index.html"
     assert ran.json["report"]["location"] == str(page)
@@ -37,14 +37,14 @@ def archive(tmp_path_factory: pytest.TempPathFactory, refold_here: RefoldHere) -
 
 
 def test_the_page_shows_the_run_in_a_browser(
-    archive: Path, refold_here: RefoldHere, chromium: Chromium
+    archive: Path, all_here: RefoldHere, chromium: Chromium
 ) -> None:
-    ran = refold_here("report", str(archive), "--worst", "2", "--json")
+    ran = all_here("report", str(archive), "--worst", "2", "--json")
     assert ran.code == 0, ran.err
     page = archive / "reports" / ran.json["run_id"] / "index.html"
     assert ran.json["location"] == str(page)
     assert ran.json["nbytes"] == page.stat().st_size
-    rows = refold_here("ls", str(archive), "--json").json
+    rows = all_here("ls", str(archive), "--json").json
     archived = [row for row in rows if row["state"] == "archived"]
     (found,) = ran.json["targets"].values()
     assert found["stored_bytes"] == sum(row["lr_bytes"] for row in archived)
@@ -80,15 +80,15 @@ def test_a_browser_would_tell_of_a_broken_page(tmp_path: Path, chromium: Chromiu
 
 
 def test_a_refused_restoration_is_shown_and_fails(
-    archive: Path, refold_here: RefoldHere, tmp_path: Path
+    archive: Path, all_here: RefoldHere, tmp_path: Path
 ) -> None:
-    rows = refold_here("ls", str(archive), "--json").json
+    rows = all_here("ls", str(archive), "--json").json
     row = next(row for row in rows if row["source_key"] == "coffee.png")
     lr_file, output = archive / row["lr_key"], tmp_path / "page.html"
     whole = lr_file.read_bytes()
     try:
         lr_file.write_bytes(whole[:-1])
-        ran = refold_here("report", str(archive), "--output", str(output))
+        ran = all_here("report", str(archive), "--output", str(output))
     finally:
         lr_file.write_bytes(whole)
     assert ran.code == 1
@@ -108,16 +108,16 @@ def test_a_refused_restoration_is_shown_and_fails(
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(
-    archive: Path, refold_here: RefoldHere, arguments: tuple[str, ...], words: tuple[str, ...]
+    archive: Path, all_here: RefoldHere, arguments: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
-    ran = refold_here("report", str(archive), *arguments)
+    ran = all_here("report", str(archive), *arguments)
     assert ran.code == 2
     (line,) = (line for line in ran.err.splitlines() if line.startswith("refold:"))
     assert all(word in line for word in words)
     assert "Traceback" not in ran.err
 
 
-def test_what_is_no_archive_is_refused(tmp_path: Path, refold_here: RefoldHere) -> None:
-    ran = refold_here("report", str(tmp_path))
+def test_what_is_no_archive_is_refused(tmp_path: Path, all_here: RefoldHere) -> None:
+    ran = all_here("report", str(tmp_path))
     assert ran.code == 2
     assert "no archive there" in ran.err

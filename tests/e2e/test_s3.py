@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_archive_twice_and_restore_on_s3(
-    tmp_path: Path, refold: Refold, refold_here: RefoldHere, s3_url: str
+    tmp_path: Path, refold: Refold, all_here: RefoldHere, s3_url: str
 ) -> None:
     source, archive = f"{s3_url}/my photos", f"{s3_url}/archive"
     keys = write_photographs(tmp_path, 3)
@@ -35,16 +35,16 @@ def test_archive_twice_and_restore_on_s3(
     assert sent["write"] >= 3, "the LR objects, likewise"
     assert sent["list"] >= 1
     assert first.json["s3_requests_usd"] > 0
-    second = refold_here("archive", source, archive, "--target", "x2", "--json")
+    second = all_here("archive", source, archive, "--target", "x2", "--json")
     assert (second.code, second.json["archived"], second.json["unchanged"]) == (0, 0, 4)
     collection.put(keys[0], (tmp_path / keys[1]).read_bytes())
-    third = refold("archive", source, archive, "--target", "x2", "--json")
+    third = all_here("archive", source, archive, "--target", "x2", "--json")
     assert (third.json["archived"], third.json["unchanged"]) == (1, 3)
 
-    listed = refold_here("ls", archive, "--json").json
+    listed = all_here("ls", archive, "--json").json
     recorded = {row["source_key"]: row["psnr_y"] for row in listed if row["state"] == "archived"}
     assert sorted(recorded) == keys
-    restored = refold("restore", archive, f"{s3_url}/restored", "--all", "--json")
+    restored = all_here("restore", archive, f"{s3_url}/restored", "--all", "--json")
     assert restored.code == 0, restored.err
     destination = open_store(f"{s3_url}/restored")
     for output in restored.json["outputs"]:

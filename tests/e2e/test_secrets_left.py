@@ -40,8 +40,7 @@ def test_what_a_run_leaves_holds_no_credentials(tmp_path: Path, moto: S3Endpoint
         (("maintain", archive, "--verbose"), 0),
     )
     said = b""
-    for arguments, code in runs:
-        ran = refold(*arguments)
+    for ran, (_, code) in zip(refold.several(*(one for one, _ in runs)), runs, strict=True):
         assert ran.code == code, ran.err
         said += f"{ran.out}{ran.err}".encode()
     files = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
