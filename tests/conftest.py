@@ -24,6 +24,7 @@ from hypothesis import settings
 
 from tests import every_rescaler as kinds
 from tests.command import Refold, RefoldHere
+from tests.once import once_a_run
 from tests.servers import azurite
 from tests.servers import chromium as browser
 from tests.servers.ceph_packages import HOW_TO
@@ -115,7 +116,7 @@ def no_bug_is_an_outcome(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def every_rescaler(tmp_path_factory: pytest.TempPathFactory) -> kinds.EveryRescaler:
     """A small archive with a rendition of every kind. Tests only read it."""
-    return kinds.make(tmp_path_factory.mktemp("every-rescaler"))
+    return once_a_run(tmp_path_factory, "every-rescaler", kinds.make)
 
 
 @pytest.fixture(scope="session")
