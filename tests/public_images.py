@@ -37,7 +37,7 @@ DECODERS: dict[str, Callable[[bytes], np.ndarray]] = {
     "AVIF": imagecodecs.avif_decode,
     "JXL": imagecodecs.jpegxl_decode,
     "GIF": imagecodecs.gif_decode,
-    "TIFF": lambda data: tifffile.imread(io.BytesIO(data)),
+    "TIFF": lambda data: _tiff(data),
     "BMP": imagecodecs.bmp_decode,
     "QOI": imagecodecs.qoi_decode,
     "JPEG 2000": imagecodecs.jpeg2k_decode,
@@ -95,6 +95,20 @@ def endings(small: SmallArchive, out: Path) -> Iterator[tuple[str, str, str]]:
             restored[request.source_key] = out / made.output_key
     for row in small.rows():
         yield (row.source_key, *_ending(row, small, restored, refused))
+
+
+def _tiff(data: bytes) -> np.ndarray:
+    """What tifffile finds, bands last; of less than 8 bits a sample as the levels of 8 bits."""
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        page = file.pages.first
+        samples = page.asarray()
+        if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and samples.ndim == 3:
+            samples = np.moveaxis(samples, 0, 2)
+        if page.bitspersample < 8:
+            samples = samples * np.uint8(255 // (2**page.bitspersample - 1))
+        if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+            samples = np.iinfo(samples.dtype).max - samples
+        return samples
 
 
 def _ending(

@@ -7,7 +7,8 @@ import math
 from humanize import naturalsize
 
 from rescaling_core.metadata import RestorationMetadata
-from rescaling_core.plan import AS_STORED
+from rescaling_core.plan import AS_STORED, DEEP, PACKED
+from rescaling_core.plan.strategy import strategy_name
 from rescaling_core.quality.scores import known
 from tasks.catalog import Archived, CatalogRow, Quarantined
 
@@ -39,11 +40,10 @@ def headline(row: CatalogRow, record: RestorationMetadata | None) -> str:
     if row.state != "archived" or row.lr_bytes is None:
         return _state(row)
     said = []
-    if row.width and record is not None and (record.lr_width, record.lr_height) != (
-        row.width, row.height,
-    ):  # fmt: skip
-        said.append(f"{row.width} × {row.height} pixels out of {record.lr_width} × "
-                    f"{record.lr_height}")  # fmt: skip
+    small = None if record is None or record.rescaler in PACKED else record
+    if row.width and small and (small.lr_width, small.lr_height) != (row.width, row.height):
+        said.append(f"{row.width} × {row.height} pixels out of {small.lr_width} × "
+                    f"{small.lr_height}")  # fmt: skip
     elif row.width:
         said.append(f"{row.width} × {row.height} pixels")
     share = f", {row.lr_bytes / row.source_size:.1%} of the source" if row.source_size else ""
@@ -54,10 +54,13 @@ def headline(row: CatalogRow, record: RestorationMetadata | None) -> str:
 
 
 def _recorded(record: RestorationMetadata) -> list[tuple[str, str]]:
-    facts = [
-        ("LR image", f"{record.lr_width} × {record.lr_height} pixels"),
-        ("Network", f"SHA-256 {record.weights_sha256}"),
-    ]
+    size = f"{record.lr_width} × {record.lr_height} pixels"
+    facts = [("LR image", size), ("Network", f"SHA-256 {record.weights_sha256}")]
+    if record.rescaler in PACKED:
+        facts = [
+            ("Packed", f"the file itself, beside a picture of {size}"),
+            ("Shown", f"{record.made_from or 'a picture of it'}; refold restore gives the file"),
+        ]
     if record.rescaler not in AS_STORED:
         tile = f"{record.tile} pixels a side" if record.tile else "the whole at once"
         facts.append(("Tiles", f"{tile}, {record.overlap} LR pixels of context"))
@@ -96,6 +99,8 @@ def _made(row: CatalogRow) -> str:
     if isinstance(row, Quarantined) or row.rescaler is None:
         return ""
     quality = f" at quality {row.quality}" if row.quality is not None else ""
+    if row.rescaler in PACKED:
+        return strategy_name(row.rescaler, "") + (quality if row.rescaler == DEEP else "")
     return f"{row.rescaler} at x{row.scale or 1:g}, {row.codec}{quality}"
 
 

@@ -41,10 +41,13 @@ def from_jpeg(data: bytes, *, width: int, height: int) -> bytes:
     try:
         coded: bytes = encoder(data, width, height, jpeg_encode=True)
     except (RuntimeError, ValueError) as error:
-        raise CodecError(
-            f"JPEG XL cannot hold this JPEG: {' '.join(str(error).split())}"
-        ) from error
-    if to_jpeg(coded) != data:
+        # Where libjxl refuses a file, the plugin tells of a generic error, and how to build it.
+        raise CodecError("JPEG XL cannot hold this JPEG: libjxl refuses to transcode it") from error
+    try:
+        same = to_jpeg(coded) == data
+    except CodecError:
+        same = False
+    if not same:
         raise CodecError("JPEG XL does not give this JPEG back bit for bit")
     return coded
 
@@ -59,7 +62,7 @@ def to_jpeg(data: bytes) -> bytes:
     try:
         is_jpeg, _, restored, _, _ = _plugin().Decoder(num_threads=1)(data)
     except (RuntimeError, ValueError) as error:
-        raise CodecError(f"JPEG XL: {' '.join(str(error).split())}") from error
+        raise CodecError("JPEG XL: damaged: no JPEG can be made of it again") from error
     if not is_jpeg:
         raise CodecError("JPEG XL: the file holds no JPEG to give back")
     return bytes(restored)

@@ -82,9 +82,11 @@ def read_header(data: bytes) -> BmpHeader:
             header_length=length, start=start, width=width, height=height,
             bits=bits, compression=0, image_bytes=0,
         )  # fmt: skip
-    if length < 40:
+    if length < 16:
         raise ValueError(f"BMP: a header of {length} bytes")
-    width, height, _, bits, compression, image_bytes = struct.unpack_from("<2l2H2L", data, 18)
+    # OS/2 may end it behind the bits of a pixel; what is not there is zero.
+    known = data[18 : FILE_HEADER + min(length, 24)].ljust(20, b"\0")
+    width, height, _, bits, compression, image_bytes = struct.unpack("<2l2H2L", known)
     profile = (0, 0)
     if length >= V5_HEADER:
         at, profile_bytes = struct.unpack_from("<2L", data, FILE_HEADER + 112)

@@ -94,8 +94,8 @@ def convert(
         lane=lane or nullcontext(),
         encode_pixels=encode or codecs.encode,
     )
-    strategies = [name for one in plan.candidates for name in (one.strategy, one.plain.strategy)]
-    ladder = _Ladder(bench=bench, limit=source.size, rivals=Rivals(source.size, strategies))
+    rivals = Rivals.of(plan.candidates, source.size)
+    ladder = _Ladder(bench=bench, limit=source.size, rivals=rivals)
     ladder.climb(plan.candidates)
     return ladder.outcome()
 

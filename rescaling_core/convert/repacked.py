@@ -15,6 +15,7 @@ from rescaling_core.containers import png
 from rescaling_core.convert.deep import at_quality, search_deep
 from rescaling_core.convert.draft import draft_metadata
 from rescaling_core.convert.outcome import Kept, Rendition
+from rescaling_core.convert.rivals import NOTHING, Cost, Rivals
 from rescaling_core.errors import CodecError, RestorationMismatchError
 from rescaling_core.plan import DEEP, REPACK, Target
 from rescaling_core.quality.deep import compare_deep
@@ -59,16 +60,22 @@ def repack(
     """
     target = plan.target
     makers = {REPACK: _exact, DEEP: _with_a_floor}
-    candidates = [one for one in plan.candidates if one.rescaler in makers]
-    if not candidates or data is None:
+    if data is None or not any(one.rescaler in makers for one in plan.candidates):
         return Kept(target=target, reason=f"only a part could be restored: {photo.made_from}")
-    outcomes = [
-        makers[one.rescaler](_Job(photo, source, plan, one, software, data, encode))
-        for one in candidates
-    ]
+    rivals = Rivals.of(plan.candidates, source.size)
+    outcomes = []
+    for one in plan.candidates:
+        if one.rescaler not in makers:  # for photos: alone, it would leave the source as it is
+            rivals.add(one.strategy, NOTHING)
+            rivals.add(one.plain.strategy, NOTHING)
+            continue
+        outcome = makers[one.rescaler](_Job(photo, source, plan, one, software, data, encode))
+        outcomes.append(outcome)
+        stored = len(outcome.lr_data) if isinstance(outcome, Rendition) else None
+        rivals.add(one.strategy, Cost(stored))
     made = [one for one in outcomes if isinstance(one, Rendition)]
     if made:
-        return min(made, key=lambda one: len(one.lr_data))
+        return replace(min(made, key=lambda one: len(one.lr_data)), rivals=rivals.all())
     kept = [one for one in outcomes if isinstance(one, Kept)]
     return Kept(
         target=target,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rescaling_core.plan import Candidate
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -42,6 +44,12 @@ class Rivals:
     strategies: Sequence[str]
     """In the plan's order."""
     _best: dict[str, Rival] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, candidates: Sequence[Candidate], source_bytes: int) -> Rivals:
+        """Those of a plan; what is behind a restorer counts without it as well."""
+        names = [name for one in candidates for name in (one.strategy, one.plain.strategy)]
+        return cls(source_bytes, names)
 
     def add(self, strategy: str, cost: Cost) -> None:
         """Take a candidate into account."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import Image
 
-from rescaling_core.containers import headers
+from rescaling_core.containers import headers, tiff
 from rescaling_core.errors import (
     ImageTooLargeError,
     PhotoError,
@@ -38,8 +38,18 @@ if TYPE_CHECKING:
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JXL", "HEIF")
 """Pillow's names of what is opened; the last two need a plugin."""
 
-_UNKNOWN_LAYOUT: Final = re.compile("unknown pixel mode|Unsupported BMP|not a PPM file")
-"""What Pillow says of TIFF, BMP and Netpbm that are sound but of a kind it does not read."""
+_UNKNOWN_LAYOUT: Final = re.compile(
+    "unknown (pixel mode|data organization|PCX mode)|[Uu]nsupported|not a PPM file"
+)
+"""What decoders say of files that are sound but of a kind that they do not read. Of others they
+raise `NotImplementedError`."""
+
+_UNREAD: Final = {33003: "JPEG 2000", 33005: "JPEG 2000", 34712: "JPEG 2000", 34887: "LERC",
+                  34892: "lossy JPEG", 34933: "PNG", 34934: "JPEG XR", 50001: "WebP",
+                  50002: "JPEG XL", 52546: "JPEG XL"}  # fmt: skip
+"""Compressions of TIFF that Pillow does not know, or its libtiff is built without, by number."""
+
+_COMPRESSION: Final = 259
 
 _STRIP: Final = 256
 """Rows."""
@@ -123,13 +133,41 @@ def open_format(name: str, data: bytes, *, max_pixels: int) -> Iterator[ImageFil
         UnreadableImageError: It is damaged; also for what decoders raise while the caller works on
             the image.
         ImageTooLargeError: It has more pixels than allowed.
+        UnsupportedImageError: It is of a layout that is not read here.
     """
     with decoder_errors(name):
         check_size(headers.peek_size(name, data), max_pixels)
-        factory, _ = Image.OPEN[name]
-        with factory(io.BytesIO(data), "") as image:
+        with opened_by_pillow(name, data) as image:
             check_size(image.size, max_pixels)
             yield image
+
+
+def opened_by_pillow(name: str, data: bytes) -> ImageFile:
+    """A file as Pillow opens it, by its registered factory; within `decoder_errors`.
+
+    Raises:
+        UnsupportedImageError: Pillow would take it for damaged, but does not know its compression.
+    """
+    if name == "TIFF":
+        _check_compression(data)
+    factory, _ = Image.OPEN[name]
+    return factory(io.BytesIO(data), "")
+
+
+def _check_compression(data: bytes) -> None:
+    """Refuse a TIFF that Pillow would take for a damaged one.
+
+    Raises:
+        UnsupportedImageError: It names the compression.
+    """
+    try:
+        code = tiff.Tiff(data).value(_COMPRESSION, 1)
+    except ValueError:  # damaged, or not as usual: Pillow finds out
+        return
+    if code in _UNREAD:
+        raise UnsupportedImageError(
+            f"TIFF of a layout that cannot be read here: compressed as {_UNREAD[code]}"
+        )
 
 
 def stated_pixels(data: bytes) -> int | None:
@@ -176,7 +214,7 @@ def decoder_errors(name: str) -> Iterator[None]:
         raise ImageTooLargeError(f"{name}: {error}") from error
     except Exception as error:
         text = " ".join(str(error).split())[:200] or "the decoder says no more"
-        if _UNKNOWN_LAYOUT.search(text):
+        if isinstance(error, NotImplementedError) or _UNKNOWN_LAYOUT.search(text):
             raise UnsupportedImageError(
                 f"{name} of a layout that cannot be read here: {text}"
             ) from error

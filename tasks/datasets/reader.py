@@ -20,6 +20,7 @@ from rescaling_core.metadata.checks import check_pixels
 from rescaling_core.opened import open_lr
 from rescaling_core.pixels.area import Area, as_stored, upright, upright_size
 from rescaling_core.pixels.arrays import U8Array
+from rescaling_core.plan import PACKED
 from rescaling_core.regions import view
 from rescaling_core.restore import restore_whole
 from tasks.datasets.index import Entry
@@ -100,7 +101,7 @@ class Reader:
 
     def _stored(self, data: bytes) -> U8Array:
         record = read_metadata(data)
-        if not record.is_preview:
+        if not record.is_preview and record.rescaler not in PACKED:
             opened = open_lr(data, max_pixels=self._max_pixels)
             return upright(opened.lr, opened.frame.orientation)
         check_pixels(record, self._max_pixels)

@@ -28,10 +28,10 @@ from rescaling_core.errors import (
 )
 from rescaling_core.metadata import read_metadata
 from rescaling_core.opened import OpenedLr, open_lr
-from rescaling_core.photo import Photo, decode_photo
+from rescaling_core.photo import Photo, decode_photo, decode_shown
 from rescaling_core.pixels.area import Area, upright_size
 from rescaling_core.pixels.arrays import U8Array
-from rescaling_core.plan import TRANSCODE
+from rescaling_core.plan import PACKED, TRANSCODE
 from rescaling_core.regions import view
 from rescaling_core.restore import restore_whole
 from tasks.catalog import Archived, Catalog, CatalogRow, open_catalog
@@ -243,6 +243,7 @@ class Archive:
     def source(self, row: CatalogRow) -> U8Array | None:
         """The pixels of a source as stored, where it was archived and still is what it was.
 
+        Of one whose file is packed they are what can be shown of it, as they are of its rendition.
         The collection is the one that the last archive run named.
 
         Raises:
@@ -261,8 +262,9 @@ class Archive:
             return None
         if data is None:
             return None
+        decode = decode_shown if row.rescaler in PACKED else decode_photo
         try:
-            return decode_photo(data, max_pixels=row.pixels).pixels
+            return decode(data, max_pixels=row.pixels).pixels
         except UnsupportedImageError:  # it has previews only
             return None
 

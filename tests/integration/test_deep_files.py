@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 from pathlib import Path
 
 import imagecodecs
@@ -18,13 +16,10 @@ from rescaling_core.plan import Floor
 from rescaling_core.repack import deep_file
 from tasks.catalog import Archived
 from tasks.jobs.backfill.worker import Backfiller, BackfillJob, Gap
-from tasks.jobs.restore.requests import RestorationJob, Restored
-from tasks.jobs.restore.worker import Restorer
 from tasks.jobs.retire.worker import Claim, Proven, Unproven, Verifier
 from tasks.jobs.scrub.repair import Repaired, Repairer
-from tasks.models.without_refold import restore as restore_script
 from tasks.renditions.archive import Archive
-from tests.integration.test_packed_files import _listed as listed
+from tests.packed_archive import files_by_script, listed, packed_archive, restored_files, rows_by
 from tests.small_archive import SmallArchive
 from tests.unit import photo_samples as samples
 
@@ -77,19 +72,11 @@ def _files() -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> SmallArchive:
-    root = tmp_path_factory.mktemp("deep")
-    small = SmallArchive(f"{root}/photos", f"{root}/archive")
-    for key, content in _files().items():
-        small.source.put(key, content)
-    small.run(plan=PLAN)
-    return small
+    return packed_archive(tmp_path_factory.mktemp("deep"), _files(), plan=PLAN)
 
 
-def _rows(made: SmallArchive) -> list[Archived]:
-    rows = [row for row in made.rows() if row.target == "x1"]
-    ends = {row.source_key: (row.state, getattr(row, "rescaler", None)) for row in rows}
-    assert ends == dict.fromkeys(_files(), ("archived", "deep")), rows
-    return [row for row in rows if isinstance(row, Archived)]
+def _rows(made: SmallArchive) -> dict[str, Archived]:
+    return rows_by(made, dict.fromkeys(_files(), "deep"))
 
 
 def _decoded(key: str, content: bytes) -> np.ndarray:
@@ -137,36 +124,24 @@ def _holds(key: str, content: bytes, row: Archived) -> None:
 
 
 def test_16_bits_come_back_at_the_floor_in_fewer_bytes(made: SmallArchive, tmp_path: Path) -> None:
-    requests, missing = made.requests()
-    assert not missing
-    restorer = Restorer(
-        RestorationJob(archive_url=made.archive_url, destination_url=str(tmp_path), overwrite=False)
-    )
-    rows = {row.source_key: row for row in _rows(made)}
-    for request in requests:
-        restored = restorer.restore(request)
-        assert isinstance(restored, Restored), restored
-        assert restored.output_key == request.source_key
-        row = rows[request.source_key]
-        _holds(request.source_key, (tmp_path / restored.output_key).read_bytes(), row)
-        assert row.lr_bytes < row.source_size / 2 or request.source_key.startswith("clear")
+    rows = _rows(made)
+    for key, content in restored_files(made, tmp_path).items():
+        row = rows[key]
+        _holds(key, content, row)
+        assert row.lr_bytes < row.source_size / 2 or key.startswith("clear")
         assert FLOOR + 0.05 <= float(str(row.psnr_y)) < FLOOR + 3
 
 
 def test_the_archive_gives_them_back_without_refold(made: SmallArchive, tmp_path: Path) -> None:
-    script = Path(restore_script.__file__)
-    lr_files = [f"{made.archive_url}/{row.lr_key}" for row in _rows(made)]
-    command = [sys.executable, str(script), *lr_files, "--out", str(tmp_path)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    for row in _rows(made):
-        _holds(row.source_key, (tmp_path / "x1" / row.source_key).read_bytes(), row)
+    rows = _rows(made)
+    for key, content in files_by_script(made, list(rows.values()), tmp_path).items():
+        _holds(key, content, rows[key])
 
 
 def test_retire_proves_them_at_16_bits(made: SmallArchive) -> None:
     verifier = Verifier(made.source_url, made.archive_url)
-    sources = {source.key: source for source in listed(made)}
-    for row in _rows(made):
+    sources = listed(made)
+    for row in _rows(made).values():
         proven = verifier.verify(
             Claim(source=sources[row.source_key], rows=(row,), floor=Floor(psnr_y=FLOOR))
         )
@@ -176,7 +151,7 @@ def test_retire_proves_them_at_16_bits(made: SmallArchive) -> None:
 
 
 def test_a_lost_rendition_is_made_again(made: SmallArchive) -> None:
-    row = next(row for row in _rows(made) if row.source_key == "a/lzw.tif")
+    row = _rows(made)["a/lzw.tif"]
     stored = made.archive.get(row.lr_key)
     made.archive.delete(row.lr_key)
     repaired = Repairer(made.source_url, made.archive_url, "again").repair(row)
@@ -190,13 +165,14 @@ def test_previews_and_views_are_made_of_them(made: SmallArchive) -> None:
     from tasks.plans.options import PlanOptions, build_plan
 
     plan = build_plan(PlanOptions(targets=("long-edge=32",)))
+    rows = list(_rows(made).values())
     for url in (made.source_url, None):
         job = BackfillJob(source_url=url, archive_url=made.archive_url, plan=plan, run_id="r")
-        filled = Backfiller(job).fill([Gap(row, ("long-edge=32",), row) for row in _rows(made)])
+        filled = Backfiller(job).fill([Gap(row, ("long-edge=32",), row) for row in rows])
         assert not filled.failures
         assert {row.state for row in filled.rows} == {"archived"}
     archive = Archive(made.archive_url)
-    for row in _rows(made):
+    for row in rows:
         seen = archive.restore(row.source_key).pixels.astype(int)
         expected = decode_shown(_files()[row.source_key], max_pixels=10**6).pixels
         assert np.abs(seen - expected).mean() < 3
@@ -205,7 +181,6 @@ def test_previews_and_views_are_made_of_them(made: SmallArchive) -> None:
 
 def test_what_cannot_be_held_at_16_bits_is_kept_with_the_reason(tmp_path: Path) -> None:
     picture = _picture()
-    small = SmallArchive(f"{tmp_path}/photos", f"{tmp_path}/archive")
     pages = np.stack((picture, picture[::-1]))
     files = {
         "cmyk.tif": samples.tiff_of(
@@ -219,9 +194,7 @@ def test_what_cannot_be_held_at_16_bits_is_kept_with_the_reason(tmp_path: Path) 
         ),
         "cut.tif": samples.tiff_of(picture, photometric="rgb", compression="zlib")[:-900],
     }  # fmt: skip
-    for key, content in files.items():
-        small.source.put(key, content)
-    small.run(plan=PLAN)
+    small = packed_archive(tmp_path, files, plan=PLAN)
     rows = {row.source_key: row for row in small.rows() if row.target == "x1"}
     assert {key for key, row in rows.items() if row.state == "archived"} == set()
     said = {key: str(getattr(row, "reason", "")) for key, row in rows.items()}
@@ -241,7 +214,7 @@ def test_a_damaged_pack_is_an_error_of_its_own(made: SmallArchive, at: float) ->
     from rescaling_core.errors import RefoldError
     from rescaling_core.restore import restore_source_file
 
-    row = next(row for row in _rows(made) if row.source_key == "clear.png")
+    row = _rows(made)["clear.png"]
     stored = bytearray(made.archive.get(row.lr_key))
     stored[int(at * len(stored))] ^= 0x55
     try:

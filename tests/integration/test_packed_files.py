@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +13,11 @@ from rescaling_core.plan import Floor
 from rescaling_core.repack import same_file
 from tasks.catalog import Archived
 from tasks.jobs.backfill.worker import Backfiller, BackfillJob, Gap
-from tasks.jobs.restore.requests import RestorationJob, Restored
-from tasks.jobs.restore.worker import Restorer
 from tasks.jobs.retire.worker import Claim, Proven, Unproven, Verifier
 from tasks.jobs.scrub.repair import Repaired, Repairer
-from tasks.models.without_refold import restore as restore_script
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.renditions.archive import Archive
+from tests.packed_archive import files_by_script, listed, packed_archive, restored_files, rows_by
 from tests.small_archive import SmallArchive
 from tests.unit import photo_samples as samples
 
@@ -54,74 +50,45 @@ def _files() -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> SmallArchive:
-    root = tmp_path_factory.mktemp("packed")
-    small = SmallArchive(f"{root}/photos", f"{root}/archive")
-    for key, data in _files().items():
-        small.source.put(key, data)
-    small.run(preset="lossless")
-    return small
+    return packed_archive(tmp_path_factory.mktemp("packed"), _files(), preset="lossless")
 
 
-def _rows(made: SmallArchive) -> list[Archived]:
-    rows = made.rows()
-    ends = {row.source_key: (row.state, getattr(row, "rescaler", None)) for row in rows}
-    assert ends == dict.fromkeys(_files(), ("archived", "repack")), rows
-    return [row for row in rows if isinstance(row, Archived)]
+def _rows(made: SmallArchive) -> dict[str, Archived]:
+    return rows_by(made, dict.fromkeys(_files(), "repack"))
 
 
 def test_the_very_files_come_back_in_fewer_bytes(made: SmallArchive, tmp_path: Path) -> None:
-    requests, missing = made.requests()
-    assert not missing
-    restorer = Restorer(
-        RestorationJob(archive_url=made.archive_url, destination_url=str(tmp_path), overwrite=False)
-    )
-    for request in requests:
-        restored = restorer.restore(request)
-        assert isinstance(restored, Restored), restored
-        assert restored.output_key == request.source_key
-        found, source = (tmp_path / restored.output_key).read_bytes(), _files()[request.source_key]
-        assert same_file(found, source)
-        assert found == source or request.source_key.endswith(".png")
-    assert all(row.lr_bytes < row.source_size for row in _rows(made))
+    for key, found in restored_files(made, tmp_path).items():
+        assert same_file(found, _files()[key])
+        assert found == _files()[key] or key.endswith(".png")
+    assert all(row.lr_bytes < row.source_size for row in _rows(made).values())
 
 
 def test_the_archive_gives_them_back_without_refold(made: SmallArchive, tmp_path: Path) -> None:
-    script = Path(restore_script.__file__)
-    lr_files = [f"{made.archive_url}/{row.lr_key}" for row in _rows(made)]
-    command = [sys.executable, str(script), *lr_files, "--out", str(tmp_path)]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    for key, source in _files().items():
-        found = (tmp_path / "x1" / key).read_bytes()
-        assert same_file(found, source), key
-        assert found == source or key.endswith(".png")
+    rows = list(_rows(made).values())
+    for key, found in files_by_script(made, rows, tmp_path).items():
+        assert same_file(found, _files()[key]), key
+        assert found == _files()[key] or key.endswith(".png")
 
 
 def test_retire_proves_them_and_finds_a_file_that_is_not_theirs(made: SmallArchive) -> None:
     verifier = Verifier(made.source_url, made.archive_url)
-    listed = {source.key: source for source in _listed(made)}
+    sources = listed(made)
     exact = Floor(max_abs_error=0)
-    for row in _rows(made):
-        claim = Claim(source=listed[row.source_key], rows=(row,), floor=exact)
+    for row in _rows(made).values():
+        claim = Claim(source=sources[row.source_key], rows=(row,), floor=exact)
         proven = verifier.verify(claim)
         assert isinstance(proven, Proven), proven
-    row = next(row for row in _rows(made) if row.source_key == "deep.tif")
+    row = _rows(made)["deep.tif"]
     stored = made.archive.get(row.lr_key)
     made.archive.put(row.lr_key, stored[:-40] + bytes(1) + stored[-39:])
-    found = verifier.verify(Claim(source=listed["deep.tif"], rows=(row,), floor=exact))
+    found = verifier.verify(Claim(source=sources["deep.tif"], rows=(row,), floor=exact))
     made.archive.put(row.lr_key, stored)
     assert isinstance(found, Unproven)
 
 
-def _listed(made: SmallArchive):
-    from tasks.collection.listing import scan
-    from tasks.collection.shards import SourceObject
-
-    return [SourceObject(**one) for batch in scan(made.source) for one in batch.to_pylist()]
-
-
 def test_a_lost_rendition_is_made_again(made: SmallArchive) -> None:
-    row = next(row for row in _rows(made) if row.source_key == "cmyk.tif")
+    row = _rows(made)["cmyk.tif"]
     made.archive.delete(row.lr_key)
     repaired = Repairer(made.source_url, made.archive_url, "again").repair(row)
     assert isinstance(repaired, Repaired), repaired
@@ -133,7 +100,7 @@ def test_previews_are_made_of_what_is_packed(made: SmallArchive) -> None:
     plan = build_plan(PlanOptions(targets=("long-edge=64",)))
     for url in (made.source_url, None):
         job = BackfillJob(source_url=url, archive_url=made.archive_url, plan=plan, run_id="r")
-        gaps = [Gap(row, ("long-edge=64",), row) for row in _rows(made)]
+        gaps = [Gap(row, ("long-edge=64",), row) for row in _rows(made).values()]
         filled = Backfiller(job).fill(gaps)
         assert not filled.failures
         assert {row.state for row in filled.rows} == {"archived"}
@@ -141,7 +108,7 @@ def test_previews_are_made_of_what_is_packed(made: SmallArchive) -> None:
 
 def test_they_can_be_looked_at(made: SmallArchive) -> None:
     archive = Archive(made.archive_url)
-    for row in _rows(made):
+    for row in _rows(made).values():
         seen = archive.restore(row.source_key)
         expected = decode_shown(_files()[row.source_key], max_pixels=10**6)
         np.testing.assert_array_equal(seen.pixels, expected.pixels)

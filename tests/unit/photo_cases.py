@@ -7,6 +7,26 @@ from PIL import Image
 
 from tests.unit import photo_samples as samples
 
+
+def _short_os2() -> bytes:
+    """A BMP whose second header ends behind the bits of a pixel, which OS/2 allows."""
+    plain = samples.written(samples.image(), "BMP")
+    return (
+        plain[:10]
+        + (30).to_bytes(4, "little")
+        + (16).to_bytes(4, "little")
+        + plain[18:30]
+        + (plain[54:])
+    )
+
+
+def _unusual_dds() -> bytes:
+    """A DDS whose pixels are told by flags that are none of the usual ones."""
+    plain = bytearray(samples.written(samples.image(), "DDS"))
+    plain[80:84] = (8).to_bytes(4, "little")
+    return bytes(plain)
+
+
 READ = {
     "jpeg grey": ("L", lambda: samples.written(samples.image("L"), "JPEG", quality=92)),
     "jpeg": ("RGB", lambda: samples.written(samples.image(), "JPEG", quality=92, dpi=(300, 300))),
@@ -165,6 +185,17 @@ KEPT = {
         "layout that cannot be read",
         lambda: samples.written(samples.image(), "TIFF").replace(b"\x08\0" * 3, b"\x05\0" * 3),
     ),
+    **{
+        f"tiff compressed as {name}": (
+            "layout that cannot be read",
+            lambda name=name: samples.tiff_of(
+                samples.rgb(), photometric="rgb", compression=name, metadata=None
+            ),
+        )
+        for name in ("webp", "lerc", "jpegxl", "jpeg2000", "jpegxr", "png")
+    },
+    "dds of unusual flags": ("not one that is archived", _unusual_dds),
+    "bmp with a short header of OS/2": ("layout that cannot be read", _short_os2),
     "bmp bilevel": ("bilevel", lambda: samples.written(samples.image("1"), "BMP")),
     "bmp palette": ("palette", lambda: samples.written(samples.image("P"), "BMP")),
     "bmp with a fourth channel": (

@@ -17,6 +17,8 @@ from flows.service.links import base_url
 from flows.service.routers.renditions import PROBLEMS
 from flows.service.state import service_of
 from rescaling_core.errors import RefoldError
+from rescaling_core.plan import DEEP, PACKED, REPACK
+from rescaling_core.plan.strategy import strategy_name
 from tasks.catalog import Archived
 from tasks.catalog.history import can_be_restored, restoration_rank
 from tasks.catalog.paging import MOST_ROWS, Position, Search
@@ -128,10 +130,10 @@ def _canvas(base: str, archive: str, row: Archived, seen: tuple[int, int]) -> di
         "label": _text(row.source_key),
         **size,
         "metadata": [
-            _entry("Reconstructed", "Restored from a smaller image; not the source itself."
-                   if row.psnr_y != math.inf else "Restored exactly, sample by sample."),
+            _entry("Reconstructed", _reconstructed(row)),
             _entry("Measured quality", quality_in_words(row)),
-            _entry("Rescaler", f"{row.rescaler} at x{row.scale:g}, {row.codec}"),
+            _entry("Rescaler", strategy_name(row.rescaler, "") if row.rescaler in PACKED
+                   else f"{row.rescaler} at x{row.scale:g}, {row.codec}"),
         ],
         "thumbnail": [
             {"id": f"{image}/full/!256,256/0/default.jpg", "type": "Image", "format": "image/jpeg",
@@ -161,6 +163,16 @@ def _canvas(base: str, archive: str, row: Archived, seen: tuple[int, int]) -> di
             }
         ],
     }  # fmt: skip
+
+
+def _reconstructed(row: Archived) -> str:
+    if row.rescaler == REPACK:
+        return "The file comes back exactly; seen here is a picture of it at 8 bits."
+    if row.rescaler == DEEP:
+        return "The file comes back with colours of 12 bits; seen here is a picture of it at 8."
+    if row.psnr_y == math.inf:
+        return "Restored exactly, sample by sample."
+    return "Restored from a smaller image; not the source itself."
 
 
 def quality_in_words(row: Archived) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +17,7 @@ from rescaling_core.photo.opening import (
     check_size,
     decoder_errors,
     identify,
+    opened_by_pillow,
     pillow_formats,
     samples_of,
 )
@@ -141,7 +141,7 @@ def shown_pixels(data: bytes) -> int | None:
                 data, name = data[found[0] : sum(found)], "JPEG"
             size = headers.peek_size(name, data)
             if size is None:
-                with _opened(name, data) as image:
+                with opened_by_pillow(name, data) as image:
                     size = image.size
     except PhotoError:
         return None
@@ -165,11 +165,6 @@ def _format_of(data: bytes) -> str:
     return name
 
 
-def _opened(name: str, data: bytes) -> ImageFile:
-    factory, _ = Image.OPEN[name]
-    return factory(io.BytesIO(data), "")
-
-
 def _upright(data: bytes, name: str, turn: int, max_pixels: int) -> tuple[Image.Image, list[str]]:
     """The first picture of a file, of mode L or RGB, and what it is of the file."""
     check_size(headers.peek_size(name, data), max_pixels)
@@ -179,7 +174,7 @@ def _upright(data: bytes, name: str, turn: int, max_pixels: int) -> tuple[Image.
     if name == "JXL" and jxl.read_header(data).is_animated:
         notes.append("the first frame")
     file = png.of_picture(data) if name == "PNG" else data
-    with _opened(name, file) as opened:
+    with opened_by_pillow(name, file) as opened:
         check_size(opened.size, max_pixels)
         number = 1 if name in _LAYERED else getattr(opened, "n_frames", 1)
         if number > 1:

@@ -15,7 +15,7 @@ from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import Photo
 from rescaling_core.photo.encode import as_image
 from rescaling_core.pixels.arrays import U8Array
-from rescaling_core.plan import FULL_SIZE, TRANSCODE
+from rescaling_core.plan import AS_STORED, PACKED
 from rescaling_core.quality.measure import Measure
 from rescaling_core.quality.scores import Scores, known
 from tasks.catalog import Archived
@@ -74,9 +74,20 @@ class Shown:
         return list(known(self.recorded or self.row))
 
     @property
-    def is_full_size(self) -> bool:
-        """Whether the stored file is not an LR image but has the source's size."""
-        return self.row.rescaler in (FULL_SIZE, TRANSCODE)
+    def stored_name(self) -> str:
+        """What the picture is that is shown of the stored file."""
+        if self.row.rescaler in PACKED:
+            return "Picture"
+        return "Stored file" if self.row.rescaler in AS_STORED else "LR image"
+
+    @property
+    def stored_title(self) -> str:
+        """The same as a caption."""
+        if self.row.rescaler in PACKED:
+            return "stored: a picture to look at, beside the packed file"
+        if self.row.rescaler in AS_STORED:
+            return "stored: the picture at full size"
+        return "LR: what is stored"
 
 
 def show(archive: Store, row: Archived) -> Shown:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from rescaling_core import SOFTWARE
@@ -94,4 +94,6 @@ class Repairer:
         stored = put_rendition(self._archive, row.source_key, outcome, replace=True)
         if self._archive.get(stored.lr_key) != outcome.lr_data:
             raise RefoldError(f"{name}: the store does not give back what was written")
-        return record.archived(outcome, stored.lr_key, stored.lr_sha256)
+        made = record.archived(outcome, stored.lr_key, stored.lr_sha256)
+        # Only what won was tried again: what the others would have stored is known from before.
+        return replace(made, strategies_json=row.strategies_json)

@@ -22,6 +22,9 @@ NOT_SHOWN = {
     "jpeg 12-bit": "12 bits",
     "jpeg lossless": "lossless or hierarchical",
     "tiff of a layout that Pillow does not know": "layout that cannot be read",
+    **{name: "layout that cannot be read" for name in KEPT if "compressed as" in name},
+    "bmp with a short header of OS/2": "layout that cannot be read",
+    "dds of unusual flags": "layout that cannot be read",
 }
 OTHERWISE = {"png gamma", "png cicp", "png colour key", "icon", "jxl 16-bit grey", "jxl float"}
 """Of colours that are not the photograph's own, or of another size."""
