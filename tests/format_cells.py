@@ -7,13 +7,17 @@ writes the table into docs/formats.md. A test holds the table against what it fi
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
+import tifffile
 from PIL import Image
 
 from rescaling_core import zoo
@@ -21,8 +25,8 @@ from rescaling_core.codecs import CodecSpec
 from rescaling_core.convert import Kept, SourceRef, convert
 from rescaling_core.errors import PhotoError, UnsupportedImageError
 from rescaling_core.metadata import bytes_digest
-from rescaling_core.photo import decode_photo, decode_shown, prove_given_back
-from rescaling_core.plan import FULL_SIZE, REPACK, Candidate, Floor, Target, TargetPlan
+from rescaling_core.photo import Photo, decode_photo, decode_shown, prove_given_back
+from rescaling_core.plan import DEEP, FULL_SIZE, REPACK, Candidate, Floor, Target, TargetPlan
 from rescaling_core.quality import metrics
 from rescaling_core.repack import pack, same_file
 from rescaling_core.restore import restore, restore_source_file
@@ -31,10 +35,12 @@ from tests.unit import photo_samples as samples
 DOCUMENT = Path(__file__).parents[1] / "docs" / "formats.md"
 BEGIN, END = "<!-- cells: begin -->\n", "<!-- cells: end -->\n"
 SIDE = 80
+DEEP_FLOOR = 40
+"""dB, of `deep` cells."""
 LARGE = 10**9
 """Bytes that each source is said to have: what is asked is whether it comes back."""
 PILLOW = ("1", "P", "L", "LA", "RGB", "RGBA", "CMYK", "LAB", "I;16", "I", "F")
-DEEP = {
+OTHER_SAMPLES = {
     "RGB 16": ("rgb", 3, np.uint16),
     "RGBA 16": ("rgb", 4, np.uint16),
     "CMYK 16": ("separated", 4, np.uint16),
@@ -77,6 +83,7 @@ HOLDS |= {"DDS": ("L", "LA", "RGB", "RGBA"), "PCX": ("1", "P", "L", "RGB")}
 """Modes that a format keeps; the others keep all of `PILLOW`."""
 WORDS = {
     "floor": "archived with a floor, or exactly",
+    "deep": "archived exactly, or with a floor at 16 bits where a plan has the rescaler `deep`",
     "exact": "archived exactly: the very file comes back",
     "preview": "preview only: the file comes back too, but takes no fewer bytes",
     "kept": "kept, without a preview",
@@ -106,7 +113,7 @@ def _cells() -> Iterator[tuple[tuple[str, str, int], bytes]]:
                     )
                 except (OSError, ValueError, KeyError):
                     continue
-    for name, (photometric, bands, kind) in DEEP.items():
+    for name, (photometric, bands, kind) in OTHER_SAMPLES.items():
         picture = samples.rgb(SIDE, SIDE).astype(np.uint16) * 257
         plane = np.dstack((picture, picture[..., :1]))[..., :bands]
         plane = plane / np.float32(65535) if kind is np.float32 else plane
@@ -120,7 +127,45 @@ def _cells() -> Iterator[tuple[tuple[str, str, int], bytes]]:
         yield ("TIFF, deflate", name, 1), samples.tiff_of(plane, compression="zlib", **shown)
         yield ("TIFF, big-endian", name, 1), samples.tiff_of(plane, byteorder=">", **shown)
         yield ("TIFF, tiles", name, 1), samples.tiff_of(plane, tile=(32, 32), **shown)
-    yield ("PNG", "RGB 16", 1), samples.png16()
+    yield from _of_16_bits()
+
+
+def _of_16_bits() -> Iterator[tuple[tuple[str, str, int], bytes]]:
+    """Grey and RGB with something in the lower eight bits, alpha beside them or not."""
+    noise = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 4))
+    picture = samples.rgb(SIDE, SIDE)
+    upper = np.dstack((picture, picture[..., :1])).astype(np.uint16)
+    colours = (upper * 256 + noise).astype(np.uint16)
+    shapes = {
+        "grey 16": [0],
+        "grey 16, alpha": [0, 3],
+        "RGB 16": [0, 1, 2],
+        "RGBA 16": [0, 1, 2, 3],
+    }
+    for name, bands in shapes.items():
+        plane = np.ascontiguousarray(colours[..., bands].squeeze())
+        shown: dict[str, Any] = {"photometric": "rgb" if len(bands) > 2 else "minisblack"}
+        if len(bands) in (2, 4):
+            shown["extrasamples"] = ["unassalpha"]
+        several = {"planarconfig": "contig"} if plane.ndim == 3 else {}
+        yield ("PNG", name, 1), imagecodecs.png_encode(plane)
+        for layout, more in {
+            "TIFF": {},
+            "TIFF, LZW": {"compression": "lzw", "predictor": 2},
+            "TIFF, deflate": {"compression": "zlib", "predictor": 2},
+            "TIFF, big-endian": {"byteorder": ">"},
+            "TIFF, tiles": {"tile": (32, 32)},
+        }.items():
+            yield (layout, name, 1), samples.tiff_of(plane, **shown, **several, **more)
+        if plane.ndim == 3:
+            planes = np.ascontiguousarray(plane.transpose(2, 0, 1))
+            apart = samples.tiff_of(planes, planarconfig="separate", **shown)
+            yield ("TIFF, planes", name, 1), apart
+        yield ("JPEG 2000", name, 1), imagecodecs.jpeg2k_encode(plane, level=0)
+        yield ("JPEG XL", name, 1), imagecodecs.jpegxl_encode(plane, lossless=True, effort=1)
+        if len(bands) in (1, 3):
+            head = f"P{5 if len(bands) == 1 else 6}\n{SIDE} {SIDE}\n65535\n".encode()
+            yield ("Netpbm", name, 1), head + plane.astype(">u2").tobytes()
 
 
 def ending(data: bytes) -> str:
@@ -157,12 +202,43 @@ def _packed(data: bytes, reason: str) -> str:
     assert file == data or data.startswith(b"\x89PNG")
     seen = restore(made.lr_data, models)
     np.testing.assert_array_equal(seen.pixels, shown.pixels)
+    if _deep(data, shown, source):
+        return "deep"
     return "exact" if len(pack(data)) < len(data) else "preview"
+
+
+def _deep(data: bytes, shown: Photo, source: SourceRef) -> bool:
+    """Whether it is archived at 16 bits; what comes back is held against other decoders."""
+    plan = _plan(DEEP, "avif", Floor(psnr_y=DEEP_FLOOR))
+    made = convert(shown, source, plan, models, software="test", data=data)
+    if isinstance(made, Kept):
+        return False
+    file = restore_source_file(made.lr_data, recorded=made.metadata)
+    assert file is not None
+    found, expected = (_of_deep(one).astype(np.float64) for one in (file, data))
+    assert found.shape == expected.shape
+    assert 10 * np.log10(65535**2 / np.mean((found - expected) ** 2)) > DEEP_FLOOR - 6
+    assert len(made.lr_data) < len(data)
+    return True
+
+
+def _of_deep(data: bytes) -> np.ndarray:
+    """Samples of 16 bits."""
+    if data.startswith(b"\x89PNG"):
+        found = imagecodecs.png_decode(data)
+    elif data.startswith((b"II", b"MM")):
+        found = tifffile.imread(io.BytesIO(data))
+    else:
+        bands = 1 if data.startswith(b"P5") else 3
+        found = np.frombuffer(data[-2 * bands * SIDE * SIDE :], ">u2")
+    assert found.dtype.itemsize == 2
+    return found
 
 
 def _plan(rescaler: str, codec: str, floor: Floor) -> TargetPlan:
     quality = None if codec == "png" else 90
-    candidate = Candidate(rescaler, CodecSpec.parse(codec, quality))
+    spec = CodecSpec.parse(codec, quality)
+    candidate = Candidate(rescaler, replace(spec, effort=1) if rescaler == DEEP else spec)
     return TargetPlan(target=Target(scale=1), candidates=(candidate,), floor=floor)
 
 
