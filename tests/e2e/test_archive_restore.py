@@ -73,7 +73,7 @@ def test_archive_twice_touch_one_restore_all(
 
 
 def test_every_source_is_accounted_for_and_broken_ones_stop_nothing(
-    tmp_path: Path, refold_here: RefoldHere
+    tmp_path: Path, all_here: RefoldHere
 ) -> None:
     photos, archive = tmp_path / "photos", tmp_path / "archive"
     good = write_photographs(photos, 2)
@@ -85,7 +85,7 @@ def test_every_source_is_accounted_for_and_broken_ones_stop_nothing(
     Image.fromarray(np.zeros((40, 40), np.uint16)).save(photos / "sixteen.png")
     Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(photos / "flat.png")
 
-    ran = refold_here(
+    ran = all_here(
         "archive", str(photos), str(archive), "--target", "x2", "--target", "long-edge=32", "--json"
     )
     assert ran.code == 3, ran.err
@@ -94,7 +94,7 @@ def test_every_source_is_accounted_for_and_broken_ones_stop_nothing(
 
     states = {
         (row["source_key"], row["target"]): row
-        for row in refold_here("ls", str(archive), "--json").json
+        for row in all_here("ls", str(archive), "--json").json
     }
     assert len(states) == 8 * 2
     for key, word in {
@@ -111,10 +111,10 @@ def test_every_source_is_accounted_for_and_broken_ones_stop_nothing(
     assert "not smaller" in states["flat.png", "x2"]["reason"]
     assert states["flat.png", "long-edge=32"]["state"] == "archived"
 
-    again = refold_here("archive", str(photos), str(archive), "--target", "x2", "--json")
+    again = all_here("archive", str(photos), str(archive), "--target", "x2", "--json")
     assert (again.code, again.json["unchanged"]) == (0, 8)
 
-    refused = refold_here("restore", str(archive), str(tmp_path / "out"), "cut.png", "--json")
+    refused = all_here("restore", str(archive), str(tmp_path / "out"), "cut.png", "--json")
     assert refused.code == 1
     assert "quarantined" in refused.json["failures"][0]["reason"]
 

@@ -19,8 +19,8 @@ def sets(tmp_path):
 
 
 @pytest.fixture
-def evaluate(refold_here):
-    return lambda *arguments: refold_here("evaluate", *map(str, arguments))
+def evaluate(all_here):
+    return lambda *arguments: all_here("evaluate", *map(str, arguments))
 
 
 def test_json_has_the_promised_fields_and_the_network_beats_bicubic(sets, evaluate):

@@ -42,15 +42,15 @@ def test_an_error_inside_a_flow_is_one_line_too(tmp_path: Path, refold: Refold) 
     assert "Traceback" in told.err
 
 
-def test_an_emptied_collection_is_not_a_good_night(tmp_path: Path, refold_here: RefoldHere) -> None:
+def test_an_emptied_collection_is_not_a_good_night(tmp_path: Path, all_here: RefoldHere) -> None:
     made = small_archive(str(tmp_path), tmp_path, count=1)
     for path in (tmp_path / "photos").rglob("*.png"):
         path.unlink()
-    ran = refold_here("archive", made.source_url, made.archive_url, "--json")
+    ran = all_here("archive", made.source_url, made.archive_url, "--json")
     assert ran.code == Exit.EMPTIED
     assert "--allow-empty" in _only_line(ran)
     _check_json(ran, "EmptiedSourceError")
-    meant = refold_here("archive", made.source_url, made.archive_url, "--allow-empty", "--json")
+    meant = all_here("archive", made.source_url, made.archive_url, "--allow-empty", "--json")
     assert meant.code == Exit.DONE, meant.err
     assert meant.json["listed"] == 0
 

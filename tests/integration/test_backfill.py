@@ -155,11 +155,11 @@ def test_previews_are_made_on_s3(tmp_path: Path, moto_url: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_fills_gaps(made: SmallArchive, refold_here: RefoldHere) -> None:
+def test_the_command_fills_gaps(made: SmallArchive, all_here: RefoldHere) -> None:
     made.run("x2", run_id="run-2")
     gone = made.rows()[0].source_key
     made.source.delete(gone)
-    ran = refold_here("backfill", made.archive_url, "--target", "long-edge=16", "--json")
+    ran = all_here("backfill", made.archive_url, "--target", "long-edge=16", "--json")
     assert ran.code == 0, ran.err
     assert (ran.json["from_sources"], ran.json["from_restored"]) == (2, 1)
     assert ran.json["source"] == made.source_url

@@ -176,12 +176,12 @@ def test_a_catalog_on_s3_is_rebuilt(tmp_path: Path, moto_url: str) -> None:
 
 @pytest.mark.slow
 def test_the_command_rebuilds_and_says_what_is_damaged(
-    tmp_path: Path, refold_here: RefoldHere
+    tmp_path: Path, all_here: RefoldHere
 ) -> None:
     made = small_archive(str(tmp_path), tmp_path, 2)
     made.archive.put(made.rows()[0].lr_key, b"gone bad")
     shutil.rmtree(tmp_path / "archive" / "catalog")
-    ran = refold_here("rebuild", made.archive_url, "--json")
+    ran = all_here("rebuild", made.archive_url, "--json")
     assert ran.code == 1, ran.err
     assert (ran.json["listed"], ran.json["added"]) == (2, 1)
     assert len(ran.json["unreadable"]) == 1

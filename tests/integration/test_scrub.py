@@ -232,20 +232,20 @@ def test_an_archive_on_s3_is_scrubbed_wave_by_wave(tmp_path: Path, moto_url: str
 
 
 @pytest.mark.slow
-def test_the_command_finds_and_repairs(made: SmallArchive, refold_here: RefoldHere) -> None:
+def test_the_command_finds_and_repairs(made: SmallArchive, all_here: RefoldHere) -> None:
     damaged = made.rows()[0].lr_key
     _flip(made, damaged, 801)
-    found = refold_here("scrub", made.archive_url, "--sample", "1", "--json")
+    found = all_here("scrub", made.archive_url, "--sample", "1", "--json")
     assert found.code == 1, found.err
     assert (found.json["checked"], found.json["restored"], found.json["damaged"]) == (4, 4, 1)
     assert found.json["findings"][0]["lr_key"] == damaged
-    mended = refold_here("scrub", made.archive_url, "--repair", made.source_url, "--json")
+    mended = all_here("scrub", made.archive_url, "--repair", made.source_url, "--json")
     assert mended.code == 0, mended.err
     assert (mended.json["repaired"], mended.json["damaged"]) == (1, 0)
     assert _inspect(made, restore=True) == []
     file = _catalog_files(made)[0]
     _flip(made, file, 801)
-    found = refold_here("scrub", made.archive_url, "--json")
+    found = all_here("scrub", made.archive_url, "--json")
     assert found.code == 1, found.err
     assert [(item["lr_key"], item["problem"]) for item in found.json["findings"]] == [
         (file, "catalog")

@@ -66,14 +66,14 @@ def test_globs_choose_among_what_is_pending(made: SmallArchive) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_passes_the_selection_on(made: SmallArchive, refold_here: RefoldHere) -> None:
+def test_the_command_passes_the_selection_on(made: SmallArchive, all_here: RefoldHere) -> None:
     photo = made.source.get("roll 0/photo 0.png")
     made.source.put("broken.png", photo[:200])
     made.source.put("passed over.tif", photo)
     made.run("x2", run_id="run-2", selection=Selection(exclude=("*.tif",)))
     arguments = ("archive", made.source_url, made.archive_url, "--target", "x2")
     arguments += ("--exclude", "*.tif", "--json")
-    ran = refold_here(*arguments, "--retry-quarantined")
+    ran = all_here(*arguments, "--retry-quarantined")
     assert ran.code == 3, ran.err
     assert (ran.json["listed"], ran.json["unchanged"], ran.json["quarantined"]) == (3, 2, 1)
     run = made.catalog.runs()[-1]
