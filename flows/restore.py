@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from prefect import flow
 
-from rescaling_core.photo import RestoredFormat
 from tasks.cluster.workplace import workplace
 from tasks.control.opening import check_request
 from tasks.control.run import Run
@@ -39,6 +38,7 @@ def restore(
     overwrite: bool = False,
     earlier: bool = False,
     format: str = "png",
+    thaw: bool = False,
     settings: Settings | None = None,
 ) -> RestoreSummary:
     """Restore HR images from an archive.
@@ -56,6 +56,7 @@ def restore(
         format: Of restored files: `png`, `tiff`, `webp`, `jxl`, or `source` for the source's own
             where that holds the restored picture without loss. JPEG files that were stored bit for
             bit come back as they were.
+        thaw: Ask the store for what lies in a cold class, so that a later run can restore it.
         settings: Of the workers, in place of what the environment says.
 
     Raises:
@@ -72,7 +73,14 @@ def restore(
     run.add(RestoreTally.of(missing), "selection")
     if chosen:
         with using(settings):
-            _restore(run, archive, dest, chosen, overwrite, restored_format(format))
+            job = RestorationJob(
+                archive_url=archive,
+                destination_url=dest,
+                overwrite=overwrite,
+                format=restored_format(format),
+                thaw=thaw,
+            )
+            _restore(run, job, chosen)
     run.publish()
     return RestoreSummary(
         outputs=tuple(sorted(run.tally.restored, key=lambda one: one.source_key)),
@@ -80,18 +88,8 @@ def restore(
     )
 
 
-def _restore(
-    run: Run[RestoreTally],
-    archive: str,
-    dest: str,
-    chosen: list[Chosen],
-    overwrite: bool,
-    format: RestoredFormat,
-) -> None:
-    job = RestorationJob(
-        archive_url=archive, destination_url=dest, overwrite=overwrite, format=format
-    )
+def _restore(run: Run[RestoreTally], job: RestorationJob, chosen: list[Chosen]) -> None:
     total = len(chosen)
     with workplace(total) as place, place.pool(Restorer, "restore", (job,), jobs=total) as pool:
         for wave in run.waves(chosen, cut=total, at_least=REQUESTS_PER_WAVE, total=total):
-            run.add(restoring.restore_wave(wave, archive, pool))
+            run.add(restoring.restore_wave(wave, job.archive_url, pool))

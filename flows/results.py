@@ -50,6 +50,8 @@ class RunSummary:
     archived: int
     kept: int
     quarantined: int
+    cold: int
+    """Of those kept, the ones that lie in a cold class of their store: thaw them and run again."""
     unchanged: int
     """Sources the catalog had already, in whatever state."""
     renditions: dict[str, int]
@@ -118,6 +120,7 @@ def summary_of(
         listed=tally.listed,
         archived=tally.archived,
         kept=tally.kept,
+        cold=tally.cold,
         quarantined=tally.quarantined,
         unchanged=tally.unchanged,
         renditions={state: tally.renditions[state] for state in get_args(State)},

@@ -34,6 +34,8 @@ class ScrubSummary:
     restored: int
     """Of these, chosen to be restored as well."""
     findings: tuple[Finding, ...]
+    cold: tuple[Finding, ...]
+    """Renditions that lie in a cold class of their store: not read, and not taken for damaged."""
     repaired: int
     not_repaired: tuple[NotRepaired, ...]
     """Damage that a repair was tried for and could not undo."""
@@ -120,6 +122,7 @@ def _summary(tally: ScrubTally, run_id: str | None) -> ScrubSummary:
         checked=tally.checked,
         restored=tally.restored,
         findings=tally.findings,
+        cold=tally.cold,
         repaired=tally.repaired,
         not_repaired=tally.not_repaired,
     )

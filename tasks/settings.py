@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import Field, FiniteFloat, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -91,6 +91,16 @@ class Settings(BaseSettings):
         description="Storage class in which objects are put into S3, as JSON: by what their keys "
         'in the archive begin with, such as `{"renditions/x2/": "STANDARD_IA"}`; by default the '
         "bucket's own.",
+    )
+    thaw_days: Count = Field(
+        default=7,
+        description="Days for which S3 keeps what `refold restore --thaw` asks for readable; by "
+        "default 7.",
+    )
+    thaw_tier: Literal["Bulk", "Standard", "Expedited"] = Field(
+        default="Standard",
+        description="How fast S3 thaws: `Bulk` (cheapest, up to 48 hours), `Standard`, or "
+        "`Expedited` (minutes; not from `DEEP_ARCHIVE`); by default `Standard`.",
     )
     seconds_per_image: Share = Field(
         default=900.0,

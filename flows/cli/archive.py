@@ -174,9 +174,16 @@ def archive(
         _print_summary(record)
     if page := record.get("report"):
         report_refused(page["refused"])
+    if record.get("cold"):
+        err.print(
+            f"{record['cold']} in a cold class and not read: thaw them in their store, then run "
+            f"this again; `refold ls {archive} --state kept` names them"
+        )
     if record.get("quarantined"):
         err.print(f"{record['quarantined']} in quarantine: see `refold ls {archive}`")
         raise typer.Exit(Exit.QUARANTINE)
+    if record.get("cold"):
+        raise typer.Exit(Exit.COLD)
 
 
 def _looked_at(request: Request, *, allow_empty: bool) -> Looked | None:

@@ -21,6 +21,9 @@ class Exit(IntEnum):
     """Done, with sources in quarantine."""
     EMPTIED = 4
     """The collection lists nothing though the archive holds sources of it; nothing was done."""
+    COLD = 5
+    """Done, but for objects that lie in a cold class of their store and have to be thawed first, or
+    are being thawed. The same command goes on with them later."""
     HANGUP = 129
     """Ended by SIGHUP. What was committed until then counts."""
     INTERRUPTED = 130

@@ -54,6 +54,10 @@ def restore(
             help="Where the last version of a source has no rendition, restore an earlier version.",
         ),
     ] = False,
+    thaw: Annotated[
+        bool,
+        typer.Option("--thaw", help="Ask the store for what lies in a cold class, for some days."),
+    ] = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -62,14 +66,14 @@ def restore(
 
     file = local_path(archive)
     if file is not None and file.is_file():
-        if keys or where or everything or target or earlier:
+        if keys or where or everything or target or earlier or thaw:
             raise UsageError(f"{archive} is one LR file: give only it and the destination")
         record = _restore_file(str(file), dest, overwrite, models, format)
     elif models is not None:
         raise UsageError("--models is for one LR file: an archive holds its networks itself")
     else:
         record = _restore_archive(
-            archive, dest, keys, where, everything, target, overwrite, earlier, format
+            archive, dest, keys, where, everything, target, overwrite, earlier, format, thaw
         )
     if json:
         print_json(record)
@@ -78,11 +82,16 @@ def restore(
             out.print(output["path"])
             if output["extras"] is not None:
                 out.print(output["extras"])
-        out.print(f"{record['restored']} restored, {record['failed']} failed")
+        cold = f", {len(record['cold'])} in a cold class" if record["cold"] else ""
+        out.print(f"{record['restored']} restored, {record['failed']} failed{cold}")
     for failure in record["failures"]:
         err.print(f"{failure['source_key']}: {failure['reason']}", style="red")
+    for one in record["cold"]:
+        err.print(f"{one['source_key']}: {one['thaw']}: {one['reason']}", style="yellow")
     if record["failed"]:
         raise typer.Exit(Exit.FAILED)
+    if record["cold"]:
+        raise typer.Exit(Exit.COLD)
 
 
 def _restore_file(
@@ -108,6 +117,7 @@ def _restore_archive(
     overwrite: bool,
     earlier: bool,
     format: str,
+    thaw: bool,
 ) -> dict[str, Any]:
     if not (keys or where or everything):
         raise UsageError("name keys, a condition with --where, or --all")
@@ -122,7 +132,7 @@ def _restore_archive(
         format=format,
     )
     check(request)
-    few = _restore_few(request, overwrite, earlier)
+    few = _restore_few(request, overwrite, earlier, thaw)
     if few is not None:
         return _record(few.restored, few.refused, dest)
     from flows.restore import restore as flow
@@ -138,11 +148,14 @@ def _restore_archive(
         overwrite=overwrite,
         earlier=earlier,
         format=format,
+        thaw=thaw,
     )
     return _record(result.outputs, result.failures, dest)
 
 
-def _restore_few(request: Request, overwrite: bool, earlier: bool) -> RestoreTally | None:
+def _restore_few(
+    request: Request, overwrite: bool, earlier: bool, thaw: bool
+) -> RestoreTally | None:
     """Restore without Prefect and Ray what is too little for them; None: the flow is to do it."""
     from tasks.jobs.restore.few import find_few, restore_few
     from tasks.storage import StorageError
@@ -152,7 +165,7 @@ def _restore_few(request: Request, overwrite: bool, earlier: bool) -> RestoreTal
         if few is None:
             return None
         with progress_bar("restore", passing=not few.chosen):
-            return restore_few(few, overwrite=overwrite)
+            return restore_few(few, overwrite=overwrite, thaw=thaw)
     except StorageError:  # the flow tries again, with patience
         return None
 
@@ -161,9 +174,11 @@ def _record(
     outputs: Sequence[Restored], failures: Sequence[NotRestored], dest: str
 ) -> dict[str, Any]:
     folder = dest.rstrip("/")
+    refused = sorted(failures, key=lambda one: one.source_key)
+    failed = [one for one in refused if one.thaw is None]
     return {
         "restored": len(outputs),
-        "failed": len(failures),
+        "failed": len(failed),
         "outputs": [
             {
                 "source_key": output.source_key,
@@ -174,7 +189,6 @@ def _record(
             }
             for output in sorted(outputs, key=lambda one: one.source_key)
         ],
-        "failures": [
-            asdict(failure) for failure in sorted(failures, key=lambda one: one.source_key)
-        ],
+        "failures": [{"source_key": one.source_key, "reason": one.reason} for one in failed],
+        "cold": [asdict(one) for one in refused if one.thaw is not None],
     }

@@ -44,10 +44,15 @@ def scrub(
         out.print(
             f"{result.checked} checked, {result.restored} of them restored, "
             f"{len(result.findings)} found damaged, {result.repaired} repaired"
+            + (f", {len(result.cold)} in a cold class and not read" if result.cold else "")
         )
     for finding in result.findings:
         err.print(f"{finding.lr_key}: {finding.reason}", style="red")
     for failure in result.not_repaired:
         err.print(f"not repaired: {failure.lr_key}: {failure.reason}", style="red")
+    for finding in result.cold:
+        err.print(f"{finding.lr_key}: {finding.reason}", style="yellow")
     if result.damaged:
         raise typer.Exit(Exit.FAILED)
+    if result.cold:
+        raise typer.Exit(Exit.COLD)

@@ -27,7 +27,7 @@ from rescaling_core.errors import (
     WeightsNotFoundError,
 )
 from tasks.renditions.archive import NotInArchiveError
-from tasks.storage import ObjectNotFoundError, StorageError
+from tasks.storage import ObjectColdError, ObjectNotFoundError, StorageError
 
 logger: Final = logging.getLogger("refold.serve")
 
@@ -88,6 +88,13 @@ def _public(request: Request, error: RefoldError) -> PublicError:
         return PublicError(HTTPStatus.NOT_FOUND, "There is no such image in the archive.")
     if isinstance(error, ImageTooLargeError):
         return PublicError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The image is too large.")
+    if isinstance(error, ObjectColdError):
+        then = "It is being thawed" if error.thawing else "It has to be thawed first"
+        return PublicError(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            f"This image lies in a cold class of the archive's storage. {then}, for hours.",
+            headers={"Retry-After": "3600"},
+        )
     for kind, label, reason in _DAMAGED:
         if isinstance(error, kind):
             service_of(request).metrics.damaged.labels(label).inc()

@@ -251,7 +251,8 @@ class Jobs:
         if self._closing.is_set() and "restored" not in told and not record.is_cancelled:
             self._records.release(job.id, number)
             return
-        outputs, failures = told.get("outputs", ()), told.get("failures", ())
+        outputs = told.get("outputs", ())
+        failures = [*told.get("failures", ()), *told.get("cold", ())]
         state: EndState = "done" if "restored" in told else "failed"
         end = End(state="cancelled" if record.is_cancelled else state,
                   outputs=tuple(outputs), failures=tuple(failures))  # fmt: skip

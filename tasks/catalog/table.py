@@ -28,7 +28,8 @@ RENDITIONS_PREFIX: Final = "catalog/renditions"
 RUNS_PREFIX: Final = "catalog/runs"
 
 REPLACES: Final = (
-    "new.source_etag <> old.source_etag"
+    "(new.source_etag <> old.source_etag"
+    " AND NOT (old.state = 'archived' AND coalesce(new.depends_on, '') = 'thawed'))"
     " OR new.source_sha256 <> old.source_sha256"
     " OR (old.state = 'quarantined' AND new.state <> 'quarantined')"
     " OR (old.state <> 'archived' AND old.depends_on IS NOT NULL"
@@ -38,7 +39,8 @@ REPLACES: Final = (
 )
 """When a row gives way to a later one: its source has another change mark or other bytes, or came
 out of quarantine, or was kept under other circumstances; or it was made again from its LR file,
-which does not hold all that the run that made the file knows and is about to commit."""
+which does not hold all that the run that made the file knows and is about to commit. What lies in a
+cold class was not read, so that another mark says nothing: what was archived stays then."""
 
 _INDEXED: Final = ("source_key", "target", "state", "run_id", "committed_at")
 

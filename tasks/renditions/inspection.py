@@ -19,13 +19,15 @@ _LATER: Final = ("refinement", "origin", *(name for name in MEASURES if name not
 """Columns that the first catalogs lack: of measures, they had two."""
 
 
-Problem = Literal["missing", "size", "digest", "metadata", "restoration", "catalog", "network"]
+Problem = Literal[
+    "missing", "size", "digest", "metadata", "restoration", "catalog", "network", "cold"
+]
 """In the order they are looked for; the first that is found is reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A rendition that is not what the catalog says."""
+    """A rendition that is not what the catalog says, or cannot be read to find out: `cold`."""
 
     source_key: str
     target: str

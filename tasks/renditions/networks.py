@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from tasks.catalog import Catalog
 from tasks.models.archived import problem_of
 from tasks.models.weights_file import FOLDER
-from tasks.renditions.inspection import Finding
-from tasks.storage import Store
+from tasks.renditions.inspection import Finding, Problem
+from tasks.storage import ObjectColdError, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +34,20 @@ def named_networks(catalog: Catalog) -> list[NamedNetwork]:
 
 
 def findings_about(archive: Store, networks: list[NamedNetwork]) -> list[Finding]:
-    """Those that the archive does not hold, or holds damaged; filters need no weights.
+    """Those that the archive does not hold, or holds damaged or cold; filters need no weights.
 
     Raises:
         StorageError: The store failed.
     """
-    return [
-        Finding(
-            source_key="",
-            target="",
-            lr_key=f"{FOLDER}{network.weights_sha256}.safetensors",
-            problem="network",
-            reason=f"network {network.rescaler!r:.99}: {problem}",
-        )
-        for network in networks
-        if (problem := problem_of(archive, network.weights_sha256)) is not None
-    ]
+    found = []
+    for network in networks:
+        key = f"{FOLDER}{network.weights_sha256}.safetensors"
+        kind: Problem = "network"
+        try:
+            problem = problem_of(archive, network.weights_sha256)
+        except ObjectColdError as error:
+            kind, problem = "cold", str(error)
+        if problem is not None:
+            reason = f"network {network.rescaler!r:.99}: {problem}"
+            found.append(Finding(source_key="", target="", lr_key=key, problem=kind, reason=reason))
+    return found

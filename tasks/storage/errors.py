@@ -25,8 +25,25 @@ class ObjectNotFoundError(StorageError, FileNotFoundError):
 class ObjectUnreadableError(StorageError):
     """This one object cannot be read, though its store answers.
 
-    There is no permission for it, its sector is bad, or it lies in cold storage.
+    There is no permission for it, its sector is bad, or it has to be thawed first.
     """
+
+
+class ObjectColdError(ObjectUnreadableError):
+    """This object lies in a class of its store from which nothing is read until it was thawed."""
+
+    def __init__(
+        self, message: str, *, url: str = "", key: str = "", thawing: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.url, self.key = url, key
+        """Of the store, and of the object in it."""
+        self.thawing = thawing
+        """Whether somebody has asked for the thaw already, and it is under way."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep all of it across process borders."""
+        return (type(self), self.args, vars(self))
 
 
 class NotPermittedError(StorageError):

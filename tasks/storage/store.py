@@ -166,6 +166,16 @@ class Store(ABC):
         """
         yield self.get(key)
 
+    def thaw(self, key: str) -> None:
+        """Ask for an object of a cold class to be made readable for some days.
+
+        That takes hours. To ask again while it is under way changes nothing.
+
+        Raises:
+            StorageError: The store refuses that, or has no cold classes.
+        """
+        raise StorageError(f"{self.url}: {key}: this store has no classes to thaw objects from")
+
     @abstractmethod
     def put(self, key: str, data: bytes) -> None:
         """Write one object whole, replacing what is there."""

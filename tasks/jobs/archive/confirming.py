@@ -9,8 +9,8 @@ from functools import partial
 from typing import Final
 
 from tasks.catalog.difference import Doubtful
-from tasks.control.outcomes import outcome_of
-from tasks.storage import Store
+from tasks.control.outcomes import Failure, outcome_of
+from tasks.storage import ObjectColdError, Store
 
 READERS: Final = 8
 """Sources read at once."""
@@ -19,13 +19,17 @@ READERS: Final = 8
 def unchanged_of(source: Store, doubtful: Sequence[Doubtful]) -> tuple[Doubtful, ...]:
     """Those whose bytes are what was archived. The others are to be looked at by a worker.
 
+    What lies in a cold class cannot be read by a worker either: its mark is believed.
+
     Raises:
         StorageError: The store failed, so that nothing is known of them.
     """
 
     def is_unchanged(one: Doubtful) -> bool:
         data = outcome_of(one.key, partial(source.get_version, one.key, one.etag))
-        return isinstance(data, bytes) and hashlib.sha256(data).hexdigest() == one.sha256
+        if isinstance(data, Failure):
+            return data.error_class == ObjectColdError.__name__
+        return hashlib.sha256(data).hexdigest() == one.sha256
 
     with ThreadPoolExecutor(max_workers=READERS) as pool:
         found = pool.map(is_unchanged, doubtful)

@@ -13,6 +13,7 @@ from tasks.catalog import Archived, CatalogRow, State
 from tasks.catalog.strategies import StrategyTallies
 from tasks.control.record import Counts
 from tasks.control.tally import Tally
+from tasks.renditions.circumstances import THAWED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,8 @@ class ArchiveTally(Tally):
     archived: int = 0
     kept: int = 0
     quarantined: int = 0
+    cold: int = 0
+    """Of those kept, the ones that lie in a cold class and have to be thawed first."""
     unchanged: int = 0
     """Sources the catalog had already, in whatever state."""
     source_bytes: int = 0
@@ -74,6 +77,10 @@ class ArchiveTally(Tally):
             archived=ends["archived"],
             kept=ends["kept"],
             quarantined=ends["quarantined"],
+            cold=sum(
+                any(row.state == "kept" and row.depends_on == THAWED for row in found)
+                for found in by_source.values()
+            ),
             source_bytes=sum(found[0].source_size for found in archived),
             stored_bytes=sum(
                 row.lr_bytes for found in archived for row in found if isinstance(row, Archived)

@@ -37,10 +37,7 @@ from tasks.models.loading import Models, use_share_of_cpus
 from tasks.renditions import circumstances
 from tasks.renditions.rows import RowWriter
 from tasks.renditions.writing import put_rendition
-from tasks.storage import (
-    UnstorableKeyError,
-    open_store,
-)
+from tasks.storage import ObjectColdError, UnstorableKeyError, open_store
 
 NOT_A_SOURCE: Final = frozenset({"LinkLeadsOut", "LinkBroken", "NotAFile", "ArchiveInside"})
 """Kinds of trouble that are no fault: what has them stays as it is, with the reason."""
@@ -288,6 +285,9 @@ def _rows_of_failure(record: RowWriter, failure: Failure) -> Sequence[CatalogRow
     """The rows of what could not be read or converted, one for each target."""
     if failure.error_class in NOT_A_SOURCE:
         return [record.kept(name, failure.reason) for name in record.targets]
+    if failure.error_class == ObjectColdError.__name__:
+        then = circumstances.THAWED
+        return [record.kept(name, failure.reason, depends_on=then) for name in record.targets]
     return record.quarantined(failure.reason, failure.error_class)
 
 

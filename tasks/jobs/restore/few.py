@@ -65,12 +65,13 @@ def find_few(request: Request, *, earlier: bool = False) -> Few | None:
     return Few(request, catalog, chosen, missing)
 
 
-def restore_few(few: Few, *, overwrite: bool = False) -> RestoreTally:
+def restore_few(few: Few, *, overwrite: bool = False, thaw: bool = False) -> RestoreTally:
     """Restore it. Every check is the flow's, and processes that can die or hang alone do the work.
 
     Args:
         few: What `find_few` found.
         overwrite: Replace files that lie there with other content.
+        thaw: Ask for what lies in a cold class to be thawed.
 
     Raises:
         StorageError: A store failed. What is restored by then stays.
@@ -83,6 +84,7 @@ def restore_few(few: Few, *, overwrite: bool = False) -> RestoreTally:
         destination_url=few.request.dest,
         overwrite=overwrite,
         format=restored_format(few.request.format),
+        thaw=thaw,
     )
     outcomes: list[Restored | NotRestored] = list(few.missing)
     with workplace(total) as place, place.pool(_restorer, "restore", (job,), jobs=total) as pool:

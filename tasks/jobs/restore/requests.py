@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from rescaling_core.photo import RestoredFormat
+
+
+Thaw = Literal["archived", "restoring"]
+"""In a cold class, and nobody has asked for it; asked for, and on its way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,8 @@ class NotRestored:
 
     source_key: str
     reason: str
+    thaw: Thaw | None = None
+    """How far the thaw is of what it needs and cannot be read for it; None: that is not why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +56,5 @@ class RestorationJob:
     overwrite: bool
     format: RestoredFormat = "png"
     """Of restored files, but for those that come back as the file they were."""
+    thaw: bool = False
+    """Ask for what lies in a cold class to be thawed."""

@@ -16,7 +16,7 @@ from tasks.models.loading import Models, use_share_of_cpus
 from tasks.renditions.names import extended, fitting, output_names
 from tasks.renditions.pixels import pixel_limit
 from tasks.renditions.restoring import Renditions, StoredRendition
-from tasks.storage import Store, open_store
+from tasks.storage import ObjectColdError, Store, open_store
 
 
 class Restorer:
@@ -25,6 +25,7 @@ class Restorer:
     def __init__(self, job: RestorationJob) -> None:
         self._overwrite = job.overwrite
         self._format = job.format
+        self._thaw = job.thaw
         self._archive = open_store(job.archive_url)
         self._renditions = Renditions(self._archive)
         # The owner's own folder, in which links lead where the owner wants them to.
@@ -37,10 +38,27 @@ class Restorer:
         Raises:
             StorageError: A store failed, so that nothing is known of it.
         """
-        restored = outcome_of(request.source_key, partial(self._restore, request))
+        restored = outcome_of(request.source_key, partial(self._restore_or_thaw, request))
         if isinstance(restored, Failure):
             return NotRestored(source_key=request.source_key, reason=str(restored))
         return restored
+
+    def _restore_or_thaw(self, request: RestoreRequest) -> Restored | NotRestored:
+        try:
+            return self._restore(request)
+        except ObjectColdError as error:
+            if error.url != self._archive.url:  # what lies at the destination is the owner's affair
+                raise
+            reason, key = str(error), request.source_key
+            if error.thawing:
+                return NotRestored(source_key=key, reason=reason, thaw="restoring")
+            if not self._thaw:
+                return NotRestored(
+                    source_key=key, reason=f"{reason}; --thaw asks for it", thaw="archived"
+                )
+            self._archive.thaw(error.key)
+            reason = f"{error.key} was asked for and is being thawed: run this again in some hours"
+            return NotRestored(source_key=key, reason=reason, thaw="restoring")
 
     def _restore(self, request: RestoreRequest) -> Restored:
         stored = self._renditions.read_named(

@@ -64,9 +64,10 @@ def check_networks(archive_url: str, catalog: Catalog, *, repair: bool) -> Scrub
         StorageError: The store failed.
     """
     archive, named = open_store(archive_url), named_networks(catalog)
-    findings = findings_about(archive, named)
-    repaired = put_back(archive, named) if findings and repair else []
-    return ScrubTally(findings=tuple(findings), repaired=len(repaired))
+    found = ScrubTally.found(findings_about(archive, named))
+    if not (found.findings and repair):
+        return found
+    return found + ScrubTally(repaired=len(put_back(archive, named)))
 
 
 def round_of(catalog: Catalog) -> int:
@@ -96,11 +97,10 @@ def scrub_wave(wave: Wave[Check], pool: Workers[Sequence[Check], list[Finding]])
             found.append(finding(result.job[0].row, "restoration", result.reason))
         else:
             found += result
-    checked = ScrubTally(
+    checked = ScrubTally.found(found) + ScrubTally(
         checked=len(wave.items),
         restored=sum(check.restore for check in wave.items),
         read_bytes=sum(check.row.lr_bytes for check in wave.items),
-        findings=tuple(found),
     )
     wave.report("check", checked.done, checked.nbytes)
     return checked

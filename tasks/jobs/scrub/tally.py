@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.control.record import Counts
@@ -21,9 +22,19 @@ class ScrubTally(Tally):
     read_bytes: int = 0
     """Total bytes of the LR objects that were read."""
     findings: tuple[Finding, ...] = ()
+    cold: tuple[Finding, ...] = ()
+    """Renditions that could not be read since they lie in a cold class of their store."""
     repaired: int = 0
     not_repaired: tuple[NotRepaired, ...] = ()
     """Damage that a repair was tried for and could not undo."""
+
+    @classmethod
+    def found(cls, items: Sequence[Finding]) -> ScrubTally:
+        """Sort what was found: what lies in a cold class is not damaged."""
+        return cls(
+            findings=tuple(item for item in items if item.problem != "cold"),
+            cold=tuple(item for item in items if item.problem == "cold"),
+        )
 
     @property
     def done(self) -> int:
@@ -47,6 +58,6 @@ class ScrubTally(Tally):
             listed=self.checked,
             archived=self.repaired,
             quarantined=len(self.findings),
-            unchanged=self.checked - sum(bool(item.target) for item in self.findings),
+            unchanged=self.checked - sum(bool(item.target) for item in self.findings + self.cold),
             stored_bytes=self.read_bytes,
         )

@@ -13,7 +13,7 @@ from tasks.control.outcomes import Failure, outcome_of
 from tasks.models.loading import use_share_of_cpus
 from tasks.renditions.inspection import Finding, Problem, finding, inspect_stored
 from tasks.renditions.restoring import Renditions
-from tasks.storage import open_store
+from tasks.storage import ObjectColdError, open_store
 
 READERS = 8
 """LR objects a worker reads at once."""
@@ -69,4 +69,7 @@ class Inspector:
 def _tried(row: Archived, problem: Problem, look: Callable[[], Finding | None]) -> Finding | None:
     """What was found about a rendition; what goes wrong with it while looking is found too."""
     found = outcome_of(row.lr_key or row.source_key, look)
-    return finding(row, problem, str(found)) if isinstance(found, Failure) else found
+    if not isinstance(found, Failure):
+        return found
+    is_cold = found.error_class == ObjectColdError.__name__
+    return finding(row, "cold" if is_cold else problem, found.reason if is_cold else str(found))

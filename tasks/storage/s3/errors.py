@@ -54,9 +54,12 @@ _TRANSIENT: Final = (
 )
 
 
+_COLD: Final = {"InvalidObjectState", "ObjectNotInActiveTierError"}
+"""Answers to reading and to copying."""
+
 READING: Final = ("read ", "look up ")
-"""How the actions begin that concern one object alone. Their refusal, such as of an object in cold
-storage or one encrypted with a key of its own, says nothing about the others."""
+"""How the actions begin that concern one object alone. Their refusal, such as of one encrypted with
+a key of its own, says nothing about the others."""
 
 
 class NoSuchBucketError(StorageError, UsageError):
@@ -101,6 +104,16 @@ def translate(error: Exception, what: str, url: str) -> StorageError:
     if code in _RETRYABLE or status >= 500:
         return StorageError(reason, retryable=True)
     return ObjectUnreadableError(reason) if of_one_object else StorageError(reason)
+
+
+def is_cold(error: StorageError) -> bool:
+    """Whether the object lies in a class from which nothing is read."""
+    return _code_of(error) in _COLD
+
+
+def is_thawing(error: StorageError) -> bool:
+    """Whether a thaw that was asked for is under way already."""
+    return _code_of(error) == "RestoreAlreadyInProgress"
 
 
 def is_precondition(error: StorageError) -> bool:

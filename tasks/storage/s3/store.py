@@ -25,6 +25,7 @@ from tasks.storage import patience
 from tasks.storage.errors import (
     NothingStoredError,
     ObjectChangedError,
+    ObjectColdError,
     StorageError,
     UnstorableKeyError,
 )
@@ -32,7 +33,7 @@ from tasks.storage.place import Place
 from tasks.storage.s3 import parts as s3_multipart
 from tasks.storage.s3.connection import connect, credentials_of, endpoint_of, region_of
 from tasks.storage.s3.encryption import encryption_of
-from tasks.storage.s3.errors import is_conflict, is_precondition, translate
+from tasks.storage.s3.errors import is_cold, is_conflict, is_precondition, is_thawing, translate
 from tasks.storage.store import ObjectInfo, Store
 
 MAX_KEY_BYTES: Final = 1024
@@ -131,19 +132,17 @@ class S3Store(Store):
 
     def get(self, key: str) -> bytes:
         """See `Store.get`; a body that is cut off is asked for again."""
-        data: bytes = self._run("read", key, self._get, self._key(key))
-        return data
+        return self._read(key)
 
     def get_version(self, key: str, etag: str) -> bytes:
         """See `Store.get_version`: `If-Match`."""
         try:
-            data: bytes = self._run("read", key, self._get, self._key(key), IfMatch=f'"{etag}"')
+            return self._read(key, IfMatch=f'"{etag}"')
         except StorageError as error:
             if is_precondition(error):
                 message = f"{self.url}: {key} is not what was listed any more"
                 raise ObjectChangedError(message) from error
             raise
-        return data
 
     def chunks(self, key: str) -> Iterator[bytes]:
         """See `Store.chunks`: by ranges, each checked to be of the same version."""
@@ -151,12 +150,47 @@ class S3Store(Store):
         for start in range(0, whole.size, CHUNK_BYTES):
             end = min(start + CHUNK_BYTES, whole.size)
             span = f"bytes={start}-{end - 1}"
-            data: bytes = self._run("read", key, self._get, self._key(key), Range=span)
+            data = self._read(key, Range=span)
             if len(data) != end - start:
                 raise StorageError(f"{self.url}: {key} was replaced while it was read")
             yield data
         if self.info(key).etag != whole.etag:
             raise StorageError(f"{self.url}: {key} was replaced while it was read", retryable=True)
+
+    def _read(self, key: str, **options: str) -> bytes:
+        try:
+            data: bytes = self._run("read", key, self._get, self._key(key), **options)
+        except StorageError as error:
+            if is_cold(error):
+                raise self._cold(key) from error
+            raise
+        return data
+
+    def _cold(self, key: str) -> ObjectColdError:
+        """Why an object cannot be read, with what its store says of the class it lies in."""
+        head = self._call("look up", key, "head_object", Key=self._key(key))
+        thawing = 'ongoing-request="true"' in head.get("Restore", "")
+        then = (
+            "it is being thawed, which takes hours: try again later"
+            if thawing
+            else "it has to be thawed first (a restore request), which takes hours"
+        )
+        where = head.get("ArchiveStatus") or head.get("StorageClass", "a cold class")
+        message = f"{self.url}: cannot read {key}: it lies in {where}; {then}"
+        return ObjectColdError(message, url=self.url, key=key, thawing=thawing)
+
+    def thaw(self, key: str) -> None:
+        """See `Store.thaw`: RestoreObject, for as long and as fast as the settings say."""
+        head = self._call("look up", key, "head_object", Key=self._key(key))
+        told = settings.current()
+        asked: dict[str, Any] = {"GlacierJobParameters": {"Tier": told.thaw_tier}}
+        if "ArchiveStatus" not in head:  # Intelligent-Tiering keeps what it thawed
+            asked["Days"] = told.thaw_days
+        try:
+            self._call("thaw", key, "restore_object", Key=self._key(key), RestoreRequest=asked)
+        except StorageError as error:
+            if not is_thawing(error):
+                raise
 
     async def _get(self, key: str, **options: str) -> bytes:
         for left in range(settings.current().store_attempts - 1, -1, -1):
