@@ -35,8 +35,11 @@ class RetireSummary:
     listed: int
     deleted: int
     deleted_bytes: int
+    moved: int
+    """To another storage class, in place of being deleted."""
+    moved_bytes: int
     marked: int
-    """Proven now; to be deleted by a run after the grace period."""
+    """Proven now; to be deleted, or moved, by a run after the grace period."""
     waiting: int
     """Marked earlier, with the grace period not over."""
     stay: dict[str, int]
@@ -46,7 +49,7 @@ class RetireSummary:
     released: int
     """Marks taken back, of sources that stay or are unproven."""
     settled: int
-    """Deletions of a run that was killed, found to have happened."""
+    """Deletions and moves of a run that was killed, found to have happened."""
 
 
 @flow(name="retire")
@@ -58,6 +61,7 @@ def retire(
     floor: tuple[str, ...] = (),
     selection: Selection = EVERYTHING,
     dry_run: bool = True,
+    to_class: str | None = None,
     settings: Settings | None = None,
 ) -> RetireSummary:
     """Delete sources that can be restored, in two runs: one marks, a later one deletes.
@@ -72,10 +76,11 @@ def retire(
         floor: What the best restoration must reach besides, such as `psnr_y=40`.
         selection: Which sources; by default all.
         dry_run: Prove and count, but write and delete nothing.
+        to_class: Move sources to this storage class of S3 in place of deleting them.
         settings: Of the workers, in place of what the environment says.
 
     Raises:
-        UsageError: A wrong URL, age or floor; no archive there.
+        UsageError: A wrong URL, age, floor or class; no archive there.
         StorageError: A store fails, or the collection cannot be listed completely. What was
             deleted until then is in the journal.
     """
@@ -86,6 +91,7 @@ def retire(
         grace=grace,
         floor=floor,
         selection=selection,
+        to_class=to_class,
     )
     check_request(check, request)
     age, period, wanted = parse_age(older_than), parse_grace(grace), Floor.parse(floor)
@@ -96,6 +102,7 @@ def retire(
         "grace": grace,
         "floor": list(floor),
         "selection": asdict(selection),
+        "to_class": to_class,
     }
     run = Run("retire", RetireTally(), parameters)
     listing = steps.list_completely(collection, selection, store)
@@ -106,7 +113,7 @@ def retire(
         catalog=catalog,
         journal=Journal(store),
         collection=collection.place.name,
-        terms=Terms(archived_before=now - age, marked_before=now - period),
+        terms=Terms(archived_before=now - age, marked_before=now - period, to_class=to_class),
         floors=floors_of(catalog.runs()),
         floor=wanted,
         run_id=run.run_id,
@@ -125,6 +132,8 @@ def retire(
         listed=sum(batch.num_rows for batch in listing),
         deleted=tally.deleted,
         deleted_bytes=tally.deleted_bytes,
+        moved=tally.moved,
+        moved_bytes=tally.moved_bytes,
         marked=tally.marked,
         waiting=tally.waiting,
         stay=dict(tally.stay),

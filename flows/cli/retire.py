@@ -37,8 +37,14 @@ def retire(
     exclude: Annotated[
         list[str] | None, typer.Option(help="Leave out keys that match this glob.")
     ] = None,
+    to_class: Annotated[
+        str | None,
+        typer.Option(
+            help="Move sources to this storage class of S3 instead, such as DEEP_ARCHIVE."
+        ),
+    ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Mark and delete. Without it nothing is changed.")
+        bool, typer.Option("--yes", help="Mark, and delete or move. Without it nothing is changed.")
     ] = False,
     json: Json = False,
     verbose: Verbose = False,
@@ -54,6 +60,7 @@ def retire(
         grace=grace,
         floor=tuple(floor or ()),
         selection=Selection(include=tuple(include or ()), exclude=tuple(exclude or ())),
+        to_class=to_class,
     )
     check(request)
     from flows.retire import retire as flow
@@ -68,22 +75,28 @@ def retire(
         floor=request.floor,
         selection=request.selection,
         dry_run=not yes,
+        to_class=to_class,
     )
     if json:
         print_json(asdict(result) | {"dry_run": not yes})
     else:
-        out.print(_text(result, dry_run=not yes))
+        out.print(_text(result, to_class, dry_run=not yes))
     for item in result.unproven:
         err.print(f"not proven: {item.source_key}: {item.reason}", style="red")
     if result.unproven:
         raise typer.Exit(Exit.FAILED)
 
 
-def _text(result: RetireSummary, *, dry_run: bool) -> str:
+def _text(result: RetireSummary, to_class: str | None, *, dry_run: bool) -> str:
     would = "would be " if dry_run else ""
+    gone = (
+        f"{result.deleted} {would}deleted ({size_text(result.deleted_bytes)})"
+        if to_class is None
+        else f"{result.moved} {would}moved to {to_class} ({size_text(result.moved_bytes)})"
+    )
     lines = [
         f"{result.listed} sources listed",
-        f"{result.deleted} {would}deleted ({size_text(result.deleted_bytes)})",
+        gone,
         f"{result.marked} {would}marked, {result.waiting} marked earlier and waiting",
         *(f"{count} stay: {ground}" for ground, count in sorted(result.stay.items())),
         f"{len(result.unproven)} not proven",

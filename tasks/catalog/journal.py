@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "retirements"
 
-Event = Literal["marked", "released", "deleting", "deleted"]
-"""Proven and marked; a mark taken back; proven again, about to be deleted; deleted, and seen gone.
-A `deleting` that no `deleted` follows is a run that was killed in between; the next one finds out.
+Event = Literal["marked", "released", "deleting", "deleted", "moving", "moved"]
+"""Proven and marked; a mark taken back; proven again, about to be deleted; deleted, and seen gone;
+about to be moved to another storage class; moved, and seen there. A `deleting` that no `deleted`
+follows, or a `moving` without `moved`, is a run that was killed in between; the next one finds out.
 """
 
 
@@ -79,6 +80,8 @@ class Entry:
     """The proofs the event rests on; empty in a `released`."""
     reason: str | None = None
     """Why a mark was taken back, or how a deletion was found out."""
+    storage_class: str | None = None
+    """Into which the source was moved, or is about to be."""
 
 
 SCHEMA: Final = pa.schema(
@@ -93,6 +96,7 @@ SCHEMA: Final = pa.schema(
         pa.field("source_sha256", pa.string(), nullable=False),
         pa.field("proofs_json", pa.string(), nullable=False),
         pa.field("reason", pa.string()),
+        pa.field("storage_class", pa.string()),
     ]
 )
 """Columns of the journal, with the meaning of `Entry`'s fields; `proofs` as a JSON array."""
@@ -155,14 +159,15 @@ class Journal:
         return any(True for _ in self._select(condition, limit=1))
 
     def unfinished(self, collection: str) -> list[Entry]:
-        """Every `deleting` that no `deleted` or `marked` of its source follows."""
+        """Every `deleting` or `moving` that nothing else about its source follows."""
         mine = f"collection = {sql.literal(collection)}"
         later = (
             f"SELECT 1 FROM {sql.TABLE} AS later WHERE later.source_key = {sql.TABLE}.source_key"  # noqa: S608
-            f" AND later.{mine} AND later.event IN ('deleted', 'marked', 'released')"
+            f" AND later.{mine} AND later.event IN ('deleted', 'moved', 'marked', 'released')"
             f" AND later.at >= {sql.TABLE}.at"
         )
-        return list(self._select(f"{mine} AND event = 'deleting' AND NOT EXISTS ({later})"))
+        begun = "event IN ('deleting', 'moving')"
+        return list(self._select(f"{mine} AND {begun} AND NOT EXISTS ({later})"))
 
     def _select(self, condition: str, limit: int | None = None) -> Iterator[Entry]:
         if not self.exists():

@@ -12,7 +12,7 @@ from rescaling_core.quality.scores import MEASURES
 from tasks.catalog import Archived
 from tasks.renditions.rows import described
 from tasks.storage import ObjectNotFoundError, Store
-from tasks.storage.versions import bare_mark
+from tasks.storage.versions import may_be_copies
 
 _FIRST: Final = ("psnr_y", "ssim_y")
 _LATER: Final = ("refinement", "origin", *(name for name in MEASURES if name not in _FIRST))
@@ -68,7 +68,7 @@ def inspect_stored(archive: Store, row: Archived) -> Finding | None:
         name for name, value in columns.items() if name not in old and getattr(row, name) != value
     ]
     # The row follows a file that was copied; the LR file says what it was when it was made.
-    if bare_mark(embedded.source_etag) != bare_mark(row.source_etag):
+    if not may_be_copies(embedded.source_etag, row.source_etag):
         wrong.append("source_etag")
     if embedded != recorded:
         wrong.append("metadata_json")

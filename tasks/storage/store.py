@@ -84,6 +84,11 @@ class Store(ABC):
         return f"{type(self).__name__}({self.url!r})"
 
     @property
+    def has_classes(self) -> bool:
+        """Whether objects lie in storage classes, into which `move_to_class` puts them."""
+        return False
+
+    @property
     def place(self) -> Place:
         """Where this store really lies, whatever its URL looks like."""
         name = self.url.rstrip("/")
@@ -175,6 +180,27 @@ class Store(ABC):
             StorageError: The store refuses that, or has no cold classes.
         """
         raise StorageError(f"{self.url}: {key}: this store has no classes to thaw objects from")
+
+    def class_of(self, key: str) -> str | None:
+        """The storage class that an object lies in; None if the store has no classes.
+
+        Raises:
+            ObjectNotFoundError: It is not there.
+        """
+        return None
+
+    def move_to_class(self, info: ObjectInfo, storage_class: str) -> ObjectInfo:
+        """Put an object into another storage class, where it lies, if it is what was looked at.
+
+        Returns:
+            As it lies there then; its etag may be another one.
+
+        Raises:
+            ObjectNotFoundError: It is not there.
+            ObjectChangedError: Another version lies there now.
+            StorageError: The store refuses that, or has no classes.
+        """
+        raise StorageError(f"{self.url}: {info.key}: this store has no storage classes")
 
     @abstractmethod
     def put(self, key: str, data: bytes) -> None:

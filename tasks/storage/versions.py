@@ -7,7 +7,11 @@ hold no `+` and are compared as they are.
 
 from __future__ import annotations
 
+import re
 from typing import Final
+
+_OF_A_STORE: Final = re.compile(r"[0-9a-f]{32}(-[0-9]+)?")
+"""Of S3 and what speaks its protocol: a digest of the content, or of that of its parts."""
 
 EXACT: Final = "+"
 """What parts the bare mark (time of modification and size) from what only newer marks hold."""
@@ -32,3 +36,14 @@ def same_version(one: str, other: str) -> bool:
     if is_bare(one) or is_bare(other):
         return bare_mark(one) == bare_mark(other)
     return one == other
+
+
+def may_be_copies(one: str, other: str) -> bool:
+    """Whether two marks of the same bytes may differ since a store copied them.
+
+    S3 gives a copy another etag where the original, or the copy, was written in parts or encrypted
+    by a key management. A file on a disk keeps its time of modification.
+    """
+    if _OF_A_STORE.fullmatch(one) and _OF_A_STORE.fullmatch(other):
+        return True
+    return bare_mark(one) == bare_mark(other)

@@ -30,6 +30,7 @@ from tasks.jobs.restore.worker import Restorer
 from tasks.jobs.retire import actions, steps
 from tasks.jobs.retire import worker as verification
 from tasks.jobs.retire.actions import Site
+from tasks.jobs.retire.check import Request, check
 from tasks.jobs.retire.decisions import Terms
 from tasks.jobs.retire.tally import RetireTally
 from tasks.jobs.retire.worker import Proven, Unproven, Verifier
@@ -38,6 +39,7 @@ from tasks.plans.options import PlanOptions, build_plan
 from tasks.renditions import restoring
 from tasks.storage import StorageError, open_store
 from tasks.storage.local import LocalStore
+from tasks.storage.s3 import parts
 from tasks.storage.store import Surveyed
 from tests.command import RefoldHere, photograph
 from tests.small_archive import HerePool, SmallArchive, copied, small_archive
@@ -65,6 +67,7 @@ def _site(
     floor: Floor | None = None,
     dry_run: bool = False,
     run_id: str = "retire",
+    to_class: str | None = None,
 ) -> Site:
     now = datetime.now(UTC)
     return Site(
@@ -73,7 +76,7 @@ def _site(
         catalog=made.catalog,
         journal=Journal(made.archive),
         collection=made.source.place.name,
-        terms=Terms(archived_before=now - age, marked_before=now - grace),
+        terms=Terms(archived_before=now - age, marked_before=now - grace, to_class=to_class),
         floors=floors_of(made.catalog.runs()),
         floor=floor or Floor(),
         run_id=run_id,
@@ -411,6 +414,68 @@ def test_sources_on_s3_are_retired_to_the_last_one(tmp_path: Path, moto_url: str
     mistyped = open_store(made.source_url + "-typo")
     with pytest.raises(UsageError, match="nothing is stored"):
         require_collection(mistyped, made.archive)
+
+
+def test_sources_are_moved_to_a_cold_class_by_two_runs_and_the_account_says_where(
+    tmp_path: Path, moto_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = small_archive(moto_url, tmp_path, 3)
+    first, second, elsewhere = _keys(made)
+    smallest = min(info.size for info in made.source.list())
+    monkeypatch.setattr(parts, "COPIED_WHOLE_BYTES", smallest)  # two go in parts: new etags
+    made.source.move_to_class(made.source.info(elsewhere), "GLACIER")
+    made.tell_where_sources_lie()
+    rows = made.rows()
+    asked: dict[str, Any] = {"to_class": "DEEP_ARCHIVE", "grace": timedelta(0)}
+    marked = _retire(made, to_class="DEEP_ARCHIVE")
+    assert (marked.marked, marked.stay) == (2, {actions.COLD: 1})
+    assert _retire(made, **asked, dry_run=True).moved == 2
+    assert {made.source.class_of(key) for key in (first, second)} == {"STANDARD"}
+    sizes = {key: made.source.info(key).size for key in (first, second)}
+    done = _retire(made, **asked)
+    assert (done.moved, done.moved_bytes, done.deleted) == (2, sum(sizes.values()), 0)
+    for key in (first, second):
+        assert made.source.class_of(key) == "DEEP_ARCHIVE"
+        assert _events(made, key) == ["marked", "moving", "moved"]
+    account = [entry for entry in Journal(made.archive).entries() if entry.event == "moved"]
+    assert {entry.source_key: entry.storage_class for entry in account} == dict.fromkeys(
+        sizes, "DEEP_ARCHIVE"
+    )
+    assert all(entry.proofs for entry in account)
+    for to_class in ("DEEP_ARCHIVE", "GLACIER_IR", None):
+        again = _retire(made, grace=timedelta(0), to_class=to_class)
+        assert again.stay == {"moved already": 2, actions.COLD: 1}
+    made.run("x2", run_id="run-2")  # an archive run: it takes none of them for another version
+    assert [(row.state, row.lr_key) for row in made.rows()] == [
+        (row.state, row.lr_key) for row in rows
+    ]
+
+
+def test_a_move_that_a_killed_run_had_begun_is_accounted_for(tmp_path: Path, moto_url: str) -> None:
+    made = small_archive(moto_url, tmp_path, 2)
+    _retire(made, to_class="GLACIER")
+    moved, not_yet = _keys(made)
+    site = _site(made, run_id="killed", to_class="GLACIER")
+    actions._write(site, "moving", list(site.journal.entries()))
+    made.source.move_to_class(made.source.info(moved), "GLACIER")  # and then it was killed
+    assert _retire(made, grace=timedelta(0), to_class="GLACIER").stay == {"moved already": 1}
+    assert _events(made, moved) == ["marked", "moving", "moved"]
+    assert _events(made, not_yet) == ["marked", "moving", "moving", "moved"]
+
+
+@pytest.mark.parametrize(
+    ("to_class", "why"), [("GLACIER", "has no storage classes"), ("WARM", "one of STANDARD_IA")]
+)
+def test_a_class_that_there_is_not_is_refused(made: SmallArchive, to_class: str, why: str) -> None:
+    request = Request(
+        source=made.source_url,
+        archive=made.archive_url,
+        older_than="0d",
+        grace="1h",
+        to_class=to_class,
+    )
+    with pytest.raises(UsageError, match=why):
+        check(request)
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What a retire run does to sources; the journal is written before anything is deleted."""
+"""What a retire run does to sources; the journal is written before any of them goes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,32 @@ from typing import Final
 
 from rescaling_core.plan import Floor
 from tasks.catalog import Catalog
+from tasks.catalog.difference import Doubtful
 from tasks.catalog.journal import Entry, Event, Journal
 from tasks.control.logs import Log, run_log
 from tasks.jobs.retire.decisions import Terms
 from tasks.jobs.retire.tally import RetireTally
 from tasks.jobs.retire.worker import Proven, Unproven
-from tasks.storage import NotPermittedError, ObjectNotFoundError, StorageError, Store
+from tasks.storage import (
+    NotPermittedError,
+    ObjectChangedError,
+    ObjectInfo,
+    ObjectNotFoundError,
+    StorageError,
+    Store,
+)
 
 DELETERS: Final = 8
-"""Deletions at once."""
+"""Deletions, or moves, at once."""
 
 NOT_PERMITTED: Final = "may not be deleted with these credentials"
 """Why a source stays though it may go."""
+
+NOT_MOVABLE: Final = "may not be moved with these credentials"
+"""The same, where it was to be moved to another storage class."""
+
+COLD: Final = "in a cold class: nothing can be proven before it is thawed"
+"""Why a source stays that somebody else moved."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,25 +72,32 @@ def mark(site: Site, proven: Sequence[Proven]) -> RetireTally:
     return RetireTally(marked=len(proven))
 
 
-def delete(site: Site, proven: Sequence[Proven]) -> RetireTally:
-    """Delete sources whose renditions were proven once more.
+def let_go(site: Site, proven: Sequence[Proven]) -> RetireTally:
+    """Delete sources whose renditions were proven once more, or move them to another class.
 
-    That they are about to be deleted is in the journal before the first one is. Each is looked at
+    That this is about to happen is in the journal before the first one goes. Each is looked at
     once more, and stays if it is not what was compared.
 
     Raises:
-        StorageError: A deletion failed, other than for want of the right to delete. Those that
-            succeeded are accounted for.
+        StorageError: It failed with one, other than for want of the right. Those that it succeeded
+            with are accounted for.
     """
     if site.dry_run:
-        nbytes = sum(item.source.size for item in proven)
-        return RetireTally(deleted=len(proven), deleted_bytes=nbytes)
-    _write(site, "deleting", [_entry(site, item) for item in proven])
+        return _gone(site, proven)
+    moves = site.terms.to_class is not None
+    _write(site, "moving" if moves else "deleting", [_entry(site, item) for item in proven])
     log = run_log()
     with ThreadPoolExecutor(max_workers=DELETERS) as pool:
-        outcomes = list(pool.map(lambda item: _delete_one(site.source, item, log), proven))
-    gone = [item for item, outcome in zip(proven, outcomes, strict=True) if outcome is None]
-    _write(site, "deleted", [_entry(site, item) for item in gone])
+        outcomes = list(pool.map(lambda item: _let_one_go(site, item, log), proven))
+    gone = [
+        (item, outcome)
+        for item, outcome in zip(proven, outcomes, strict=True)
+        if isinstance(outcome, ObjectInfo | None)
+    ]
+    if moves:
+        _note_marks(site, [(item, info) for item, info in gone if info is not None])
+    entries = [_entry(site, item, info) for item, info in gone]
+    _write(site, "moved" if moves else "deleted", entries)
     stayed = tuple(outcome for outcome in outcomes if isinstance(outcome, Unproven))
     by_key = {item.source.key: _entry(site, item) for item in proven}
     released = release(site, [(by_key[item.source_key], item.reason) for item in stayed])
@@ -84,62 +105,110 @@ def delete(site: Site, proven: Sequence[Proven]) -> RetireTally:
     for outcome in outcomes:
         if isinstance(outcome, StorageError) and not isinstance(outcome, NotPermittedError):
             raise outcome
+    why = NOT_MOVABLE if moves else NOT_PERMITTED
     if refused and not site.told:
-        site.told.append(NOT_PERMITTED)
+        site.told.append(why)
         log.warning("%s; such sources stay, and their marks stand", refused[0])
-    nbytes = sum(item.source.size for item in gone)
-    return released + RetireTally(
-        deleted=len(gone),
-        deleted_bytes=nbytes,
-        unproven=stayed,
-        stay=Counter({NOT_PERMITTED: len(refused)} if refused else {}),
+    stay = Counter({why: len(refused)} if refused else {})
+    return (
+        released + _gone(site, [item for item, _ in gone]) + RetireTally(unproven=stayed, stay=stay)
     )
 
 
 def settle(site: Site) -> int:
-    """Write what became of deletions that a run had begun which was killed then.
+    """Write what became of deletions and moves that a run had begun which was killed then.
 
     Returns:
-        How many sources turned out to be gone.
+        How many sources turned out to be gone, or moved.
     """
     begun = site.journal.unfinished(site.collection)
-    gone = [entry for entry in begun if not site.source.exists(entry.source_key)]
-    reason = "begun by a run that did not end; found gone"
-    _write(site, "deleted", [replace(entry, reason=reason) for entry in gone])
-    return len(gone)
+    gone = [
+        entry
+        for entry in begun
+        if entry.event == "deleting" and not site.source.exists(entry.source_key)
+    ]
+    moved = [
+        replace(entry, source_etag=info.etag)
+        for entry in begun
+        if entry.event == "moving" and (info := _found_moved(site, entry)) is not None
+    ]
+    begun_by = "begun by a run that did not end; found"
+    _write(site, "deleted", [replace(entry, reason=f"{begun_by} gone") for entry in gone])
+    _write(site, "moved", [replace(entry, reason=f"{begun_by} moved") for entry in moved])
+    return len(gone) + len(moved)
 
 
-def _delete_one(source: Store, item: Proven, log: Log) -> Unproven | StorageError | None:
-    """None: it is gone, and was what was compared."""
-    key = item.source.key
+def _found_moved(site: Site, entry: Entry) -> ObjectInfo | None:
+    """A source as it lies in the class that it was to be moved to; None if it does not.
+
+    Its mark must be the one that was proven: where the store gave the copy another one, nothing
+    tells that copy from another version, and it is left to be looked at as any other source.
+    """
+    try:
+        info = site.source.info(entry.source_key)
+        where = site.source.class_of(entry.source_key)
+    except ObjectNotFoundError:
+        return None
+    is_same = (info.etag, info.size) == (entry.source_etag, entry.source_size)
+    return info if is_same and where == entry.storage_class else None
+
+
+def _let_one_go(site: Site, item: Proven, log: Log) -> Unproven | StorageError | ObjectInfo | None:
+    """None: it is gone, and was what was compared. An ObjectInfo: as it lies in the other class."""
+    key, source, wanted = item.source.key, site.source, site.terms.to_class
+    told = f"{item.source.size} bytes, restorable from {len(item.proofs)} LR objects"
     try:
         info = source.info(key)
         if (info.etag, info.size) != (item.source.etag, item.source.size):
             return Unproven(key, "changed while it was compared")
+        if wanted is not None:
+            info = source.move_to_class(info, wanted)
+            log.info("moved %s to %s: %s", key, wanted, told)
+            return info
         source.delete(key)
         if source.exists(key):
             return StorageError(f"{source.url}: {key} is there though its deletion was accepted")
-        log.info(
-            "deleted %s: %d bytes, restorable from %d LR objects", key, info.size, len(item.proofs)
-        )
+        log.info("deleted %s: %s", key, told)
     except ObjectNotFoundError:
-        return Unproven(key, "gone before it was to be deleted: somebody else did")
+        what = "deleted" if wanted is None else "moved"
+        return Unproven(key, f"gone before it was to be {what}: somebody else did")
+    except ObjectChangedError as error:
+        return Unproven(key, str(error))
     except StorageError as error:
         return error
     return None
 
 
-def _entry(site: Site, item: Proven) -> Entry:
+def _note_marks(site: Site, moved: Sequence[tuple[Proven, ObjectInfo]]) -> None:
+    """Tell the catalog of copies under another mark, or they would be taken for new sources."""
+    site.catalog.refresh_marks(
+        [
+            Doubtful(info.key, info.size, info.etag, item.sha256)
+            for item, info in moved
+            if info.etag != item.source.etag
+        ]
+    )
+
+
+def _gone(site: Site, items: Sequence[Proven]) -> RetireTally:
+    nbytes = sum(item.source.size for item in items)
+    if site.terms.to_class is None:
+        return RetireTally(deleted=len(items), deleted_bytes=nbytes)
+    return RetireTally(moved=len(items), moved_bytes=nbytes)
+
+
+def _entry(site: Site, item: Proven, info: ObjectInfo | None = None) -> Entry:
     return Entry(
         event="marked",  # what it is and when, `_write` says
         at=datetime.now(UTC),
         run_id=site.run_id,
         collection=site.collection,
         source_key=item.source.key,
-        source_etag=item.source.etag,
+        source_etag=item.source.etag if info is None else info.etag,
         source_size=item.source.size,
         source_sha256=item.sha256,
         proofs=item.proofs,
+        storage_class=site.terms.to_class,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from tasks.catalog import Archived
 from tasks.catalog.history import History
@@ -25,6 +25,7 @@ Ground = Literal[
     "changed",
     "previews only",
     "archived too recently",
+    "moved already",
 ]
 """Why a source stays, whatever its renditions are like."""
 
@@ -36,7 +37,9 @@ class Terms:
     archived_before: datetime
     """All renditions of a source must have been committed before."""
     marked_before: datetime
-    """It must have been marked before, to be deleted."""
+    """It must have been marked before, to be deleted or moved."""
+    to_class: str | None = None
+    """The storage class that sources are moved to; None: they are deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +66,18 @@ class MayGo:
     """The mark whose grace period is over; None if it is to be marked."""
 
 
+NEVER_READ: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Storage classes from which nothing can be read, and so nothing be proven once more."""
+
 Verdict = Stays | Waits | MayGo
 
 
 def judge(
-    listed: SourceObject, rows: Sequence[CatalogRow], mark: Entry | None, terms: Terms
+    listed: SourceObject,
+    rows: Sequence[CatalogRow],
+    mark: Entry | None,
+    terms: Terms,
+    moved: Entry | None = None,
 ) -> Verdict:
     """Decide on one source.
 
@@ -76,7 +86,12 @@ def judge(
         rows: All rows of the catalog that have its key.
         mark: The mark that stands, see `standing_mark`.
         terms: What was asked for.
+        moved: That it was moved to another class, see `last_moves`.
     """
+    if moved is not None and _is_listed(moved.source_etag, moved.source_size, listed):
+        where = moved.storage_class
+        if where in NEVER_READ or where == terms.to_class:
+            return Stays("moved already")
     if ground := _ground_to_stay(listed, rows, terms):
         return Stays(ground)
     renditions = tuple(row for row in rows if isinstance(row, Archived))  # all, by now
@@ -125,13 +140,22 @@ def standing_marks(entries: Iterable[Entry]) -> dict[str, Entry]:
     """The mark that stands for each source.
 
     Args:
-        entries: Of one collection, the earliest first. A `deleting` leaves the mark standing: that
-            the source is asked for means that it was not deleted.
+        entries: Of one collection, the earliest first. A `deleting` or `moving` leaves the mark
+            standing: it may not have come to that.
     """
     marks: dict[str, Entry] = {}
     for entry in entries:
         if entry.event == "marked":
             marks[entry.source_key] = entry
-        elif entry.event in ("released", "deleted"):
+        elif entry.event in ("released", "deleted", "moved"):
             marks.pop(entry.source_key, None)
     return marks
+
+
+def last_moves(entries: Iterable[Entry]) -> dict[str, Entry]:
+    """The last move of each source that was moved to another storage class.
+
+    Args:
+        entries: Of one collection, the earliest first.
+    """
+    return {entry.source_key: entry for entry in entries if entry.event == "moved"}

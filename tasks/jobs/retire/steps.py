@@ -24,7 +24,16 @@ from tasks.control.retries import RETRIED
 from tasks.control.run import Wave
 from tasks.jobs.retire import actions
 from tasks.jobs.retire.actions import Site
-from tasks.jobs.retire.decisions import MayGo, Stays, Terms, Verdict, Waits, judge, standing_marks
+from tasks.jobs.retire.decisions import (
+    MayGo,
+    Stays,
+    Terms,
+    Verdict,
+    Waits,
+    judge,
+    last_moves,
+    standing_marks,
+)
 from tasks.jobs.retire.tally import RetireTally
 from tasks.jobs.retire.worker import Claim, Proven, Unproven
 from tasks.storage import Store, open_store
@@ -91,7 +100,7 @@ def settle_accounts(site: Site) -> int:
 def retire_wave(
     wave: Wave[pa.RecordBatch], site: Site, pool: Workers[Claim, Proven | Unproven]
 ) -> RetireTally:
-    """Decide on sources, prove those that may go, mark or delete them, and account for it."""
+    """Decide on sources, prove those that may go, mark them or let them go, and account for it."""
     tally = RetireTally()
     for chunk in wave.items:
         tally += _retire_chunk([SourceObject(**values) for values in chunk.to_pylist()], site, pool)
@@ -103,11 +112,12 @@ def _retire_chunk(
     listed: Sequence[SourceObject], site: Site, pool: Workers[Claim, Proven | Unproven]
 ) -> RetireTally:
     span = (listed[0].key, listed[-1].key)
-    marks = standing_marks(site.journal.entries(site.collection, between=span))
+    entries = list(site.journal.entries(site.collection, between=span))
+    marks, moves = standing_marks(entries), last_moves(entries)
     waiting, stay = 0, Counter[str]()
     release: list[tuple[Entry, str]] = []
     may_go: dict[str, tuple[SourceObject, MayGo]] = {}
-    for source, verdict in judged(listed, site.catalog, marks, site.terms):
+    for source, verdict in judged(listed, site.catalog, marks, site.terms, moves):
         if isinstance(verdict, MayGo):
             may_go[source.key] = (source, verdict)
         elif isinstance(verdict, Waits):
@@ -118,23 +128,30 @@ def _retire_chunk(
                 release.append((marks[source.key], verdict.ground))
     unproven: list[Unproven] = []
     to_mark: list[Proven] = []
-    to_delete: list[Proven] = []
+    to_go: list[Proven] = []
     for result in _prove([_claim(site, *pair) for pair in may_go.values()], pool):
+        if isinstance(result, Unproven) and result.is_cold:
+            stay[actions.COLD] += 1
+            continue
         if isinstance(result, Unproven):
             unproven.append(result)
             if result.source_key in marks:
                 release.append((marks[result.source_key], result.reason))
             continue
         _, verdict = may_go[result.source.key]
-        (to_mark if verdict.mark is None else to_delete).append(result)
+        (to_mark if verdict.mark is None else to_go).append(result)
     decided = RetireTally(waiting=waiting, stay=stay, unproven=tuple(unproven))
     decided += actions.release(site, release)
     decided += actions.mark(site, to_mark)
-    return decided + actions.delete(site, to_delete)
+    return decided + actions.let_go(site, to_go)
 
 
 def judged(
-    listed: Sequence[SourceObject], catalog: Catalog, marks: Mapping[str, Entry], terms: Terms
+    listed: Sequence[SourceObject],
+    catalog: Catalog,
+    marks: Mapping[str, Entry],
+    terms: Terms,
+    moves: Mapping[str, Entry],
 ) -> Iterator[tuple[SourceObject, Verdict]]:
     """Decide on sources whose keys follow each other."""
     wanted = {source.key for source in listed}
@@ -145,7 +162,8 @@ def judged(
         if key in wanted
     }
     for source in listed:
-        yield source, judge(source, rows.get(source.key, ()), marks.get(source.key), terms)
+        told = (rows.get(source.key, ()), marks.get(source.key), terms, moves.get(source.key))
+        yield source, judge(source, *told)
 
 
 def _claim(site: Site, source: SourceObject, verdict: MayGo) -> Claim:

@@ -16,6 +16,9 @@ class RetireTally(Tally):
 
     deleted: int = 0
     deleted_bytes: int = 0
+    moved: int = 0
+    """To another storage class."""
+    moved_bytes: int = 0
     marked: int = 0
     waiting: int = 0
     stay: Counter[str] = field(default_factory=Counter)
@@ -27,13 +30,13 @@ class RetireTally(Tally):
     @property
     def done(self) -> int:
         """Sources decided on."""
-        counted = self.marked + self.waiting + self.deleted
+        counted = self.marked + self.waiting + self.deleted + self.moved
         return counted + self.stay.total() + len(self.unproven)
 
     @property
     def nbytes(self) -> int:
-        """Total bytes of the deleted sources."""
-        return self.deleted_bytes
+        """Total bytes of the sources that were deleted or moved."""
+        return self.deleted_bytes + self.moved_bytes
 
     @property
     def troubles(self) -> tuple[Unproven, ...]:
@@ -45,9 +48,9 @@ class RetireTally(Tally):
         """As docs/operations.md says."""
         return Counts(
             listed=self.done,
-            archived=self.deleted,
+            archived=self.deleted + self.moved,
             kept=self.marked + self.waiting,
             quarantined=len(self.unproven),
             unchanged=self.stay.total(),
-            source_bytes=self.deleted_bytes,
+            source_bytes=self.nbytes,
         )

@@ -33,7 +33,7 @@ from tasks.models.loading import use_share_of_cpus
 from tasks.renditions.inspection import inspect_stored
 from tasks.renditions.restoring import Renditions
 from tasks.renditions.sources import SourceChangedError, source_as_archived
-from tasks.storage import ObjectNotFoundError, open_store
+from tasks.storage import ObjectColdError, ObjectNotFoundError, open_store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,8 @@ class Unproven:
 
     source_key: str
     reason: str
+    is_cold: bool = False
+    """Whether that is since the source itself lies in a cold class, from which nothing is read."""
 
 
 class Verifier:
@@ -106,6 +108,8 @@ class Verifier:
             return Unproven(key, "listed, but gone when it was to be compared")
         except SourceChangedError as error:
             return Unproven(key, str(error))
+        except ObjectColdError as error:
+            return Unproven(key, str(error), is_cold=True)
         digest = hashlib.sha256(data).hexdigest()
         if any(row.source_sha256 != digest for row in claim.rows):
             return Unproven(key, "its renditions were made from different versions of it")

@@ -42,6 +42,12 @@ class Encryption:
         named = {} if self.key_id is None else {"SSEKMSKeyId": self.key_id}
         return {"ServerSideEncryption": self.algorithm, **named}
 
+    def of_copied(self) -> dict[str, str | bytes]:
+        """Parameters by which what is copied can be read."""
+        if self.key is None:
+            return {}
+        return {"CopySourceSSECustomerAlgorithm": "AES256", "CopySourceSSECustomerKey": self.key}
+
     def of_delta(self) -> dict[str, str]:
         """Storage options of Delta Lake."""
         if self.key is not None:

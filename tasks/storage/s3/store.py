@@ -8,9 +8,10 @@ slash). Retries of a request are botocore's; nothing above repeats them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -21,7 +22,6 @@ from s3fs.core import S3_RETRYABLE_ERRORS
 
 from rescaling_core.errors import UsageError
 from tasks import settings
-from tasks.storage import patience
 from tasks.storage.errors import (
     NothingStoredError,
     ObjectChangedError,
@@ -31,9 +31,12 @@ from tasks.storage.errors import (
 )
 from tasks.storage.place import Place
 from tasks.storage.s3 import parts as s3_multipart
-from tasks.storage.s3.connection import connect, credentials_of, endpoint_of, region_of
+from tasks.storage.s3.classes import class_of, cold_error, storage_class_of, thaw_request
+from tasks.storage.s3.connection import connect, credentials_of, endpoint_of
+from tasks.storage.s3.delta import delta_options
 from tasks.storage.s3.encryption import encryption_of
 from tasks.storage.s3.errors import is_cold, is_conflict, is_precondition, is_thawing, translate
+from tasks.storage.s3.uploads import unfinished_uploads
 from tasks.storage.store import ObjectInfo, Store
 
 MAX_KEY_BYTES: Final = 1024
@@ -47,13 +50,6 @@ CREATE_ATTEMPTS: Final = 5
 
 _TRANSPORT_ERRORS: Final = (BotoCoreError, OSError, EOFError, *S3_RETRYABLE_ERRORS)
 """What the layers below raise; anything else is a bug."""
-
-
-def storage_class_of(key: str) -> dict[str, str]:
-    """The storage class that the settings name for a key of a store: the longest prefix counts."""
-    told = settings.current().storage_classes
-    prefixes = [prefix for prefix in told if key.startswith(prefix)]
-    return {"StorageClass": told[max(prefixes, key=len)]} if prefixes else {}
 
 
 class S3Store(Store):
@@ -83,6 +79,11 @@ class S3Store(Store):
     def prefix(self) -> str:
         """What all keys begin with in the bucket: empty, or ending in a slash."""
         return self._root
+
+    @property
+    def has_classes(self) -> bool:
+        """See `Store.has_classes`."""
+        return True
 
     @property
     def place(self) -> Place:
@@ -122,7 +123,7 @@ class S3Store(Store):
 
     def info(self, key: str) -> ObjectInfo:
         """See `Store.info`."""
-        head = self._call("look up", key, "head_object", Key=self._key(key))
+        head = self._head(key)
         return ObjectInfo(
             key=key,
             size=head["ContentLength"],
@@ -167,30 +168,46 @@ class S3Store(Store):
         return data
 
     def _cold(self, key: str) -> ObjectColdError:
-        """Why an object cannot be read, with what its store says of the class it lies in."""
-        head = self._call("look up", key, "head_object", Key=self._key(key))
-        thawing = 'ongoing-request="true"' in head.get("Restore", "")
-        then = (
-            "it is being thawed, which takes hours: try again later"
-            if thawing
-            else "it has to be thawed first (a restore request), which takes hours"
-        )
-        where = head.get("ArchiveStatus") or head.get("StorageClass", "a cold class")
-        message = f"{self.url}: cannot read {key}: it lies in {where}; {then}"
-        return ObjectColdError(message, url=self.url, key=key, thawing=thawing)
+        return cold_error(self.url, key, self._head(key))
+
+    def _head(self, key: str) -> Mapping[str, Any]:
+        head: Mapping[str, Any] = self._call("look up", key, "head_object", Key=self._key(key))
+        return head
 
     def thaw(self, key: str) -> None:
         """See `Store.thaw`: RestoreObject, for as long and as fast as the settings say."""
-        head = self._call("look up", key, "head_object", Key=self._key(key))
-        told = settings.current()
-        asked: dict[str, Any] = {"GlacierJobParameters": {"Tier": told.thaw_tier}}
-        if "ArchiveStatus" not in head:  # Intelligent-Tiering keeps what it thawed
-            asked["Days"] = told.thaw_days
+        asked = thaw_request(self._head(key))
         try:
             self._call("thaw", key, "restore_object", Key=self._key(key), RestoreRequest=asked)
         except StorageError as error:
             if not is_thawing(error):
                 raise
+
+    def class_of(self, key: str) -> str | None:
+        """See `Store.class_of`."""
+        return class_of(self._head(key))
+
+    def move_to_class(self, info: ObjectInfo, storage_class: str) -> ObjectInfo:
+        """See `Store.move_to_class`: a copy onto itself, in parts where it is large."""
+        key, place = info.key, {"Bucket": self.bucket, "Key": self._key(info.key)}
+        copied: dict[str, Any] = {"CopySource": place, "CopySourceIfMatch": f'"{info.etag}"'}
+        if self._encryption is not None:
+            copied |= self._encryption.of_copied()
+        put = (self._fs._call_s3, place, copied, self._head(key), storage_class)
+        try:
+            self._run("copy", key, s3_multipart.copy_whole_or_parts, *put)
+        except StorageError as error:
+            if is_precondition(error):
+                message = f"{self.url}: {key} is not what was listed any more"
+                raise ObjectChangedError(message) from error
+            if is_cold(error):
+                raise self._cold(key) from error
+            raise
+        found = self._head(key)
+        if found["ContentLength"] != info.size or class_of(found) != storage_class:
+            where = f"{found['ContentLength']} bytes in {class_of(found)}"
+            raise StorageError(f"{self.url}: {key} was copied to {storage_class}, but is {where}")
+        return replace(info, etag=found["ETag"].strip('"'), modified=found.get("LastModified"))
 
     async def _get(self, key: str, **options: str) -> bytes:
         for left in range(settings.current().store_attempts - 1, -1, -1):
@@ -216,24 +233,12 @@ class S3Store(Store):
 
     def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> tuple[str, ...]:
         """See `Store.remove_unfinished`: uploads in parts that were begun and not completed."""
+        call = partial(self._call, "list", "uploads")
         removed: list[str] = []
-        more = True
-        place: dict[str, str] = {}
-        while more:
-            page = self._call(
-                "list", "uploads", "list_multipart_uploads", Prefix=self._root, **place
-            )
-            for upload in page.get("Uploads", ()):
-                if upload["Initiated"] < before:
-                    if not dry_run:
-                        named = {"Key": upload["Key"], "UploadId": upload["UploadId"]}
-                        self._call("delete", upload["Key"], "abort_multipart_upload", **named)
-                    removed.append(upload["Key"])
-            more = bool(page.get("IsTruncated"))
-            place = {
-                "KeyMarker": page.get("NextKeyMarker", ""),
-                "UploadIdMarker": page.get("NextUploadIdMarker", ""),
-            }
+        for upload in unfinished_uploads(call, self._root, before):
+            if not dry_run:
+                self._call("delete", upload["Key"], "abort_multipart_upload", **upload)
+            removed.append(upload["Key"])
         return tuple(removed)
 
     def put_new(self, key: str, data: bytes) -> bool:
@@ -264,25 +269,7 @@ class S3Store(Store):
 
     def delta_options(self) -> dict[str, str]:
         """See `Store.delta_options`: the same credentials and endpoint as s3fs uses."""
-        credentials = credentials_of(self._session)
-        if credentials is None:
-            raise StorageError(f"{self.url}: the credentials are gone")
-        options = {
-            **patience.for_delta(),
-            "AWS_ACCESS_KEY_ID": credentials.access_key,
-            "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
-            "AWS_REGION": region_of(self._session),
-            "aws_conditional_put": "etag",
-        }
-        if self._encryption is not None:
-            options |= self._encryption.of_delta()
-        if credentials.token:
-            options["AWS_SESSION_TOKEN"] = credentials.token
-        if self._endpoint:
-            options["AWS_ENDPOINT_URL"] = self._endpoint
-            if self._endpoint.startswith("http://"):
-                options["AWS_ALLOW_HTTP"] = "true"
-        return options
+        return delta_options(self.url, self._session, self._encryption, self._endpoint)
 
     @cached_property
     def _endpoint(self) -> str | None:

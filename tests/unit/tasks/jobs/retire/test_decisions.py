@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,7 +14,15 @@ from tasks.catalog import CatalogRow, RunRecord
 from tasks.catalog.history import floors_of
 from tasks.catalog.journal import Entry, Event, Proof
 from tasks.collection.shards import SourceObject
-from tasks.jobs.retire.decisions import MayGo, Stays, Terms, Waits, judge, standing_marks
+from tasks.jobs.retire.decisions import (
+    MayGo,
+    Stays,
+    Terms,
+    Waits,
+    judge,
+    last_moves,
+    standing_marks,
+)
 from tests.rows import row
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
@@ -176,3 +185,25 @@ def test_floors_are_those_of_the_runs_plans_without_their_margin() -> None:
 
     found = floors_of([run("a", plan), run("b", '{"targets": ["x2"]}')])
     assert found == {("a", "x2"): Floor(psnr_y=34.0).without_margins()}
+
+
+@pytest.mark.parametrize(
+    ("lies_in", "to_class", "etag", "stays"),
+    [
+        ("DEEP_ARCHIVE", "DEEP_ARCHIVE", "one", True),
+        ("DEEP_ARCHIVE", None, "one", True),
+        ("GLACIER", "GLACIER_IR", "one", True),
+        ("GLACIER_IR", "GLACIER_IR", "one", True),
+        ("GLACIER_IR", "DEEP_ARCHIVE", "one", False),
+        ("GLACIER_IR", None, "one", False),
+        ("DEEP_ARCHIVE", "DEEP_ARCHIVE", "of before", False),
+    ],
+)
+def test_what_was_moved_stays_unless_it_can_be_read_and_is_wanted_elsewhere(
+    lies_in: str, to_class: str | None, etag: str, stays: bool
+) -> None:
+    entries = [_entry(), replace(_entry("moved", days=1, etag=etag), storage_class=lies_in)]
+    assert standing_marks(entries) == {}
+    moved = last_moves(entries)["a.png"]
+    verdict = judge(SOURCE, [_row()], None, replace(TERMS, to_class=to_class), moved)
+    assert verdict == (Stays("moved already") if stays else MayGo((_row(),), None))
