@@ -6,7 +6,7 @@ import hashlib
 
 from rescaling_core.errors import RefoldError
 from tasks.catalog import CatalogRow
-from tasks.storage import ObjectNotFoundError, Store
+from tasks.storage import ObjectColdError, ObjectNotFoundError, Store
 
 
 class SourceChangedError(RefoldError):
@@ -36,7 +36,9 @@ def source_as_archived(source: Store, row: CatalogRow) -> bytes:
 
 
 def unchanged_source(source: Store | None, row: CatalogRow) -> bytes | None:
-    """As `source_as_archived`; None if it is gone or has changed, or there is no collection.
+    """As `source_as_archived`; None if it is gone, has changed, or there is no collection.
+
+    What lies in a cold class is as good as gone.
 
     Raises:
         StorageError: The store failed, so that nothing is known.
@@ -45,5 +47,5 @@ def unchanged_source(source: Store | None, row: CatalogRow) -> bytes | None:
         return None
     try:
         return source_as_archived(source, row)
-    except (ObjectNotFoundError, SourceChangedError):
+    except (ObjectNotFoundError, ObjectColdError, SourceChangedError):
         return None

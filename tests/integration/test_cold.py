@@ -16,6 +16,9 @@ from typing import Any
 import pytest
 
 from flows.cli.exits import Exit
+from flows.service.access import Keys
+from flows.service.app import create_app
+from flows.service.settings import ServeSettings
 from tasks.catalog import Archived
 from tasks.collection.listing import EVERYTHING, Selection
 from tasks.jobs.archive.steps import find_pending
@@ -25,9 +28,11 @@ from tasks.jobs.scrub.tally import ScrubTally
 from tasks.jobs.scrub.worker import Check, Inspector
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.renditions.networks import findings_about, named_networks
+from tasks.renditions.sources import unchanged_source
 from tasks.storage import ObjectColdError, StorageError, open_store
 from tests.command import RefoldHere
 from tests.servers.endpoint import S3Endpoint
+from tests.service.conftest import client_of
 from tests.small_archive import SmallArchive, small_archive
 
 pytestmark = pytest.mark.slow
@@ -108,7 +113,8 @@ def test_a_cold_rendition_is_named_thawed_when_asked_for_and_restored_by_a_later
 
     first = refused(job)
     assert (first.thaw, "--thaw asks for it" in first.reason) == ("archived", True)
-    ran = RefoldHere({})("restore", made.archive_url, str(tmp_path), "--all", "--thaw", "--json")
+    refold = RefoldHere({}, workers_here=True)
+    ran = refold("restore", made.archive_url, str(tmp_path), "--all", "--thaw", "--json")
     told = json.loads(ran.out)
     assert (ran.code, told["restored"], told["failed"]) == (Exit.COLD, 1, 0), ran.err
     (one,) = told["cold"]
@@ -146,9 +152,11 @@ def test_what_was_archived_stays_when_its_source_turns_cold(
     made.source.put(other, made.source.get(other) + b"another version")
     for key in (same, other):
         _freeze(moto, made.source_url, key)
+    for row in rows:  # as for one that is gone, renditions are made from the restored image
+        assert unchanged_source(made.source, row) is None
     made.run(PREVIEW, run_id="run-2", selection=Selection(verify_sources=True))
     made.run(PREVIEW, "long-edge=8", run_id="run-3")
-    after = {row.lr_key: row.state for row in made.rows()}
+    after = {getattr(row, "lr_key", None): row.state for row in made.rows()}
     assert after == {row.lr_key: "archived" for row in rows} | {None: "kept"}
 
 
@@ -156,7 +164,7 @@ def test_scrub_takes_nothing_cold_for_damaged(moto: S3Endpoint, made: SmallArchi
     cold, warm = _restorable(made)
     _freeze(moto, made.archive_url, cold.lr_key)
     made.archive.put(warm.lr_key, b"damaged")
-    (network,) = named_networks(made.catalog)
+    network, *_ = named_networks(made.catalog)
     _freeze(moto, made.archive_url, f"models/{network.weights_sha256}.safetensors")
     checks = [Check(row, restore=True) for row in made.catalog.archived("target = 'x2'")]
     found = [
@@ -167,6 +175,23 @@ def test_scrub_takes_nothing_cold_for_damaged(moto: S3Endpoint, made: SmallArchi
     assert [item.lr_key for item in tally.findings] == [warm.lr_key]
     assert [cold.lr_key in item.reason for item in tally.cold] == [True, False]
     assert all("it lies in GLACIER; it has to be thawed" in item.reason for item in tally.cold)
+
+
+def test_the_service_says_of_what_is_cold_that_it_takes_hours(
+    moto: S3Endpoint, made: SmallArchive
+) -> None:
+    cold, _ = _restorable(made)
+    _freeze(moto, made.archive_url, cold.lr_key)
+    app = create_app({"archive": made.archive_url}, ServeSettings(), Keys((), anonymous=True))
+    client = client_of(app)
+    rows = client.get("/v1/renditions?target=x2").json()["renditions"]
+    (links,) = (one["links"] for one in rows if one["key"] == cold.source_key)
+    for link in ("hr", "lr"):
+        answer = client.get(links[link])
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "3600")
+        assert "has to be thawed first" in answer.json()["error"]["message"]
+        assert "s3://" not in answer.text
+    assert "refold_damaged_renditions_total{" not in client.get("/metrics").text
 
 
 def test_stores_without_classes_refuse_to_thaw(tmp_path: Path, moto_url: str) -> None:

@@ -106,7 +106,7 @@ def let_go(site: Site, proven: Sequence[Proven]) -> RetireTally:
         if isinstance(outcome, StorageError) and not isinstance(outcome, NotPermittedError):
             raise outcome
     why = NOT_MOVABLE if moves else NOT_PERMITTED
-    if refused and not site.told:
+    if refused and why not in site.told:
         site.told.append(why)
         log.warning("%s; such sources stay, and their marks stand", refused[0])
     stay = Counter({why: len(refused)} if refused else {})

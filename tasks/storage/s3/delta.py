@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tasks.storage import patience
 from tasks.storage.errors import StorageError
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from botocore.session import Session
 
     from tasks.storage.s3.encryption import Encryption
+
+
+WITH_CHECKSUM: Final = {"aws_checksum_algorithm": "sha256"}
+"""For buckets with Object Lock, which take nothing without a checksum. s3fs sends one always."""
 
 
 def delta_options(

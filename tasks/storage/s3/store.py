@@ -33,7 +33,7 @@ from tasks.storage.place import Place
 from tasks.storage.s3 import parts as s3_multipart
 from tasks.storage.s3.classes import class_of, cold_error, storage_class_of, thaw_request
 from tasks.storage.s3.connection import connect, credentials_of, endpoint_of
-from tasks.storage.s3.delta import delta_options
+from tasks.storage.s3.delta import WITH_CHECKSUM, delta_options
 from tasks.storage.s3.encryption import encryption_of
 from tasks.storage.s3.errors import is_cold, is_conflict, is_precondition, is_thawing, translate
 from tasks.storage.s3.uploads import unfinished_uploads
@@ -269,7 +269,17 @@ class S3Store(Store):
 
     def delta_options(self) -> dict[str, str]:
         """See `Store.delta_options`: the same credentials and endpoint as s3fs uses."""
-        return delta_options(self.url, self._session, self._encryption, self._endpoint)
+        found = delta_options(self.url, self._session, self._encryption, self._endpoint)
+        return found | WITH_CHECKSUM if self._is_locked else found
+
+    @cached_property
+    def _is_locked(self) -> bool:
+        """Whether the bucket has Object Lock, as far as one may ask and the server can tell."""
+        try:
+            found = self._call("ask about", "Object Lock", "get_object_lock_configuration")
+        except StorageError:
+            return False
+        return bool(found.get("ObjectLockConfiguration"))
 
     @cached_property
     def _endpoint(self) -> str | None:
