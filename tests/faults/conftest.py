@@ -6,8 +6,9 @@ import os
 
 import pytest
 
-from tests.command import Refold
+from tests.command import Refold, RefoldHere
 from tests.faults.undisturbed import Undisturbed, undisturbed_run
+from tests.once import once_a_run
 
 ALL_FAULTS = os.environ.get("REFOLD_ALL_FAULTS") == "1"
 """`make faults` runs them all; CI a handful."""
@@ -20,9 +21,19 @@ def refold(refold: Refold) -> Refold:
 
 
 @pytest.fixture(scope="session")
-def fourteen(tmp_path_factory: pytest.TempPathFactory, refold: Refold) -> Undisturbed:
+def without_ray(refold: Refold) -> Refold:
+    """The command, for what does not befall workers: they are a few processes."""
+    return refold.within({"REFOLD_SMALL_RUN": "64"})
+
+
+@pytest.fixture(scope="session")
+def fourteen(
+    tmp_path_factory: pytest.TempPathFactory, refold: Refold, all_here: RefoldHere
+) -> Undisturbed:
     """Fourteen photographs and a broken one, two targets."""
-    return undisturbed_run(refold, tmp_path_factory.mktemp("fourteen"), 14)
+    return once_a_run(
+        tmp_path_factory, "fourteen", lambda folder: undisturbed_run(refold, all_here, folder, 14)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -32,4 +43,7 @@ def many(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
         fourteen: Undisturbed = request.getfixturevalue("fourteen")
         return fourteen
     refold: Refold = request.getfixturevalue("refold")
-    return undisturbed_run(refold, tmp_path_factory.mktemp("sixty"), 60)
+    all_here: RefoldHere = request.getfixturevalue("all_here")
+    return once_a_run(
+        tmp_path_factory, "sixty", lambda folder: undisturbed_run(refold, all_here, folder, 60)
+    )

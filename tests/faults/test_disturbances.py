@@ -21,7 +21,7 @@ FAULTS: tuple[Fault, ...] = ("500", "503", "cut body", "lost answer", "slow")
 
 
 def test_storage_that_fails_one_request_in_ten(
-    refold: Refold, fourteen: Undisturbed, moto: S3Endpoint
+    refold: Refold, all_here: RefoldHere, fourteen: Undisturbed, moto: S3Endpoint
 ) -> None:
     """The archive's storage misbehaves for the catalog as well as for LR objects."""
     dice, kinds = random.Random(7), itertools.cycle(FAULTS)
@@ -39,14 +39,14 @@ def test_storage_that_fails_one_request_in_ten(
         if ran.code not in (0, 3):  # it may give up, but then it says why, and can be started again
             assert "storage" in ran.err.lower() or "s3://" in ran.err, ran.err
     assert set(seen) == set(FAULTS)
-    steady = refold.within(moto.environment)
+    steady = all_here.within(moto.environment)
     again = steady(*fourteen.arguments(f"s3://{bucket}/archive"), "--json")
     assert again.code in (0, 3), again.err
     fourteen.check_rows(read_rows(steady, f"s3://{bucket}/archive"))
 
 
 def test_a_disk_that_fills_up(
-    tmp_path: Path, refold: Refold, refold_here: RefoldHere, fourteen: Undisturbed
+    tmp_path: Path, without_ray: Refold, all_here: RefoldHere, fourteen: Undisturbed
 ) -> None:
     """On a file system of its own: too small for the run, then larger."""
     if subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode:
@@ -60,7 +60,7 @@ def test_a_disk_that_fills_up(
         "$@" > "$KEPT.second" 2>&1
         cp -r "$DISK/archive" "$KEPT"
     """
-    inside = refold.within({"DISK": str(disk), "KEPT": str(kept), "SIZE": "192k"})
+    inside = without_ray.within({"DISK": str(disk), "KEPT": str(kept), "SIZE": "192k"})
     under = ("unshare", "-rm", "sh", "-c", script, "sh")
     ran = inside(*fourteen.arguments(disk / "archive"), under=under)
     assert ran.code == 0, ran.err
@@ -68,31 +68,31 @@ def test_a_disk_that_fills_up(
     *_, said = Path(f"{kept}.first").read_text().strip().splitlines()
     assert said.startswith("refold: cannot write"), said
     assert "No space left on device" in said
-    fourteen.check(refold_here, kept)
+    fourteen.check(all_here, kept)
 
 
 def test_a_clock_that_jumps_back_a_day(
-    tmp_path: Path, refold: Refold, refold_here: RefoldHere, fourteen: Undisturbed
+    tmp_path: Path, without_ray: Refold, all_here: RefoldHere, fourteen: Undisturbed
 ) -> None:
     archive = tmp_path / "archive"
-    jumping = sabotaged(refold, "clock:after:commit:1", tmp_path)
+    jumping = sabotaged(without_ray, "clock:after:commit:1", tmp_path)
     assert jumping(*fourteen.arguments(archive)).code == 3
     assert (tmp_path / "struck").exists()
-    fourteen.check(refold_here, archive)
+    fourteen.check(all_here, archive)
     table = DeltaTable(str(archive / "catalog" / "renditions")).to_pyarrow_table()
     days = {moment.date() for moment in table["committed_at"].to_pylist()}
     assert len(days) == 2, "the clock did not jump"
-    assert refold_here(*fourteen.arguments(archive), "--json").json["unchanged"] == fourteen.sources
+    assert all_here(*fourteen.arguments(archive), "--json").json["unchanged"] == fourteen.sources
 
 
 def test_two_runs_at_once_end_like_one(
-    tmp_path: Path, refold: Refold, refold_here: RefoldHere, fourteen: Undisturbed
+    tmp_path: Path, without_ray: Refold, all_here: RefoldHere, fourteen: Undisturbed
 ) -> None:
     archive = tmp_path / "archive"
-    runs = [refold.start(*fourteen.arguments(archive)) for _ in range(2)]
+    runs = [without_ray.start(*fourteen.arguments(archive)) for _ in range(2)]
     ended = [(run.communicate(timeout=400), run.returncode) for run in runs]
     assert all(code in (0, 3) for _, code in ended), ended
-    fourteen.check(refold_here, archive)
+    fourteen.check(all_here, archive)
     files = (p for p in (archive / "renditions").rglob("*") if p.is_file())
     lr_objects = {str(path.relative_to(archive)) for path in files}
     assert lr_objects == {r["lr_key"] for r in fourteen.rows.values() if r["state"] == "archived"}

@@ -50,15 +50,22 @@ class Undisturbed:
             assert {n: found[key][n] for n in STABLE} == {n: row[n] for n in STABLE}, key
 
 
-def undisturbed_run(refold: Refold, folder: Path, count: int) -> Undisturbed:
-    """Archive as many photographs, and one that is broken."""
+def undisturbed_run(refold: Refold, reader: Refold, folder: Path, count: int) -> Undisturbed:
+    """Archive as many photographs, and one that is broken.
+
+    Args:
+        refold: Archives.
+        reader: Reads the catalog.
+        folder: Of the collection and its archive.
+        count: Of the photographs.
+    """
     write_photographs(folder / "photos", count)
     (folder / "photos" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nothing")
     started = time.monotonic()
     ran = refold("archive", str(folder / "photos"), str(folder / "archive"), *TARGETS)
     assert ran.code == 3, (ran.code, ran.err)
     seconds = time.monotonic() - started
-    return Undisturbed(folder / "photos", read_rows(refold, folder / "archive"), seconds)
+    return Undisturbed(folder / "photos", read_rows(reader, folder / "archive"), seconds)
 
 
 def read_rows(refold: Refold, archive: str | Path) -> Rows:
