@@ -40,29 +40,29 @@ RANDOM_KILLS = 50 if ALL_FAULTS else 1
 
 @pytest.mark.parametrize("boundary", BOUNDARIES if ALL_FAULTS else EVERYDAY)
 def test_a_run_killed_at_a_step_boundary(
-    tmp_path: Path, refold: Refold, refold_here: RefoldHere, fourteen: Undisturbed, boundary: str
+    tmp_path: Path, refold: Refold, all_here: RefoldHere, fourteen: Undisturbed, boundary: str
 ) -> None:
     archive = tmp_path / "archive"
     killed = sabotaged(refold, f"kill:{boundary}", tmp_path)(*fourteen.arguments(archive))
     assert killed.code == -signal.SIGKILL, killed.err
     assert (tmp_path / "struck").exists()
-    again = refold_here(*fourteen.arguments(archive), "--json")
+    again = all_here(*fourteen.arguments(archive), "--json")
     assert again.code in (0, 3), again.err
     counts = again.json
     done = counts["archived"] + counts["kept"] + counts["quarantined"]
     assert done + counts["unchanged"] == fourteen.sources
-    fourteen.check(refold_here, archive)
+    fourteen.check(all_here, archive)
 
 
 @pytest.mark.parametrize("step", ("read", "encode", "put") if ALL_FAULTS else ("put",))
 def test_a_killed_worker_is_replaced_within_the_run(
-    tmp_path: Path, refold: Refold, refold_here: RefoldHere, fourteen: Undisturbed, step: str
+    tmp_path: Path, refold: Refold, all_here: RefoldHere, fourteen: Undisturbed, step: str
 ) -> None:
     archive = tmp_path / "archive"
     ran = sabotaged(refold, f"worker:before:{step}:3", tmp_path)(*fourteen.arguments(archive))
     assert (tmp_path / "struck").exists()
     assert ran.code == 3, ran.err
-    fourteen.check(refold_here, archive)
+    fourteen.check(all_here, archive)
 
 
 def test_a_killed_command_leaves_no_server_behind(
@@ -92,7 +92,7 @@ def _servers(parent: int) -> list[psutil.Process]:
 
 @pytest.mark.parametrize("number", range(RANDOM_KILLS))
 def test_a_run_killed_at_any_moment(
-    tmp_path: Path, refold: Refold, refold_here: RefoldHere, many: Undisturbed, number: int
+    tmp_path: Path, refold: Refold, all_here: RefoldHere, many: Undisturbed, number: int
 ) -> None:
     """The moments are spread evenly, then shaken."""
     archive = tmp_path / "archive"
@@ -103,6 +103,6 @@ def test_a_run_killed_at_any_moment(
     except subprocess.TimeoutExpired:
         os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    again = refold_here(*many.arguments(archive), "--json")
+    again = all_here(*many.arguments(archive), "--json")
     assert again.code in (0, 3), again.err
-    many.check(refold_here, archive)
+    many.check(all_here, archive)

@@ -9,7 +9,7 @@ import pytest
 
 from flows.cli.exits import Exit
 from tasks.storage.probe import PROBE_FOLDER
-from tests.command import Refold
+from tests.command import Refold, RefoldHere
 from tests.faults.undisturbed import Undisturbed, read_rows
 from tests.servers.endpoint import S3Endpoint
 from tests.servers.proxy import Fault, proxy
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
 def test_a_home_that_cannot_be_written_is_done_without(
-    tmp_path: Path, fourteen: Undisturbed
+    tmp_path: Path, all_here: RefoldHere, fourteen: Undisturbed
 ) -> None:
     """It hung for minutes and then blamed a time-out. As a mount, since root may write anywhere."""
     if subprocess.run(["unshare", "-rm", "true"], check=False, capture_output=True).returncode:
@@ -33,11 +33,11 @@ def test_a_home_that_cannot_be_written_is_done_without(
     assert "cannot be written" in said
     assert str(home) in said
     assert "XDG_CACHE_HOME" in said
-    fourteen.check(Refold({"XDG_CACHE_HOME": str(tmp_path / "cache")}), archive)
+    fourteen.check(all_here, archive)
 
 
 def test_a_store_in_which_nobody_may_delete_holds_an_archive(
-    refold: Refold, fourteen: Undisturbed, moto: S3Endpoint
+    all_here: RefoldHere, fourteen: Undisturbed, moto: S3Endpoint
 ) -> None:
     """The probe of the store could not be removed, so that nothing was archived there."""
 
@@ -48,7 +48,7 @@ def test_a_store_in_which_nobody_may_delete_holds_an_archive(
     archive = f"s3://{bucket}/archive"
     left = []
     with proxy(moto, faults=refuse) as server:
-        within = refold.within(server.environment)
+        within = all_here.within(server.environment)
         for code in (Exit.QUARANTINE, Exit.DONE):  # the second finds nothing new
             ran = within(*fourteen.arguments(archive))
             assert ran.code == code, ran.err

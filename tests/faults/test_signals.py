@@ -57,7 +57,7 @@ def _nothing_is_ignored() -> Iterator[None]:
 @pytest.mark.parametrize("number", ENDED_BY_THEM, ids=lambda number: number.name)
 def test_a_run_told_to_end_says_so_in_one_sentence_and_leaves_nothing_running(
     tmp_path: Path,
-    refold_here: RefoldHere,
+    all_here: RefoldHere,
     fourteen: Undisturbed,
     number: signal.Signals,
     prefect_home: dict[str, str],
@@ -83,17 +83,17 @@ def test_a_run_told_to_end_says_so_in_one_sentence_and_leaves_nothing_running(
     assert out == ""
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
-    expected = _code_of_the_next_run(refold_here, archive)
-    again = refold_here(*fourteen.arguments(archive))
+    expected = _code_of_the_next_run(all_here, archive)
+    again = all_here(*fourteen.arguments(archive))
     assert again.code == expected, again.err
-    fourteen.check(refold_here, archive)
+    fourteen.check(all_here, archive)
 
 
 @pytest.mark.skipif(not ALL_FAULTS, reason="a long one: `make faults` runs it")
 @pytest.mark.parametrize("moment", [0.3, 1.0, 2.0, 4.0, 8.0])
 def test_a_run_told_to_end_at_any_moment_ends_so(
     tmp_path: Path,
-    refold_here: RefoldHere,
+    all_here: RefoldHere,
     fourteen: Undisturbed,
     moment: float,
     prefect_home: dict[str, str],
@@ -107,7 +107,7 @@ def test_a_run_told_to_end_at_any_moment_ends_so(
     _, err = process.communicate(timeout=60)
     assert process.returncode in (143, -signal.SIGTERM), err  # the latter: before its first line
     assert not any(word in err for word in UNWANTED), err
-    expected = _code_of_the_next_run(refold_here, archive)
-    again = refold_here(*fourteen.arguments(archive))
+    expected = _code_of_the_next_run(all_here, archive)
+    again = all_here(*fourteen.arguments(archive))
     assert again.code == expected, again.err
-    fourteen.check(refold_here, archive)
+    fourteen.check(all_here, archive)
