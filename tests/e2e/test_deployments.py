@@ -1,4 +1,4 @@
-"""The deployments of infra/prefect.yaml run from a real server on a process worker."""
+"""The deployments of infra/prefect.yaml: a real server on PostgreSQL, and a process worker."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 
 from tests.command import REPOSITORY
+from tests.servers.postgres import prefects_database
 from tests.servers.prefect import Deployed, deployed
 from tests.servers.processes import tail
 from tests.small_archive import SmallArchive, small_archive
@@ -36,9 +37,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> SmallArchive:
 
 @pytest.fixture(scope="module")
 def prefect(made: SmallArchive) -> Iterator[Deployed]:
-    variables = {"REFOLD_SOURCE": made.source_url, "REFOLD_ARCHIVE": made.archive_url}
-    with deployed(REPOSITORY, variables) as running:
-        yield running
+    with prefects_database() as database:
+        variables = {
+            "REFOLD_SOURCE": made.source_url,
+            "REFOLD_ARCHIVE": made.archive_url,
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": database,
+        }
+        with deployed(REPOSITORY, variables) as running:
+            yield running
 
 
 def _finished(prefect: Deployed, client: Any, run_ids: list[UUID]) -> list[Any]:
