@@ -190,7 +190,7 @@ def _refuse_damage(picture: bytes) -> None:
     Raises:
         UnreadableImageError: There is a warning.
         UnsupportedImageError: It is about bytes that do not belong to the picture, which may be
-            damage or what a writer put there.
+            damage or what a writer put there, or about a sampling of colours that it does not know.
     """
     _strictly(picture, colorspace="GRAY", min_height=1, min_width=1)
 
@@ -204,6 +204,10 @@ def _strictly(picture: bytes, **options: Any) -> U8Array:
         if "extraneous bytes" in text:
             raise UnsupportedImageError(
                 f"bytes inside the picture that are not part of it: {text}"
+            ) from error
+        if "Could not determine subsampling" in text:  # said of the header, of sound files too
+            raise UnsupportedImageError(
+                "colours sampled in a way that the decoder has no name for"
             ) from error
         raise UnreadableImageError(f"JPEG: damaged: the decoder warns: {text}") from error
     return pixels

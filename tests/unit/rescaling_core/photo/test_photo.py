@@ -239,3 +239,19 @@ def test_damaged_tags_are_no_noise_on_standard_error(tmp_path) -> None:
     )
     assert "do not lie in the file" in run.stdout
     assert run.stderr == ""
+
+
+def _oddly_sampled_jpeg() -> bytes:
+    """A grey picture in three channels, of which one has half as many samples as the others."""
+    grey = Image.merge("RGB", [Image.new("L", (64, 48), 90)] * 3)
+    data = bytearray(samples.written(grey, "JPEG", subsampling="4:4:4"))
+    at = data.index(b"\xff\xc0") + 10
+    assert data[at : at + 9 : 3] == b"\x01\x02\x03"
+    for channel, factors in enumerate((0x22, 0x21, 0x12)):
+        data[at + 3 * channel + 1] = factors
+    return bytes(data)
+
+
+def test_a_jpeg_of_odd_sampling_is_not_called_damaged() -> None:
+    with pytest.raises(UnsupportedImageError, match="sampled in a way"):
+        decode_photo(_oddly_sampled_jpeg())
