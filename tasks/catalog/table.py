@@ -27,9 +27,13 @@ if TYPE_CHECKING:
 RENDITIONS_PREFIX: Final = "catalog/renditions"
 RUNS_PREFIX: Final = "catalog/runs"
 
+THAWED: Final = "thawed"
+"""What a row depends on whose source lies in a cold class of its store. No run has this, so that
+each looks again."""
+
 REPLACES: Final = (
     "(new.source_etag <> old.source_etag"
-    " AND NOT (old.state = 'archived' AND coalesce(new.depends_on, '') = 'thawed'))"
+    f" AND NOT (old.state = 'archived' AND coalesce(new.depends_on, '') = '{THAWED}'))"
     " OR new.source_sha256 <> old.source_sha256"
     " OR (old.state = 'quarantined' AND new.state <> 'quarantined')"
     " OR (old.state <> 'archived' AND old.depends_on IS NOT NULL"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rescaling_core import __version__
 from rescaling_core.photo.opening import available_formats
@@ -29,10 +29,6 @@ def conversion(plan: TargetPlan) -> str:
     """For sources that were opened and converted to nothing better: the release and the plan."""
     text = json.dumps(asdict(plan), sort_keys=True, default=str)
     return f"release={__version__} plan={hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
-
-THAWED: Final = "thawed"
-"""For sources in a cold class of their store. No run has this, so that each looks again."""
 
 
 def limit(plan: ArchivePlan) -> str:

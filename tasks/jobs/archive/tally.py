@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 
 from tasks.catalog import Archived, CatalogRow, State
 from tasks.catalog.strategies import StrategyTallies
+from tasks.catalog.table import THAWED
 from tasks.control.record import Counts
 from tasks.control.tally import Tally
-from tasks.renditions.circumstances import THAWED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from rescaling_core.photo import (
 )
 from rescaling_core.plan import PACKED, ArchivePlan, TargetPlan
 from tasks.catalog import CatalogRow, Quarantined
+from tasks.catalog.table import THAWED
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.collection.shards import Shard, SourceObject
 from tasks.control import tracing
@@ -286,8 +287,7 @@ def _rows_of_failure(record: RowWriter, failure: Failure) -> Sequence[CatalogRow
     if failure.error_class in NOT_A_SOURCE:
         return [record.kept(name, failure.reason) for name in record.targets]
     if failure.error_class == ObjectColdError.__name__:
-        then = circumstances.THAWED
-        return [record.kept(name, failure.reason, depends_on=then) for name in record.targets]
+        return [record.kept(name, failure.reason, depends_on=THAWED) for name in record.targets]
     return record.quarantined(failure.reason, failure.error_class)
 
 
