@@ -17,6 +17,7 @@ from rescaling_core.networks.base import ResamplingRescaler, Window
 from rescaling_core.networks.latent import seeded_generator
 
 if TYPE_CHECKING:
+    from onnx.reference import ReferenceEvaluator
     from torch import Tensor
 
     from rescaling_core.networks.base import Rescaler
@@ -27,6 +28,17 @@ _SIDES: Final = (7, 10)
 _CLIPPED: Final = 0.25
 """Restored values this far below 0 and above 1 are compared; all beyond is the same to a viewer."""
 
+_PICTURES: Final = 3
+"""Tried at most. A network that rounds inside may round a value that lies half way between two
+levels either way, and what it restores there differs by as much. A picture without such a value is
+found soon; a graph that is wrong is wrong on every one."""
+
+_SAME: Final = 0.01
+"""Levels of 255 within which nothing but the order of sums differs: no other picture is tried."""
+
+_CANNOT_RUN: Final = (RuntimeError, TypeError, ValueError, ArithmeticError, LookupError)
+"""What the reference evaluator raises of a graph that is not one."""
+
 
 def disagreement(rescaler: Rescaler, graph: bytes) -> float:
     """The largest difference of what both restore from one small LR picture.
@@ -36,7 +48,8 @@ def disagreement(rescaler: Rescaler, graph: bytes) -> float:
         graph: What `rescaler.restoring_graph()` wrote.
 
     Returns:
-        In levels of 255; infinite where the graph cannot be run or gives another shape.
+        In levels of 255, on the picture of a few where it is least; infinite where the graph cannot
+        be run or gives another shape.
     """
     import onnx  # takes half a second
     from onnx.reference import ReferenceEvaluator
@@ -45,13 +58,28 @@ def disagreement(rescaler: Rescaler, graph: bytes) -> float:
 
     model = onnx.load_from_string(graph)
     note = next(json.loads(entry.value) for entry in model.metadata_props if entry.key == NOTE)
+    try:
+        evaluator = ReferenceEvaluator(model)
+    except _CANNOT_RUN:
+        return float("inf")
+    least = float("inf")
+    for seed in range(1, _PICTURES + 1):
+        least = min(least, _on_one_picture(rescaler, evaluator, note, seed))
+        if least <= _SAME:
+            break
+    return least
+
+
+def _on_one_picture(
+    rescaler: Rescaler, evaluator: ReferenceEvaluator, note: dict[str, Any], seed: int
+) -> float:
     scale = min(max(2.0, rescaler.scales.minimum), rescaler.scales.maximum)
-    generator = seeded_generator(1)
+    generator = seeded_generator(seed)
     lr = torch.rand(1, note["lr_channels"], *_SIDES, generator=generator)
     feeds: dict[str, Any] = {"lr": lr.numpy()}
     if note["kind"] == "tiles":
         latent = None
-        if "latent" in [one.name for one in model.graph.input]:
+        if "latent" in evaluator.input_names:
             latent = torch.randn(1, note["latent_channels"], *_SIDES, generator=generator)
             feeds["latent"] = latent.numpy()
         size = (int(scale) * _SIDES[0], int(scale) * _SIDES[1])
@@ -64,9 +92,9 @@ def disagreement(rescaler: Rescaler, graph: bytes) -> float:
         return float("inf")
     try:
         with np.errstate(all="ignore"):  # its sigmoid overflows where the result is not used
-            outputs: Any = ReferenceEvaluator(model).run(None, feeds)
+            outputs: Any = evaluator.run(None, feeds)
             found = np.asarray(outputs[0])
-    except (RuntimeError, TypeError, ValueError, ArithmeticError, LookupError):
+    except _CANNOT_RUN:
         return float("inf")
     if found.shape != tuple(wanted.shape):
         return float("inf")

@@ -49,7 +49,9 @@ def scale_of(name: str) -> float:
 def example(name: str) -> Rescaler:
     """The network, its weights moved off their start, where all of them are the Haar pyramid."""
     family, config = NETWORKS[name]
-    rescaler = build(family, config, FAMILIES[family].latent_policy).eval()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)  # the same weights in every process, whatever ran before
+        rescaler = build(family, config, FAMILIES[family].latent_policy).eval()
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for key, parameter in rescaler.named_parameters():
