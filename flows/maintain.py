@@ -66,6 +66,7 @@ def maintain(archive: Address, grace: str = "7d", dry_run: bool = False) -> Main
     run.add(MaintainTally(**asdict(tables)), "tables")
     if not dry_run:
         maintenance.note_digests(store, run.run_id)
+        maintenance.tell_of_versions(store)
         run.publish()
     return MaintainSummary(
         run_id=None if dry_run else run.run_id,

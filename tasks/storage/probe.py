@@ -19,6 +19,12 @@ KEPT: Final = f"{PROBE_FOLDER}/kept"
 """Stays in a store that refuses to delete. Later runs prove the store on it instead of leaving one
 object more each time."""
 
+HIDDEN: Final = (
+    "%s: the bucket keeps versions: what is deleted or moved there is hidden, and its bytes stay "
+    "until a rule of the bucket's life cycle removes noncurrent versions"
+)
+"""What a job that deletes in such a bucket says once; to be filled with the store's URL."""
+
 
 def prove_conditional_writes(store: Store) -> None:
     """Race `RACERS` writers for a fresh key, then try to overwrite the winner.

@@ -89,6 +89,11 @@ class Store(ABC):
         return False
 
     @property
+    def keeps_versions(self) -> bool:
+        """Whether what was deleted or moved here is known to be hidden only: its bytes stay."""
+        return False
+
+    @property
     def place(self) -> Place:
         """Where this store really lies, whatever its URL looks like."""
         name = self.url.rstrip("/")

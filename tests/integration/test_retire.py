@@ -18,21 +18,17 @@ from PIL.TiffImagePlugin import IFDRational
 
 from rescaling_core.errors import UsageError
 from rescaling_core.plan import Floor
-from tasks.catalog.history import floors_of
 from tasks.catalog.journal import Journal
 from tasks.collection.access import require_collection
 from tasks.collection.listing import EVERYTHING
-from tasks.control.run import Run, Wave
+from tasks.control.run import Wave
 from tasks.jobs.backfill import steps as backfilling
 from tasks.jobs.backfill.worker import Backfiller, BackfillJob
 from tasks.jobs.restore.requests import RestorationJob, Restored
 from tasks.jobs.restore.worker import Restorer
 from tasks.jobs.retire import actions, steps
 from tasks.jobs.retire import worker as verification
-from tasks.jobs.retire.actions import Site
 from tasks.jobs.retire.check import Request, check
-from tasks.jobs.retire.decisions import Terms
-from tasks.jobs.retire.tally import RetireTally
 from tasks.jobs.retire.worker import Proven, Unproven, Verifier
 from tasks.jobs.scrub.repair import NotRepaired, Repairer
 from tasks.plans.options import PlanOptions, build_plan
@@ -42,9 +38,8 @@ from tasks.storage.local import LocalStore
 from tasks.storage.s3 import parts
 from tasks.storage.store import Surveyed
 from tests.command import RefoldHere, photograph
+from tests.retirement import retire_once, site_of
 from tests.small_archive import HerePool, SmallArchive, copied, small_archive
-
-WEEK = timedelta(days=7)
 
 
 @pytest.fixture(scope="module")
@@ -57,45 +52,6 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def made(template: Path, tmp_path: Path) -> SmallArchive:
     return copied(template, tmp_path)
-
-
-def _site(
-    made: SmallArchive,
-    *,
-    grace: timedelta = WEEK,
-    age: timedelta = timedelta(0),
-    floor: Floor | None = None,
-    dry_run: bool = False,
-    run_id: str = "retire",
-    to_class: str | None = None,
-) -> Site:
-    now = datetime.now(UTC)
-    return Site(
-        source=made.source,
-        archive=made.archive,
-        catalog=made.catalog,
-        journal=Journal(made.archive),
-        collection=made.source.place.name,
-        terms=Terms(archived_before=now - age, marked_before=now - grace, to_class=to_class),
-        floors=floors_of(made.catalog.runs()),
-        floor=floor or Floor(),
-        run_id=run_id,
-        dry_run=dry_run,
-    )
-
-
-def _retire(made: SmallArchive, **asked: Any) -> RetireTally:
-    """A whole run, in this process. Without a grace period, marks of earlier runs count."""
-    site = _site(made, **asked)
-    chunks = steps.chunks_of(steps.list_completely.fn(site.source, EVERYTHING))
-    actions.settle(site)
-    pool = HerePool(Verifier(made.source_url, made.archive_url).verify)
-    listed = sum(chunk.num_rows for chunk in chunks)
-    run = Run("retire", RetireTally(), {})
-    for wave in run.waves(chunks, cut=len(chunks), at_least=2, total=listed):
-        run.add(steps.retire_wave.fn(wave, site, pool))
-    assert run.tally.done == listed
-    return run.tally
 
 
 class _AMonthAgo(datetime):
@@ -121,14 +77,14 @@ def test_sources_are_marked_by_one_run_and_deleted_by_a_later_one(
     caplog.set_level(logging.INFO, "refold")
     keys, rows = _keys(made), made.rows()
     bytes_of = {key: made.source.get(key) for key in keys}
-    assert _retire(made, dry_run=True).marked == 3
+    assert retire_once(made, dry_run=True).marked == 3
     assert not Journal(made.archive).exists()
-    assert _retire(made).marked == 3
-    assert _retire(made).waiting == 3
-    assert _retire(made, grace=timedelta(0), dry_run=True).deleted == 3
+    assert retire_once(made).marked == 3
+    assert retire_once(made).waiting == 3
+    assert retire_once(made, grace=timedelta(0), dry_run=True).deleted == 3
     assert _keys(made) == keys
     assert not [told for told in caplog.messages if told.startswith("deleted")]
-    done = _retire(made, grace=timedelta(0), run_id="last")
+    done = retire_once(made, grace=timedelta(0), run_id="last")
     told = sorted(told for told in caplog.messages if told.startswith("deleted"))
     assert [line.split(":")[0] for line in told] == [f"deleted {key}" for key in keys]
     assert (done.deleted, done.deleted_bytes) == (3, sum(map(len, bytes_of.values())))
@@ -150,8 +106,8 @@ def test_sources_are_marked_by_one_run_and_deleted_by_a_later_one(
 
 def test_an_archive_outlives_its_sources(made: SmallArchive, tmp_path: Path) -> None:
     keys = _keys(made)
-    _retire(made)
-    _retire(made, grace=timedelta(0))
+    retire_once(made)
+    retire_once(made, grace=timedelta(0))
     rows = made.rows()
     require_collection(made.source, made.archive)
     made.run("x2", run_id="run-2")  # an archive run: nothing listed, nothing lost
@@ -238,11 +194,11 @@ def test_a_source_is_not_deleted_if(
     made: SmallArchive, harm: Callable[[SmallArchive, str], str], why: str, when: str
 ) -> None:
     if when == "after it was marked":
-        _retire(made)
+        retire_once(made)
     key = harm(made, _keys(made)[0])
     data = made.source.get(key)
-    _retire(made)
-    tally = _retire(made, grace=timedelta(0))
+    retire_once(made)
+    tally = retire_once(made, grace=timedelta(0))
     assert made.source.get(key) == data
     assert why in " ".join([*tally.stay, *(item.reason for item in tally.unproven)])
     assert set(_events(made, key)) <= {"marked", "released"}
@@ -252,7 +208,7 @@ def test_a_source_is_not_deleted_if(
 def test_a_source_is_not_deleted_if_its_restoration_misses_the_floor(
     made: SmallArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _retire(made)
+    retire_once(made)
     real = restoring.restore
 
     def worse(*arguments: Any, **options: Any) -> Any:
@@ -263,7 +219,7 @@ def test_a_source_is_not_deleted_if_its_restoration_misses_the_floor(
         return replace(photo, pixels=pixels)
 
     monkeypatch.setattr(restoring, "restore", worse)
-    tally = _retire(made, grace=timedelta(0))
+    tally = retire_once(made, grace=timedelta(0))
     assert [item.reason for item in tally.unproven] != []
     assert all("misses the floor: PSNR-Y" in item.reason for item in tally.unproven)
     assert len(tally.unproven) == len(_keys(made)) == 3
@@ -273,10 +229,10 @@ def test_a_source_is_not_deleted_if_its_restoration_misses_the_floor(
 def test_a_source_is_not_deleted_if_its_restoration_misses_the_floor_of_its_run_or_the_owners(
     made: SmallArchive,
 ) -> None:
-    tally = _retire(made, floor=Floor(psnr_y=99))
+    tally = retire_once(made, floor=Floor(psnr_y=99))
     assert all("misses the floor asked for" in item.reason for item in tally.unproven)
     assert len(tally.unproven) == 3
-    site = _site(made)
+    site = site_of(made)
     (row, *_) = (row for row in made.rows() if row.target == "x2")
     claim = verification.Claim(
         source=steps.SourceObject(row.source_key, row.source_size, row.source_etag),
@@ -299,13 +255,13 @@ def test_a_restoration_that_lost_what_the_source_carried_proves_nothing(
         return replace(real(*arguments, **options), icc=b"another profile")
 
     monkeypatch.setattr(restoring, "restore", bare)
-    tally = _retire(made)
+    tally = retire_once(made)
     assert all("without the source's icc" in item.reason for item in tally.unproven)
     assert len(tally.unproven) == 3
 
 
 def test_what_changes_between_the_comparison_and_the_deletion_stays(made: SmallArchive) -> None:
-    _retire(made)
+    retire_once(made)
     changed, gone, sound = _keys(made)
     verifier = Verifier(made.source_url, made.archive_url)
     chunks = steps.chunks_of(steps.list_completely.fn(made.source, EVERYTHING))
@@ -318,7 +274,7 @@ def test_what_changes_between_the_comparison_and_the_deletion_stays(made: SmallA
             made.source.delete(gone)
         return outcome
 
-    site = _site(made, grace=timedelta(0))
+    site = site_of(made, grace=timedelta(0))
     tally = steps.retire_wave.fn(Wave(1, chunks), site, HerePool(verify))
     assert made.source.get(changed) == b"a new picture"
     assert tally.deleted == 1
@@ -329,25 +285,25 @@ def test_what_changes_between_the_comparison_and_the_deletion_stays(made: SmallA
 
 
 def test_a_deletion_that_a_killed_run_had_begun_is_accounted_for(made: SmallArchive) -> None:
-    _retire(made)
+    retire_once(made)
     first, second, _ = _keys(made)
-    site = _site(made, run_id="killed")
+    site = site_of(made, run_id="killed")
     begun = [entry for entry in site.journal.entries() if entry.source_key in (first, second)]
     actions._write(site, "deleting", begun)
     made.source.delete(first)  # and then it was killed
-    tally = _retire(made)
+    tally = retire_once(made)
     assert (tally.waiting, _events(made, first)) == (2, ["marked", "deleting", "deleted"])
     (found,) = [entry for entry in site.journal.entries() if entry.event == "deleted"]
     assert "found gone" in (found.reason or "")
     assert _events(made, second) == ["marked", "deleting"]
-    assert _retire(made, grace=timedelta(0)).deleted == 2
+    assert retire_once(made, grace=timedelta(0)).deleted == 2
     assert _events(made, second) == ["marked", "deleting", "deleting", "deleted"]
 
 
 def test_a_store_that_fails_ends_the_run_and_the_account_is_true(
     made: SmallArchive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _retire(made)
+    retire_once(made)
     stuck = _keys(made)[1]
     real = LocalStore.delete
 
@@ -358,7 +314,7 @@ def test_a_store_that_fails_ends_the_run_and_the_account_is_true(
 
     monkeypatch.setattr(LocalStore, "delete", delete)
     with pytest.raises(StorageError, match="503"):
-        _retire(made, grace=timedelta(0))
+        retire_once(made, grace=timedelta(0))
     assert _keys(made) == [stuck]
     deleted = [e.source_key for e in Journal(made.archive).entries() if e.event == "deleted"]
     assert len(deleted) == 2
@@ -366,17 +322,17 @@ def test_a_store_that_fails_ends_the_run_and_the_account_is_true(
 
 
 def test_too_young_an_archive_marks_nothing(made: SmallArchive) -> None:
-    assert _retire(made, age=timedelta(days=1)).stay == {"archived too recently": 3}
+    assert retire_once(made, age=timedelta(days=1)).stay == {"archived too recently": 3}
 
 
 def test_marks_of_one_collection_mean_nothing_for_another(
     made: SmallArchive, tmp_path: Path
 ) -> None:
-    _retire(made)
+    retire_once(made)
     other = copied(tmp_path, tmp_path / "other")
     elsewhere = SmallArchive(other.source_url, made.archive_url)
     elsewhere.tell_where_sources_lie()
-    tally = _retire(elsewhere, grace=timedelta(0))
+    tally = retire_once(elsewhere, grace=timedelta(0))
     assert (tally.deleted, tally.marked) == (0, 3)
 
 
@@ -386,7 +342,7 @@ def test_a_listing_that_fails_midway_ends_the_run_before_anything_is_done(
 ) -> None:
     from flows.retire import retire
 
-    _retire(made)
+    retire_once(made)
     keys = _keys(made)
     real = LocalStore.survey
 
@@ -406,8 +362,8 @@ def test_a_listing_that_fails_midway_ends_the_run_before_anything_is_done(
 
 def test_sources_on_s3_are_retired_to_the_last_one(tmp_path: Path, moto_url: str) -> None:
     made = small_archive(moto_url, tmp_path, 2)
-    assert _retire(made).marked == 2
-    assert _retire(made, grace=timedelta(0)).deleted == 2
+    assert retire_once(made).marked == 2
+    assert retire_once(made, grace=timedelta(0)).deleted == 2
     with pytest.raises(UsageError, match="nothing is stored"):
         made.source.require_root()
     require_collection(made.source, made.archive)
@@ -424,14 +380,14 @@ def test_sources_are_moved_to_a_cold_class_by_two_runs_and_the_account_says_wher
     sizes = {key: made.source.info(key).size for key in (first, second)}
     made.source.move_to_class(made.source.info(elsewhere), "GLACIER")
     rows = made.rows()
-    marked = _retire(made, to_class="DEEP_ARCHIVE")
+    marked = retire_once(made, to_class="DEEP_ARCHIVE")
     assert (marked.marked, marked.stay) == (2, {actions.COLD: 1})
     assert {made.source.class_of(key) for key in sizes} == {"STANDARD"}
-    site = _site(made, run_id="killed", to_class="DEEP_ARCHIVE")
+    site = site_of(made, run_id="killed", to_class="DEEP_ARCHIVE")
     actions._write(site, "moving", list(site.journal.entries()))
     made.source.move_to_class(made.source.info(first), "DEEP_ARCHIVE")  # and then it was killed
     monkeypatch.setattr(parts, "COPIED_WHOLE_BYTES", 0)  # in parts: the copy has another etag
-    done = _retire(made, to_class="DEEP_ARCHIVE", grace=timedelta(0))
+    done = retire_once(made, to_class="DEEP_ARCHIVE", grace=timedelta(0))
     assert (done.moved, done.moved_bytes, done.deleted) == (1, sizes[second], 0)
     assert done.stay == {"moved already": 1, actions.COLD: 1}
     assert {made.source.class_of(key) for key in sizes} == {"DEEP_ARCHIVE"}
@@ -444,7 +400,7 @@ def test_sources_are_moved_to_a_cold_class_by_two_runs_and_the_account_says_wher
     assert all(entry.proofs for entry in account)
     assert account[-1].source_etag == made.source.info(second).etag
     assert account[-1].source_etag not in {row.source_etag for row in rows}
-    again = _retire(made, grace=timedelta(0))  # nor is any of them deleted
+    again = retire_once(made, grace=timedelta(0))  # nor is any of them deleted
     assert again.stay == {"moved already": 2, actions.COLD: 1}
     made.run("x2", run_id="run-2")  # an archive run: it takes none of them for another version
     kept = [(row.state, row.lr_key) for row in rows]
@@ -478,7 +434,7 @@ def test_the_command_does_nothing_unless_told_to(
     journal = Journal(made.archive)
     with monkeypatch.context() as patched:
         patched.setattr(actions, "datetime", _AMonthAgo)
-        _retire(made)
+        retire_once(made)
     *_, last = journal.entries()
     journal.add([replace(last, at=datetime.now(UTC))])
     done = refold_here(*asked, "--yes")
@@ -504,8 +460,8 @@ def test_what_was_deleted_is_restored_as_a_file_and_the_rest_stays(tmp_path: Pat
     made = SmallArchive(str(photos), f"{tmp_path}/archive")
     made.run("x2")
     before = {key: made.source.get(key) for key in _keys(made)}
-    _retire(made)
-    _retire(made, grace=timedelta(0))
+    retire_once(made)
+    retire_once(made, grace=timedelta(0))
     left = _keys(made)
     assert "plain.png" not in left
     assert {key: made.source.get(key) for key in left} == {key: before[key] for key in left}

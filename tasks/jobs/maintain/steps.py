@@ -126,6 +126,12 @@ def keep_tables_up(
     return keep_up(catalog, grace, dry_run=dry_run, may_delete=may_delete, removed=removed)
 
 
+def tell_of_versions(archive: Store) -> None:
+    """Say once, after deletions, that they have only hidden what they were of."""
+    if archive.keeps_versions:
+        run_log().warning(probe.HIDDEN, archive.url)
+
+
 @task(name="note digests", cache_policy=NO_CACHE)
 def note_digests(archive: Store, run_id: str) -> None:
     """Note the digests of the files compaction made, and put all notes into one."""

@@ -25,6 +25,7 @@ from tasks.storage import (
     StorageError,
     Store,
 )
+from tasks.storage.probe import HIDDEN
 
 DELETERS: Final = 8
 """Deletions, or moves, at once."""
@@ -105,6 +106,9 @@ def let_go(site: Site, proven: Sequence[Proven]) -> RetireTally:
     for outcome in outcomes:
         if isinstance(outcome, StorageError) and not isinstance(outcome, NotPermittedError):
             raise outcome
+    if site.source.keeps_versions and HIDDEN not in site.told:
+        site.told.append(HIDDEN)
+        log.warning(HIDDEN, site.source.url)
     why = NOT_MOVABLE if moves else NOT_PERMITTED
     if refused and why not in site.told:
         site.told.append(why)

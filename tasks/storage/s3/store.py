@@ -70,6 +70,7 @@ class S3Store(Store):
             )
         self._encryption = encryption_of(self.bucket)
         self._fs = connect(self._session, self._encryption)
+        self._hides = False
 
     @property
     def _address(self) -> tuple[str, str]:
@@ -84,6 +85,14 @@ class S3Store(Store):
     def has_classes(self) -> bool:
         """See `Store.has_classes`."""
         return True
+
+    @property
+    def keeps_versions(self) -> bool:
+        """See `Store.keeps_versions`: a deletion left a delete marker, or a copy has a version.
+
+        To ask for the bucket's versioning would take one more right of each role.
+        """
+        return self._hides
 
     @property
     def place(self) -> Place:
@@ -207,6 +216,7 @@ class S3Store(Store):
         if found["ContentLength"] != info.size or class_of(found) != storage_class:
             where = f"{found['ContentLength']} bytes in {class_of(found)}"
             raise StorageError(f"{self.url}: {key} was copied to {storage_class}, but is {where}")
+        self._hides |= found.get("VersionId", "null") != "null"
         return replace(info, etag=found["ETag"].strip('"'), modified=found.get("LastModified"))
 
     async def _get(self, key: str, **options: str) -> bytes:
@@ -259,7 +269,8 @@ class S3Store(Store):
 
     def delete(self, key: str) -> None:
         """See `Store.delete`."""
-        self._call("delete", key, "delete_object", Key=self._key(key))
+        done = self._call("delete", key, "delete_object", Key=self._key(key))
+        self._hides |= bool(done.get("DeleteMarker"))
 
     def delta_uri(self, prefix: str) -> str:
         """See `Store.delta_uri`."""
