@@ -38,6 +38,7 @@ from tasks.jobs.archive import steps as archiving
 from tasks.jobs.archive.worker import ConversionJob, ShardConverter
 from tasks.models.lookup import Models
 from tasks.plans.options import PlanOptions, build_plan
+from tasks.renditions.files import read_lr
 from tasks.storage import open_store
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def measure(megapixels: float, images: int, rescaler: str, codec: str) -> Row:
         (row, *_) = catalog.rows(state="archived")
         assert row.lr_key
         started = time.perf_counter()
-        restore(archive.get(row.lr_key), Models(archive))
+        restore(read_lr(archive, row.place), Models(archive))
         latency = time.perf_counter() - started
     total = sum(watch.seconds.values())
     return Row(

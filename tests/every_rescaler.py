@@ -6,7 +6,6 @@ takes.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,8 +25,8 @@ from tasks.catalog import open_catalog
 from tasks.collection.shards import SourceObject
 from tasks.control.record import Counts, JobRun, write_run
 from tasks.models.archived import settle
-from tasks.renditions.layout import rendition_key
 from tasks.renditions.rows import RowWriter
+from tasks.renditions.writing import put_rendition
 from tasks.storage import open_store
 from tests.golden.make import CASES as GOLDEN
 from tests.golden.make import SOURCES, plan_of, write_networks
@@ -102,10 +101,8 @@ def write(
             software=SOFTWARE, tiling=tiling, data=data,
         )  # fmt: skip
         assert isinstance(outcome, Rendition), (key, outcome)
-        digest = hashlib.sha256(outcome.lr_data).hexdigest()
-        lr_key = rendition_key(name, key, digest, outcome.extension)
-        archive.put(lr_key, outcome.lr_data)
-        rows.append(replace(record.archived(outcome, lr_key, digest), seconds=0.0))
+        place = put_rendition(archive, key, outcome)
+        rows.append(replace(record.archived(outcome, place), seconds=0.0))
     catalog.commit_shard("shard-1", rows)
     run = JobRun(job="archive", run_id="run-1", parameters={"source": made.sources_url})
     write_run(catalog, run, Counts(listed=len(rows), archived=len(rows)))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import pyarrow as pa
 
 from rescaling_core.quality.scores import Scores
+from tasks.catalog.place import LrPlace
 
 if TYPE_CHECKING:
     from rescaling_core.metadata import RestorationMetadata
@@ -98,6 +99,11 @@ class Archived(_Row):
     def pixels(self) -> int:
         """Number of pixels of the HR image."""
         return self.width * self.height
+
+    @property
+    def place(self) -> LrPlace:
+        """Where the LR file lies."""
+        return LrPlace(lr_key=self.lr_key, lr_bytes=self.lr_bytes, lr_sha256=self.lr_sha256)
 
     @property
     def recorded(self) -> RestorationMetadata:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
 from rescaling_core.errors import UsageError
 from tasks.catalog import LIGHT, Archived, Catalog
 from tasks.catalog.history import History, matching_histories, rendition_of
+from tasks.catalog.place import LrPlace
 
+_PLACE: Final = [
+    ("lr_key", pa.large_string()),
+    ("lr_bytes", pa.int64()),
+    ("lr_sha256", pa.large_string()),
+]
 _SCHEMA: Final = pa.schema(
-    [(name, pa.large_string()) for name in ("source_key", "target", "lr_key", "lr_sha256")]
+    [("source_key", pa.large_string()), ("target", pa.large_string()), *_PLACE]
 )
 _AT_ONCE: Final = 10_000
 
@@ -25,8 +31,15 @@ class Entry:
 
     source_key: str
     target: str
-    lr_key: str
-    lr_sha256: str
+    place: LrPlace
+
+    @property
+    def identity(self) -> bytes:
+        """What digests of several entries are made from, the same from release to release."""
+        names = {"source_key": self.source_key, "target": self.target}
+        names |= {"lr_key": self.place.lr_key, "lr_sha256": self.place.lr_sha256}
+        text = ", ".join(f"{name}={value!r}" for name, value in names.items())
+        return f"Entry({text})\n".encode("utf-8", "surrogatepass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +47,7 @@ class Index:
     """All that a dataset reads, by source key. It travels to workers."""
 
     table: pa.Table
-    """The fields of `Entry` as columns: about 200 bytes a source."""
+    """The fields of `Entry` and of its place as columns: about 200 bytes a source."""
     digest: str
     """Of all of it: two datasets of the same digest read the same files."""
 
@@ -42,7 +55,9 @@ class Index:
         return int(self.table.num_rows)
 
     def __getitem__(self, at: int) -> Entry:
-        return Entry(*(column[at].as_py() for column in self.table.columns))
+        source_key, target, *place = (column[at].as_py() for column in self.table.columns)
+        names = (name for name, _ in _PLACE)
+        return Entry(source_key, target, LrPlace(**dict(zip(names, place, strict=True))))
 
 
 def index_of(
@@ -64,8 +79,8 @@ def index_of(
     waiting: list[Entry] = []
     digest = hashlib.sha256()
     for row in chosen_rows(catalog, where, target, previews_too=previews_too):
-        entry = Entry(row.source_key, row.target, row.lr_key, row.lr_sha256)
-        digest.update(f"{entry}\n".encode("utf-8", "surrogatepass"))
+        entry = Entry(row.source_key, row.target, row.place)
+        digest.update(entry.identity)
         waiting.append(entry)
         if len(waiting) == _AT_ONCE:
             parts.append(_table(waiting))
@@ -115,5 +130,9 @@ def _largest(history: History, targets: Collection[str]) -> Archived | None:
 
 
 def _table(entries: list[Entry]) -> pa.Table:
-    columns = {name: [getattr(one, name) for one in entries] for name in _SCHEMA.names}
+    columns: list[list[Any]] = [
+        [one.source_key for one in entries],
+        [one.target for one in entries],
+        *([getattr(one.place, name) for one in entries] for name, _ in _PLACE),
+    ]
     return pa.table(columns, schema=_SCHEMA)

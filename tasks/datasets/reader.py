@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from rescaling_core.regions import view
 from rescaling_core.restore import restore_whole
 from tasks.datasets.index import Entry
 from tasks.models.lookup import Models
+from tasks.renditions.files import read_lr
 from tasks.storage import Store, open_store
 
 Size = Literal["lr", "hr"] | tuple[int, int]
@@ -77,7 +77,7 @@ class Reader:
         """
         opened = self._here()
         for entry in entries:
-            yield opened.threads.submit(_fetched, opened.store, entry).result
+            yield opened.threads.submit(read_lr, opened.store, entry.place).result
 
     def pixels(self, data: bytes) -> U8Array:
         """The image of an LR file, upright, (H, W, C).
@@ -110,15 +110,6 @@ class Reader:
         if not metadata.pixels_agree(lr, record.lr_pixels_sha256):
             raise RestorationMismatchError("the LR pixels are not those that were archived")
         return upright(lr, orientation(read_extras(data).exif))
-
-
-def _fetched(store: Store, entry: Entry) -> bytes:
-    data = store.get(entry.lr_key)
-    if hashlib.sha256(data).hexdigest() != entry.lr_sha256:
-        raise RestorationMismatchError(
-            f"{entry.lr_key}: its bytes are not those that were archived"
-        )
-    return data
 
 
 def middle_of(image: tuple[int, int], shape: tuple[int, int]) -> Area:

@@ -10,7 +10,6 @@ time of their own pixels.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
@@ -22,7 +21,6 @@ from rescaling_core.codecs import read_extras
 from rescaling_core.containers.exif import orientation
 from rescaling_core.errors import (
     RefoldError,
-    RestorationMismatchError,
     UnsupportedImageError,
     UsageError,
 )
@@ -39,6 +37,7 @@ from tasks.catalog.history import History, can_be_restored
 from tasks.catalog.paging import Page, Position, Search
 from tasks.models.lookup import Models
 from tasks.renditions.cache import ByteCache
+from tasks.renditions.files import read_lr
 from tasks.renditions.restoring import Renditions
 from tasks.renditions.sources import unchanged_source
 from tasks.renditions.tile_folder import TileFolder
@@ -238,7 +237,7 @@ class Archive:
             StorageError: The store failed.
         """
         found = _archived(row)
-        return self.cache.get((found.lr_sha256, "file"), lambda: self._read(found))
+        return self.cache.get((found.lr_sha256, "file"), lambda: read_lr(self._store, found.place))
 
     def source(self, row: CatalogRow) -> U8Array | None:
         """The pixels of a source as stored, where it was archived and still is what it was.
@@ -285,14 +284,6 @@ class Archive:
         data = self.lr_file(row)
         carried = read_metadata(data).extras
         return orientation(read_extras(data).exif if "exif" in carried.native else carried.exif)
-
-    def _read(self, row: Archived) -> bytes:
-        data = self._store.get(row.lr_key)
-        if hashlib.sha256(data).hexdigest() != row.lr_sha256:
-            raise RestorationMismatchError(
-                f"{row.lr_key}: its bytes are not those that were archived"
-            )
-        return data
 
     def _open(self, row: Archived) -> OpenedLr:
         stored = self._renditions.read(row)

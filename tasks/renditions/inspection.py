@@ -10,6 +10,7 @@ from rescaling_core.errors import MetadataError
 from rescaling_core.metadata import read_metadata
 from rescaling_core.quality.scores import MEASURES
 from tasks.catalog import Archived
+from tasks.renditions.files import stored_lr
 from tasks.renditions.rows import described
 from tasks.storage import ObjectNotFoundError, Store
 from tasks.storage.versions import may_be_copies
@@ -43,7 +44,7 @@ def inspect_stored(archive: Store, row: Archived) -> Finding | None:
         StorageError: The store failed.
     """
     try:
-        data = archive.get(row.lr_key)
+        data = stored_lr(archive, row.place)
     except ObjectNotFoundError as error:
         reason = "no such object"
         return finding(row, "missing", f"{reason}: {error}" if error.__cause__ else reason)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
-from rescaling_core.errors import RestorationMismatchError
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.photo import Photo, RestoredFile, RestoredFormat, restored_file
 from rescaling_core.restore import restore, restore_source_file
 from tasks.catalog import Archived
+from tasks.catalog.place import LrPlace
 from tasks.models.lookup import Models
+from tasks.renditions.files import read_lr
 from tasks.renditions.pixels import pixel_limit
 from tasks.storage import Store
 
@@ -80,12 +80,10 @@ class Renditions:
             MetadataError: The row holds no restoration metadata that can be read.
             StorageError: The store failed.
         """
-        return self.read_named(row.lr_key, row.lr_sha256, row.metadata_json or "")
+        return self.read_at(row.place, row.metadata_json or "")
 
-    def read_named(self, lr_key: str, lr_sha256: str, metadata_json: str) -> StoredRendition:
+    def read_at(self, place: LrPlace, metadata_json: str) -> StoredRendition:
         """As `read`, for those who were told only these columns of the row."""
-        data = self._archive.get(lr_key)
-        if hashlib.sha256(data).hexdigest() != lr_sha256:
-            raise RestorationMismatchError(f"{lr_key}: its bytes are not those that were archived")
+        data = read_lr(self._archive, place)
         recorded = RestorationMetadata.from_json(metadata_json)
         return StoredRendition(data, recorded, self._models, self._max_pixels)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rescaling_core.convert import Rendition, SourceRef
 from rescaling_core.metadata import RestorationMetadata
 from rescaling_core.quality.scores import MEASURES
 from tasks.catalog import Archived, Kept, Quarantined, strategies
+from tasks.catalog.place import LrPlace
 from tasks.collection.shards import SourceObject
 
 
@@ -42,13 +43,11 @@ class RowWriter:
             sha256=self._sha256() or "",
         )
 
-    def archived(self, rendition: Rendition, lr_key: str, lr_sha256: str) -> Archived:
+    def archived(self, rendition: Rendition, place: LrPlace) -> Archived:
         """A rendition that was restored from its bytes and lies in storage."""
         return Archived(
             **self._common(rendition.target.name),
-            lr_key=lr_key,
-            lr_sha256=lr_sha256,
-            lr_bytes=len(rendition.lr_data),
+            **asdict(place),
             metadata_json=rendition.metadata.to_json(),
             strategies_json=strategies.to_json(rendition.rivals),
             **described(rendition.metadata),

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 from rescaling_core.convert import Rendition
+from tasks.catalog.place import LrPlace
 from tasks.renditions.layout import rendition_key
 from tasks.storage import Store
 
 
-@dataclass(frozen=True, slots=True)
-class StoredAs:
-    """Where an LR file lies now."""
-
-    lr_key: str
-    lr_sha256: str
-
-
 def put_rendition(
     archive: Store, source_key: str, rendition: Rendition, *, replace: bool = False
-) -> StoredAs:
+) -> LrPlace:
     """Store an LR file under its digest.
 
     Args:
@@ -40,4 +32,4 @@ def put_rendition(
         # A killed run may have left the object. Writing it again restarts its age, so that
         # `maintain` does not delete it before its row is committed.
         archive.put(key, data)
-    return StoredAs(key, digest)
+    return LrPlace(lr_key=key, lr_bytes=len(data), lr_sha256=digest)

@@ -89,9 +89,9 @@ def test_a_rendition_of_a_restored_image_says_so_and_comes_after_those_of_the_so
     better = replace(copy, psnr_y=(original.psnr_y or 0) + 5)  # against the restored image
     made.catalog.commit_shard("s", [better], instead_of=[copy.lr_key])
     (request,), _ = made.requests([first])
-    assert request.lr_key == original.lr_key
+    assert request.place.lr_key == original.lr_key
     (request,), _ = made.requests([first], "x4")
-    assert request.lr_key == copy.lr_key
+    assert request.place.lr_key == copy.lr_key
     told = read_metadata(made.archive.get(copy.lr_key))  # without the catalog
     assert told.origin == "restored image"
     rebuilt = row_of(made.archive, copy.lr_key, shard_id="s", run_id="r")

@@ -72,8 +72,7 @@ def test_every_flipped_bit_is_found_and_none_is_restored(made: SmallArchive) -> 
         assert (found.lr_key, found.problem) == (row.lr_key, "digest")
         request = RestoreRequest(
             source_key=row.source_key,
-            lr_key=row.lr_key,
-            lr_sha256=row.lr_sha256 or "",
+            place=row.place,
             metadata_json=row.metadata_json or "",
             output_key=f"{i}.png",
         )

@@ -274,7 +274,7 @@ class ShardConverter:
                 stored = put_rendition(self._archive, record.source_ref.key, outcome)
         except UnstorableKeyError as error:
             return record.kept(plan.target.name, str(error), outcome.metadata)
-        return record.archived(outcome, stored.lr_key, stored.lr_sha256)
+        return record.archived(outcome, stored)
 
 
 def _is_shown(plan: TargetPlan) -> bool:

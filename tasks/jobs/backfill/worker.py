@@ -140,7 +140,7 @@ class Backfiller:
             kept = record.kept(plan.target.name, outcome.reason, outcome.best)
             return replace(kept, source_sha256=known.source_sha256)
         stored = put_rendition(self._archive, source.key, outcome)
-        row = record.archived(outcome, stored.lr_key, stored.lr_sha256)
+        row = record.archived(outcome, stored)
         return replace(row, source_sha256=known.source_sha256)
 
 

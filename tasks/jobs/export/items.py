@@ -97,7 +97,7 @@ def _item(row: Archived, *, restored: bool) -> Item:
         "source_sha256": row.source_sha256,
     }
     return Item(
-        Entry(row.source_key, row.target, row.lr_key, row.lr_sha256),
+        Entry(row.source_key, row.target, row.place),
         extension,
         is_own_file,
         nbytes + _BESIDE,
@@ -109,7 +109,7 @@ def digest_of(items: Iterable[Item]) -> str:
     """Of all that is exported: the same digest, the same files."""
     digest = hashlib.sha256()
     for item in items:
-        digest.update(f"{item.entry}\n".encode("utf-8", "surrogatepass"))
+        digest.update(item.entry.identity)
     return digest.hexdigest()
 
 

@@ -134,8 +134,7 @@ def requests_of(catalog: Catalog, chosen: Sequence[Chosen]) -> Iterator[RestoreR
             if row.target == one.target and isinstance(row, Archived):
                 yield RestoreRequest(
                     source_key=row.source_key,
-                    lr_key=row.lr_key,
-                    lr_sha256=row.lr_sha256,
+                    place=row.place,
                     metadata_json=row.metadata_json or "",
                     output_key=one.output_key,
                 )

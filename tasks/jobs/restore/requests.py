@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from rescaling_core.photo import RestoredFormat
+    from tasks.catalog.place import LrPlace
 
 
 Thaw = Literal["archived", "restoring"]
@@ -18,8 +19,7 @@ class RestoreRequest:
     """One rendition to restore, and where to."""
 
     source_key: str
-    lr_key: str
-    lr_sha256: str
+    place: LrPlace
     metadata_json: str
     output_key: str
 

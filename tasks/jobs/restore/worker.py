@@ -61,9 +61,7 @@ class Restorer:
             return NotRestored(source_key=key, reason=reason, thaw="restoring")
 
     def _restore(self, request: RestoreRequest) -> Restored:
-        stored = self._renditions.read_named(
-            request.lr_key, request.lr_sha256, request.metadata_json
-        )
+        stored = self._renditions.read_at(request.place, request.metadata_json)
         with WATCHDOG.watching(allowed_seconds(stored.recorded.width * stored.recorded.height)):
             file = stored.file(self._format)
         return write_restored(

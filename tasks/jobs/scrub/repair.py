@@ -18,6 +18,7 @@ from tasks.collection.shards import SourceObject
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.models.archived import needs_weights, put_model
 from tasks.models.lookup import Models
+from tasks.renditions.files import stored_lr
 from tasks.renditions.rows import RowWriter
 from tasks.renditions.sources import source_as_archived
 from tasks.renditions.writing import put_rendition
@@ -92,8 +93,8 @@ class Repairer:
             raise RefoldError(f"{name}: made again, it is worse than recorded: {outcome.reason}")
         # Over the damaged object, if that has the name of the new one.
         stored = put_rendition(self._archive, row.source_key, outcome, replace=True)
-        if self._archive.get(stored.lr_key) != outcome.lr_data:
+        if stored_lr(self._archive, stored) != outcome.lr_data:
             raise RefoldError(f"{name}: the store does not give back what was written")
-        made = record.archived(outcome, stored.lr_key, stored.lr_sha256)
+        made = record.archived(outcome, stored)
         # Only what won was tried again: what the others would have stored is known from before.
         return replace(made, strategies_json=row.strategies_json)

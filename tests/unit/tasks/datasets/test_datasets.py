@@ -166,10 +166,10 @@ def test_an_image_that_cannot_be_read_is_named_and_the_others_are_given(
     shutil.copytree(every_rescaler.url, tmp_path / "archive")
     dataset = ArchiveDataset(str(tmp_path / "archive"), where="psnr_y > 30", size=(8, 8))
     damaged, gone = dataset.index[1], dataset.index[3]
-    path = tmp_path / "archive" / damaged.lr_key
+    path = tmp_path / "archive" / damaged.place.lr_key
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-1])
-    (tmp_path / "archive" / gone.lr_key).unlink()
+    (tmp_path / "archive" / gone.place.lr_key).unlink()
     for bad in (1, 3):
         with pytest.raises(SampleError) as caught:
             dataset[bad]

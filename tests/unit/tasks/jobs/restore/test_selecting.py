@@ -44,7 +44,7 @@ def test_the_best_rendition_of_each_source_is_taken(catalog: Catalog) -> None:
     chosen, missing = choose(url, (), None, None)
     assert missing == []
     requests = list(requests_of(catalog, chosen))
-    assert [(one.source_key, one.lr_key, one.metadata_json) for one in requests] == [
+    assert [(one.source_key, one.place.lr_key, one.metadata_json) for one in requests] == [
         ("a.jpg", "a.jpg x4", "of a.jpg"),
         ("b.jpg", "b.jpg x2", "of b.jpg"),
         ("c.png", "c.png x4", "of c.png"),
@@ -86,7 +86,8 @@ def test_metadata_of_many_are_read_in_parts_and_what_vanished_is_told(
     keys = [f"{number:02}.png" for number in range(8)]
     catalog.commit_shard("s", [_row(key, target) for key in keys for target in ("x2", "x4")])
     chosen, _ = choose(catalog.store.url, (), None, "x4")
-    assert [one.lr_key for one in requests_of(catalog, chosen)] == [f"{key} x4" for key in keys]
+    keys_read = [one.place.lr_key for one in requests_of(catalog, chosen)]
+    assert keys_read == [f"{key} x4" for key in keys]
     gone = Chosen(source_key="gone.png", target="x4", output_key="gone.png")
     pool = HerePool(
         lambda request: NotRestored(source_key=request.source_key, reason="as a worker said")
