@@ -31,6 +31,7 @@ from tasks.jobs.backfill import steps as backfilling
 from tasks.jobs.restore.choosing import choose, requests_of
 from tasks.jobs.restore.steps import REQUESTS_PER_WAVE
 from tasks.jobs.scrub import steps as scrubbing
+from tasks.jobs.scrub.scope import Scope
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import Store, open_store
 
@@ -107,7 +108,7 @@ def backfill(catalog: Catalog) -> int:
 
 def scrub(catalog: Catalog) -> int:
     """`refold scrub ARCHIVE`."""
-    return sum(1 for _ in scrubbing.checks_of(catalog, scrubbing.Scope(sample=0.01, parts=1), 0))
+    return sum(1 for _ in scrubbing.checks_of(catalog, Scope(sample=0.01, parts=1), 0))
 
 
 JOBS: dict[str, Callable[[Catalog], int]] = {

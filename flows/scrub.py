@@ -14,7 +14,8 @@ from tasks.control.run import Run
 from tasks.jobs.scrub import steps as scrubbing
 from tasks.jobs.scrub.check import Request, check
 from tasks.jobs.scrub.repair import NotRepaired, Repairer
-from tasks.jobs.scrub.steps import BATCH, Scope
+from tasks.jobs.scrub.scope import Scope
+from tasks.jobs.scrub.steps import BATCH
 from tasks.jobs.scrub.tally import ScrubTally
 from tasks.jobs.scrub.worker import Inspector
 from tasks.renditions.inspection import Finding

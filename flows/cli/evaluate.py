@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.markdown import Markdown
 
 from flows.cli.console import Json, Verbose, err, out, print_json
 from flows.cli.running import run_flow
@@ -47,6 +46,8 @@ def evaluate(
     verbose: Verbose = False,
 ) -> None:
     """Measure rescalers over benchmark sets as the papers do."""
+    from rich.markdown import Markdown
+
     from tasks.jobs.evaluate.benchmark import EvaluationOptions, resolve
     from tasks.jobs.evaluate.rates import render_rates
     from tasks.jobs.evaluate.tables import render_markdown

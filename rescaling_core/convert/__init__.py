@@ -3,6 +3,5 @@
 from rescaling_core.convert.ladder import convert
 from rescaling_core.convert.outcome import Kept, Models, Rendition, SourceRef
 from rescaling_core.convert.preview import Previews, least_side
-from rescaling_core.convert.rivals import Rival
 
-__all__ = ["Kept", "Models", "Previews", "Rendition", "Rival", "SourceRef", "convert", "least_side"]
+__all__ = ["Kept", "Models", "Previews", "Rendition", "SourceRef", "convert", "least_side"]

@@ -9,9 +9,9 @@ from rescaling_core.errors import CheckpointError, UsageError, WeightsNotFoundEr
 from rescaling_core.zoo import restorers
 
 if TYPE_CHECKING:
-    from rescaling_core.convert.rivals import Rival
     from rescaling_core.metadata import RestorationMetadata
     from rescaling_core.plan import Target
+    from rescaling_core.plan.rival import Rival
     from rescaling_core.zoo import LoadedRescaler
     from rescaling_core.zoo.restorers import LoadedRestorer
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from rescaling_core.plan.rival import Rival
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -23,17 +25,6 @@ class Cost:
 
 
 NOTHING: Final = Cost(None)
-
-
-@dataclass(frozen=True, slots=True)
-class Rival:
-    """A strategy, and what would be stored if the plan held no other."""
-
-    strategy: str
-    nbytes: int
-    """Of its rendition; of the source, which stays, if there would be none."""
-    at_least: bool = False
-    """True if the search stopped early, so that this is a lower bound."""
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rescaling_core import limits
-from rescaling_core.convert import Rival
+from rescaling_core.plan.rival import Rival
 from tasks.catalog import Archived, CatalogRow
 
 

@@ -6,18 +6,10 @@ from datetime import timedelta
 
 import humanize
 
-from rescaling_core.plan import Floor
-from rescaling_core.quality.scores import known
-
 
 def size_text(nbytes: float) -> str:
     """Bytes as people read them: 12 B, 3.4 kB, 5.6 MB."""
     return humanize.naturalsize(round(nbytes)).replace(" Bytes", " B").replace(" Byte", " B")
-
-
-def floor_text(floor: Floor) -> str:
-    """What a floor asks for, in words; empty if nothing."""
-    return ", ".join(f"{one.title} of {one.with_unit(value)}" for one, value in known(floor))
 
 
 def duration_text(lasted: timedelta) -> str:

@@ -20,7 +20,7 @@ from tasks.jobs.restore.requests import NotRestored, RestorationJob, RestoreRequ
 from tasks.jobs.restore.worker import Restorer
 from tasks.jobs.scrub import steps as scrubbing
 from tasks.jobs.scrub.repair import Repairer
-from tasks.jobs.scrub.steps import Scope
+from tasks.jobs.scrub.scope import Scope
 from tasks.jobs.scrub.tally import ScrubTally
 from tasks.jobs.scrub.worker import Check, Inspector
 from tasks.renditions.inspection import Finding

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from rescaling_core.plan import Floor
 from rescaling_core.quality.measure import Measure
-from rescaling_core.quality.scores import MEASURES
+from rescaling_core.quality.scores import MEASURES, known
 from tasks.catalog import RunRecord
 from tasks.catalog.history import floors_of
 from tasks.catalog.strategies import StrategyCost
@@ -21,7 +21,7 @@ from tasks.jobs.report.previews import Shown
 from tasks.jobs.report.summary import RunAccount, TargetAccount, quality_of
 from tasks.jobs.report.verdict import verdict
 from tasks.pages.environment import page_environment
-from tasks.pages.words import duration_text, floor_text, size_text
+from tasks.pages.words import duration_text, size_text
 from tasks.storage.secrets import masked
 
 MOST_KINDS = 20
@@ -141,6 +141,11 @@ def _part(
         drawn=tuple(drawn),
         verdict=verdict(account, strategies),
     )
+
+
+def floor_text(floor: Floor) -> str:
+    """What a floor asks for, in words; empty if nothing."""
+    return ", ".join(f"{one.title} of {one.with_unit(value)}" for one, value in known(floor))
 
 
 def _share(value: float | None) -> str:

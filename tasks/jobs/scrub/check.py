@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasks.catalog import open_catalog
-from tasks.jobs.scrub.steps import Scope
+from tasks.jobs.scrub.scope import Scope
 from tasks.storage import open_store
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from prefect import task
 
-from rescaling_core.errors import UsageError
 from tasks.catalog import Archived, Catalog
 from tasks.catalog.digests import damaged_files
 from tasks.catalog.query import any_of
@@ -16,6 +14,7 @@ from tasks.cluster.workers import Lost, Workers
 from tasks.control.retries import RETRIED
 from tasks.control.run import Wave, batches_of, one_by_one, results_of
 from tasks.jobs.scrub.repair import NotRepaired, Repaired
+from tasks.jobs.scrub.scope import Scope
 from tasks.jobs.scrub.tally import ScrubTally
 from tasks.jobs.scrub.worker import Check
 from tasks.models.archived import put_back
@@ -25,22 +24,6 @@ from tasks.storage import open_store
 
 BATCH = 32
 """Renditions a worker is given at once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
-    """Which renditions a run looks at."""
-
-    sample: float = 0.01
-    """Fraction of those read that are restored as well."""
-    parts: int = 1
-    """The archive is read in so many runs, a part each."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.sample <= 1:
-            raise UsageError(f"--sample {self.sample:g}: a fraction from 0 to 1")
-        if self.parts < 1:
-            raise UsageError(f"--parts {self.parts}: at least 1")
 
 
 @task(name="check catalog files", **RETRIED)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from rescaling_core import codecs, zoo
 from rescaling_core.codecs import NO_EXTRAS, CodecSpec, FileExtras
-from rescaling_core.convert import Kept, Rendition, Rival, SourceRef, convert
+from rescaling_core.convert import Kept, Rendition, SourceRef, convert
 from rescaling_core.convert.search import lowest_enough
 from rescaling_core.convert.trial import Encoded, Trial
 from rescaling_core.convert.workbench import Workbench
@@ -31,6 +31,7 @@ from rescaling_core.plan import (
     Target,
     TargetPlan,
 )
+from rescaling_core.plan.rival import Rival
 from rescaling_core.quality import metrics
 from rescaling_core.quality.scores import MEASURES
 from rescaling_core.restore import restore, restore_source_file

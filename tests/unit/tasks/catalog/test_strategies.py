@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from rescaling_core.convert import Rival
 from rescaling_core.convert.rivals import NOTHING, Cost, Rivals
 from rescaling_core.metadata import RestorationMetadata
+from rescaling_core.plan.rival import Rival
 from rescaling_core.plan.strategy import FULL_SIZE, TRANSCODE, is_full_size, strategy_name
 from tasks.catalog import Archived
 from tasks.catalog.strategies import StrategyCost, StrategyTallies, from_json, to_json

@@ -14,11 +14,11 @@ from rescaling_core.plan import Floor
 from tasks.catalog import RunRecord
 from tasks.catalog.strategies import StrategyCost
 from tasks.jobs.report.money import monthly_cost
-from tasks.jobs.report.page import Report, render_report
+from tasks.jobs.report.page import Report, floor_text, render_report
 from tasks.jobs.report.previews import Preview, Shown
 from tasks.jobs.report.summary import RunAccount, TargetAccount
 from tasks.jobs.report.verdict import verdict
-from tasks.pages.words import duration_text, floor_text
+from tasks.pages.words import duration_text
 from tasks.plans.options import PlanOptions, build_plan
 from tests.rows import row
 from tests.unit.report_samples import START, account, record

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rescaling_core.convert import Rival
 from rescaling_core.errors import UsageError
 from rescaling_core.metadata import RestorationMetadata
+from rescaling_core.plan.rival import Rival
 from tasks.catalog import CatalogRow
 from tasks.catalog.strategies import to_json
 from tasks.jobs.report.choice import choose_run
