@@ -26,7 +26,7 @@ def _kill_servers(process: subprocess.Popen[str]) -> None:
 
 
 def test_a_server_that_is_killed_again_and_again_fails_no_run(
-    tmp_path: Path, refold_here: RefoldHere, fourteen: Undisturbed, prefect_home: dict[str, str]
+    tmp_path: Path, all_here: RefoldHere, fourteen: Undisturbed, prefect_home: dict[str, str]
 ) -> None:
     """It made a run fail whose every row was committed, as an internal error."""
     archive = tmp_path / "archive"
@@ -42,7 +42,7 @@ def test_a_server_that_is_killed_again_and_again_fails_no_run(
     assert process.returncode == Exit.QUARANTINE, err
     assert "internal error" not in err
     assert "Traceback" not in err
-    fourteen.check(refold_here, archive)
+    fourteen.check(all_here, archive)
 
 
 def test_a_server_that_does_not_start_is_said_in_one_line(

@@ -22,7 +22,7 @@ from ray.cluster_utils import Cluster
 from flows.service.access import new_key
 from flows.service.deployment import ENVIRONMENT, Deployed, build
 from rescaling_core.errors import UsageError
-from tasks.cluster.session import LOCAL_SETTINGS
+from tasks.cluster.session import LOCAL_SETTINGS, without_what_nobody_needs
 from tests.every_rescaler import EveryRescaler
 
 REPLICA = "ray::ServeReplica"
@@ -69,10 +69,11 @@ def service(
     node: dict[str, Any] = {"num_cpus": 1}
     before = {name: os.environ.get(name) for name in ENVIRONMENT}
     os.environ.update(ENVIRONMENT)  # which the nodes inherit
-    cluster = Cluster(
-        initialize_head=True, head_node_args={**node, "_system_config": LOCAL_SETTINGS}
-    )
-    cluster.add_node(**node)
+    with without_what_nobody_needs():
+        cluster = Cluster(
+            initialize_head=True, head_node_args={**node, "_system_config": LOCAL_SETTINGS}
+        )
+        cluster.add_node(**node)
     signal.signal(signal.SIGTERM, handler)
     restored = tmp_path_factory.mktemp("jobs") / "restored"
     port = _free_port()
