@@ -29,6 +29,8 @@ class MaintainSummary:
     unfinished: int
     """Half files and begun uploads of killed writers, removed too."""
     tables: Upkeep
+    locked: int = 0
+    """LR objects that no row names and that a lock keeps, or that may not be deleted."""
     networks: int = 0
     """Networks that rows name and that were put into the archive, which lacked them."""
     deleted: bool = True
@@ -74,6 +76,7 @@ def maintain(archive: Address, grace: str = "7d", dry_run: bool = False) -> Main
         removed_bytes=run.tally.removed_bytes,
         unfinished=run.tally.unfinished,
         tables=tables,
+        locked=run.tally.locked,
         networks=run.tally.networks,
         deleted=deleting,
     )

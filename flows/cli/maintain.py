@@ -38,5 +38,7 @@ def maintain(
         f"{result.tables.files_removed} files of the catalog {verb}; the tables are made of "
         f"{result.tables.files_after} files, before of {result.tables.files_before}"
     )
+    if result.locked:
+        out.print(f"{result.locked} LR objects that no row names stay: they are locked")
     if not result.deleted and not dry_run:
         err.print(f"refold: nothing was removed: these credentials may not delete in {archive}")

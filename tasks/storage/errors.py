@@ -50,6 +50,10 @@ class NotPermittedError(StorageError):
     """These credentials may not do this, though they reach the store."""
 
 
+class ObjectLockedError(NotPermittedError):
+    """A retention or a legal hold keeps this object, whoever asks."""
+
+
 class ObjectChangedError(StorageError):
     """What lies under the key is not the version that was listed."""
 

@@ -10,7 +10,13 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from rescaling_core.errors import UsageError
-from tasks.storage.errors import ObjectChangedError, ObjectNotFoundError, StorageError
+from tasks.storage.errors import (
+    ObjectChangedError,
+    ObjectLockedError,
+    ObjectNotFoundError,
+    StorageError,
+)
+from tasks.storage.locks import Lock
 from tasks.storage.place import Place
 
 _MISREAD_BY_DELTA: Final = re.compile(r"%[0-9A-Fa-f]{2}|[\\\x00-\x1f\x7f\ud800-\udfff]")
@@ -28,6 +34,8 @@ class ObjectInfo:
     """Changes when the content does; made by the store, compared for equality only."""
     modified: datetime | None = field(default=None, compare=False)
     """When it was last written, by the store's clock; None where the store does not say."""
+    lock: Lock | None = field(default=None, compare=False)
+    """What keeps it from being removed; None where nothing does, and in listings."""
 
 
 TroubleKind = Literal[
@@ -223,6 +231,18 @@ class Store(ABC):
     @abstractmethod
     def delete(self, key: str) -> None:
         """Remove one object; an object that is gone already is not an error."""
+
+    def refuse_locked(self, info: ObjectInfo) -> None:
+        """Make sure that nothing keeps an object that is to be removed.
+
+        Args:
+            info: As `info` told of it just now.
+
+        Raises:
+            ObjectLockedError: A retention or a legal hold does.
+        """
+        if info.lock is not None and info.lock.stands:
+            raise ObjectLockedError(f"{self.url}: {info.key} is kept by {info.lock}")
 
     def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> tuple[str, ...]:
         """Remove what killed writers left that is not an object: half files, begun uploads.

@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from tasks.catalog import Catalog
 from tasks.jobs.maintain import steps as maintenance
-from tasks.storage import open_store
+from tasks.jobs.maintain.tally import MaintainTally
+from tasks.jobs.retire import actions
+from tasks.storage import Store, open_store
 from tests.retirement import retire_once
 from tests.servers.endpoint import S3Endpoint
-from tests.small_archive import SmallArchive, small_archive
+from tests.small_archive import small_archive
+
+LOCKED, HIDDEN = "is kept by", "the bucket keeps versions"
 
 
 @pytest.fixture
@@ -34,27 +39,40 @@ def test_tables_are_written_with_the_checksum_that_such_a_bucket_asks_for(
         assert ("aws_checksum_algorithm" in options) is asked
 
 
-def test_jobs_that_delete_say_once_that_bytes_stay_where_versions_are_kept(
-    moto: S3Endpoint, moto_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_what_is_locked_stays_and_the_rest_is_hidden_which_is_said_once(
+    moto: S3Endpoint, tmp_path: Path, caplog: pytest.LogCaptureFixture, moto_url: str
 ) -> None:
-    bucket, client = moto_url.removeprefix("s3://"), moto.client()
-    made = small_archive(moto_url, tmp_path, 1)
-    source = made.rows()[0].source_key
-    for versioned in (False, True):
-        if versioned:
-            kept = {"Status": "Enabled"}
-            client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=kept)
-            made.source.put(source, made.source.get(source))  # the one before has no version
-            assert _hints_of_maintain(made, caplog) == 0, "nothing was deleted"
-        made.archive.put("renditions/x2/left.png", b"left by a killed run")
-        assert _hints_of_maintain(made, caplog) == versioned
-    assert retire_once(made, grace=timedelta(0)).marked == 1
-    assert _hints(caplog) == 0
-    assert retire_once(made, grace=timedelta(0)).deleted == 1
-    assert _hints(caplog) == 1
-    assert list(made.source.list()) == []
-    for key in (f"photos/{source}", "archive/renditions/x2/left.png"):
-        assert client.list_object_versions(Bucket=bucket, Prefix=key)["Versions"], key
+    bucket, client = f"locked-{uuid.uuid4().hex[:12]}", moto.client()
+    client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=True)
+    made = small_archive(f"s3://{bucket}", tmp_path, 2)
+    source, archive, catalog = made.source, made.archive, made.catalog
+    held, free = (info.key for info in source.list())
+    client.put_object_legal_hold(Bucket=bucket, Key=f"photos/{held}", LegalHold={"Status": "ON"})
+    for name in ("a", "b", "c"):
+        archive.put(f"renditions/x2/{name}.png", b"left by a killed run")
+    for name, until in (("a", timedelta(days=2)), ("c", timedelta(seconds=-1))):
+        client.put_object_retention(
+            Bucket=bucket,
+            Key=f"archive/renditions/x2/{name}.png",
+            Retention={"Mode": "GOVERNANCE", "RetainUntilDate": datetime.now(UTC) + until},
+        )
+    for dry_run in (True, False):
+        tally = _maintain(archive, catalog, dry_run=dry_run)
+        assert (tally.removed_objects, tally.locked) == (2, 1)
+    assert _told(caplog) == [LOCKED, LOCKED, HIDDEN]
+    assert [info.key for info in archive.list("renditions/x2/a")] == ["renditions/x2/a.png"]
+    assert not archive.exists("renditions/x2/b.png")
+
+    caplog.clear()
+    now = timedelta(0)
+    assert retire_once(made, grace=now).marked == 2
+    for dry_run in (True, False):
+        tally = retire_once(made, grace=now, dry_run=dry_run)
+        assert (tally.deleted, tally.stay) == (1, {actions.LOCKED: 1})
+    assert _told(caplog) == [LOCKED, LOCKED, HIDDEN]
+    assert [info.key for info in source.list()] == [held]
+    for key in (f"photos/{free}", "archive/renditions/x2/b.png"):
+        assert client.list_object_versions(Bucket=bucket, Prefix=key)["Versions"], "hidden only"
 
 
 @pytest.mark.parametrize("status", ["Enabled", None])
@@ -71,18 +89,16 @@ def test_what_is_moved_to_another_class_leaves_a_version(
     assert store.keeps_versions is (status is not None)
 
 
-def _hints_of_maintain(made: SmallArchive, caplog: pytest.LogCaptureFixture) -> int:
-    """How often a run says that versions are kept, for which everything is old enough."""
-    caplog.clear()
-    store, before = made.archive, datetime.now(UTC) + timedelta(hours=1)
-    keys = maintenance.find_garbage.fn(store, made.catalog, before)
-    maintenance.remove_garbage.fn(store, keys, before)
-    maintenance.tell_of_versions(store)
-    return _hints(caplog, clear=True)
+def _maintain(archive: Store, catalog: Catalog, *, dry_run: bool) -> MaintainTally:
+    """Remove the garbage of a run for which everything is old enough."""
+    before = datetime.now(UTC) + timedelta(hours=1)
+    keys = maintenance.find_garbage.fn(archive, catalog, before)
+    tally = maintenance.remove_garbage.fn(archive, keys, before, dry_run=dry_run)
+    maintenance.tell_of_versions(archive)
+    return tally
 
 
-def _hints(caplog: pytest.LogCaptureFixture, *, clear: bool = False) -> int:
-    told = sum("the bucket keeps versions" in message for message in caplog.messages)
-    if clear:
-        caplog.clear()
-    return told
+def _told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Which warnings about locks and versions were logged, in order."""
+    said = [(hint, message) for message in caplog.messages for hint in (LOCKED, HIDDEN)]
+    return [hint for hint, message in said if hint in message]

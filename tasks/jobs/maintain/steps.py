@@ -23,7 +23,12 @@ from tasks.models.archived import put_back
 from tasks.models.instructions import keep_instructions
 from tasks.renditions.networks import named_networks
 from tasks.renditions.objects import UNKNOWN, list_lr_objects
-from tasks.storage import ObjectNotFoundError, Store, probe
+from tasks.storage import (
+    NotPermittedError,
+    ObjectNotFoundError,
+    Store,
+    probe,
+)
 from tasks.storage.probe import remove_probes
 
 
@@ -74,9 +79,13 @@ def may_delete(archive: Store) -> bool:
 def remove_garbage(
     archive: Store, keys: list[str], before: datetime, *, dry_run: bool = False
 ) -> MaintainTally:
-    """Remove objects, looking at each once more: what was written again meanwhile stays."""
+    """Remove objects, looking at each once more: what was written again meanwhile stays.
+
+    So does what a retention or a legal hold keeps, or what may not be deleted: the first of them is
+    told, and the rest goes.
+    """
     log = run_log()
-    objects = nbytes = 0
+    objects = nbytes = locked = 0
     for key in keys:
         try:
             info = archive.info(key)
@@ -84,13 +93,20 @@ def remove_garbage(
             continue
         if info.modified is None or info.modified >= before:
             continue
-        if not dry_run:
-            archive.delete(key)
-            log.info("deleted %s: %d bytes that no row names", key, info.size)
+        try:
+            archive.refuse_locked(info)
+            if not dry_run:
+                archive.delete(key)
+                log.info("deleted %s: %d bytes that no row names", key, info.size)
+        except NotPermittedError as error:
+            if not locked:
+                log.warning("%s; such objects stay, though no row names them", error)
+            locked += 1
+            continue
         objects += 1
         nbytes += info.size
         progress.report(Progress(step="clean", done=objects, total=len(keys), nbytes=nbytes))
-    return MaintainTally(removed_objects=objects, removed_bytes=nbytes)
+    return MaintainTally(removed_objects=objects, removed_bytes=nbytes, locked=locked)
 
 
 @task(name="remove unfinished", **RETRIED)

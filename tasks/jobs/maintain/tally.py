@@ -16,6 +16,8 @@ class MaintainTally(Tally):
     """LR objects that no row names."""
     removed_bytes: int = 0
     """Total bytes of these."""
+    locked: int = 0
+    """LR objects that no row names and that a lock keeps, or that may not be deleted."""
     unfinished: int = 0
     """Half files and begun uploads of killed writers."""
     networks: int = 0

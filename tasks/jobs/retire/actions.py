@@ -21,6 +21,7 @@ from tasks.storage import (
     NotPermittedError,
     ObjectChangedError,
     ObjectInfo,
+    ObjectLockedError,
     ObjectNotFoundError,
     StorageError,
     Store,
@@ -35,6 +36,9 @@ NOT_PERMITTED: Final = "may not be deleted with these credentials"
 
 NOT_MOVABLE: Final = "may not be moved with these credentials"
 """The same, where it was to be moved to another storage class."""
+
+LOCKED: Final = "kept by a retention or a legal hold"
+"""Why a source stays whose store would only hide it."""
 
 COLD: Final = "in a cold class: nothing can be proven before it is thawed"
 """Why a source stays that somebody else moved."""
@@ -60,6 +64,12 @@ class Site:
     told: list[str] = field(default_factory=list)
     """What the log was told already, and need not be told again."""
 
+    def tell_once(self, what: str, message: str, *arguments: object) -> None:
+        """Warn, unless this run has told `what` already."""
+        if what not in self.told:
+            self.told.append(what)
+            run_log().warning(message, *arguments)
+
 
 def release(site: Site, marks: Sequence[tuple[Entry, str]]) -> RetireTally:
     """Take marks back, each for a reason."""
@@ -84,7 +94,7 @@ def let_go(site: Site, proven: Sequence[Proven]) -> RetireTally:
             with are accounted for.
     """
     if site.dry_run:
-        return _gone(site, proven)
+        return _would_go(site, proven)
     moves = site.terms.to_class is not None
     _write(site, "moving" if moves else "deleting", [_entry(site, item) for item in proven])
     log = run_log()
@@ -103,20 +113,45 @@ def let_go(site: Site, proven: Sequence[Proven]) -> RetireTally:
     by_key = {item.source.key: _entry(site, item) for item in proven}
     released = release(site, [(by_key[item.source_key], item.reason) for item in stayed])
     refused = [outcome for outcome in outcomes if isinstance(outcome, NotPermittedError)]
+    stay = _stay(site, refused)
     for outcome in outcomes:
         if isinstance(outcome, StorageError) and not isinstance(outcome, NotPermittedError):
             raise outcome
-    if site.source.keeps_versions and HIDDEN not in site.told:
-        site.told.append(HIDDEN)
-        log.warning(HIDDEN, site.source.url)
-    why = NOT_MOVABLE if moves else NOT_PERMITTED
-    if refused and why not in site.told:
-        site.told.append(why)
-        log.warning("%s; such sources stay, and their marks stand", refused[0])
-    stay = Counter({why: len(refused)} if refused else {})
+    if site.source.keeps_versions:
+        site.tell_once(HIDDEN, HIDDEN, site.source.url)
     return (
         released + _gone(site, [item for item, _ in gone]) + RetireTally(unproven=stayed, stay=stay)
     )
+
+
+def _would_go(site: Site, proven: Sequence[Proven]) -> RetireTally:
+    """What a dry run says of sources whose time has come."""
+    with ThreadPoolExecutor(max_workers=DELETERS) as pool:
+        locked = list(pool.map(lambda item: _lock_of(site.source, item), proven))
+    stay = _stay(site, [error for error in locked if error is not None])
+    gone = [item for item, error in zip(proven, locked, strict=True) if error is None]
+    return _gone(site, gone) + RetireTally(stay=stay)
+
+
+def _lock_of(source: Store, item: Proven) -> ObjectLockedError | None:
+    try:
+        source.refuse_locked(source.info(item.source.key))
+    except ObjectLockedError as error:
+        return error
+    except ObjectNotFoundError:
+        pass
+    return None
+
+
+def _stay(site: Site, refused: Sequence[NotPermittedError]) -> Counter[str]:
+    """Count refusals by what they mean, and tell the first of each kind."""
+    not_allowed = NOT_PERMITTED if site.terms.to_class is None else NOT_MOVABLE
+    stay = Counter[str]()
+    for error in refused:
+        why = LOCKED if isinstance(error, ObjectLockedError) else not_allowed
+        site.tell_once(why, "%s; such sources stay, and their marks stand", error)
+        stay[why] += 1
+    return stay
 
 
 def settle(site: Site) -> int:
@@ -165,6 +200,7 @@ def _let_one_go(site: Site, item: Proven, log: Log) -> Unproven | StorageError |
         info = source.info(key)
         if (info.etag, info.size) != (item.source.etag, item.source.size):
             return Unproven(key, "changed while it was compared")
+        source.refuse_locked(info)  # to delete it would only hide it, and free no byte
         if wanted is not None:
             info = source.move_to_class(info, wanted)
             log.info("moved %s to %s: %s", key, wanted, told)

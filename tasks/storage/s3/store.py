@@ -36,6 +36,7 @@ from tasks.storage.s3.connection import connect, credentials_of, endpoint_of
 from tasks.storage.s3.delta import WITH_CHECKSUM, delta_options
 from tasks.storage.s3.encryption import encryption_of
 from tasks.storage.s3.errors import is_cold, is_conflict, is_precondition, is_thawing, translate
+from tasks.storage.s3.retention import lock_of
 from tasks.storage.s3.uploads import unfinished_uploads
 from tasks.storage.store import ObjectInfo, Store
 
@@ -138,6 +139,7 @@ class S3Store(Store):
             size=head["ContentLength"],
             etag=head["ETag"].strip('"'),
             modified=head.get("LastModified"),
+            lock=lock_of(head),
         )
 
     def get(self, key: str) -> bytes:
