@@ -2,50 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections import Counter
 
-import numpy as np
 import pytest
-import skimage.data
-from PIL import Image
 
-from rescaling_core import codecs, zoo
 from rescaling_core.codecs import CodecSpec
-from rescaling_core.codecs.traits import NO_EXTRAS, FileExtras
-from rescaling_core.convert import Rendition, SourceRef, convert
-from rescaling_core.photo import decode_photo
+from rescaling_core.convert import Rendition
 from rescaling_core.pixels.arrays import U8Array
 from rescaling_core.plan import FULL_SIZE, Candidate, Floor, Target, TargetPlan
+from tests.unit.encodes import PICTURES, counted
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-PICTURES = {
-    "astronaut": skimage.data.astronaut()[40:240, 120:400],
-    "coffee": skimage.data.coffee()[60:260, 100:380],
-    "cat": skimage.data.chelsea()[20:220, 60:340],
-}
 
 
 def _encodes(pixels: U8Array, *candidates: Candidate) -> tuple[Rendition, Counter[str]]:
     """What is archived, and how many files of each codec were made at the plan's effort."""
-    made: Counter[str] = Counter()
-
-    def encode(pixels: U8Array, spec: CodecSpec, *, extras: FileExtras = NO_EXTRAS) -> bytes:
-        quick = spec.codec.quick
-        if quick is None or spec.effort != quick.effort:
-            made[spec.name] += 1
-        return codecs.encode(pixels, spec, extras=extras)
-
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG")
-    data = buffer.getvalue()
     target = TargetPlan(target=Target.parse("x2"), candidates=candidates, floor=Floor(psnr_y=34))
-    ref = SourceRef(key="a", etag="1", size=10**6, sha256=hashlib.sha256(data).hexdigest())
-    outcome = convert(decode_photo(data), ref, target, zoo.load, software="test", encode=encode)
-    assert isinstance(outcome, Rendition), outcome
-    return outcome, made
+    made, encodes = counted(pixels, target)
+    return made, encodes.whole + encodes.smaller
 
 
 def _full(codec: str) -> Candidate:
