@@ -108,6 +108,17 @@ class LocalStore(Store):
         with reading(self.url, key), self._beneath.file(path) as descriptor:
             return _read_all(descriptor)
 
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """See `Store.get_range`."""
+        path = self._path(key)
+        with reading(self.url, key), self._beneath.file(path) as descriptor:
+            there = os.fstat(descriptor).st_size - start
+            if there <= 0:
+                return b""
+            with open(descriptor, "rb", closefd=False) as file:
+                file.seek(start)
+                return file.read(min(length, there))
+
     def get_version(self, key: str, etag: str) -> bytes:
         """See `Store.get_version`: the open file is looked at before and after it is read."""
         path = self._path(key)

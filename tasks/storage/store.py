@@ -162,6 +162,19 @@ class Store(ABC):
             ObjectNotFoundError: It is not there.
         """
 
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """Read a part of one object: fewer bytes, or none, where the object ends before.
+
+        Args:
+            key: Of the object.
+            start: The first byte, from 0 on.
+            length: Bytes, at least 1.
+
+        Raises:
+            ObjectNotFoundError: It is not there.
+        """
+        return self.get(key)[start : start + length]
+
     def get_version(self, key: str, etag: str) -> bytes:
         """Read one object if it is still the one that was listed.
 

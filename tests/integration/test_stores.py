@@ -67,6 +67,17 @@ def test_hard_keys_come_back_as_they_were(url):
     assert [info.key for info in store.list("upper")] == ["upper.png"]
 
 
+def test_a_part_of_an_object_is_read_as_far_as_the_object_goes(url):
+    store = open_store(url)
+    store.put("a/b", bytes(range(100)))
+    assert store.get_range("a/b", 10, 5) == bytes(range(10, 15))
+    assert store.get_range("a/b", 0, 1) == b"\0"
+    assert store.get_range("a/b", 90, 2**40) == bytes(range(90, 100))
+    assert store.get_range("a/b", 100, 5) == store.get_range("a/b", 10**12, 5) == b""
+    with pytest.raises(ObjectNotFoundError):
+        store.get_range("a/c", 0, 5)
+
+
 def test_a_second_create_changes_nothing(url):
     store = open_store(url)
     assert store.put_new("a/b", b"first")

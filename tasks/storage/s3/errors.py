@@ -111,6 +111,11 @@ def is_cold(error: StorageError) -> bool:
     return _code_of(error) in _COLD
 
 
+def is_beyond(error: StorageError) -> bool:
+    """Whether a range was asked for that begins behind the end of the object (416)."""
+    return _code_of(error) in {"InvalidRange", "416"}
+
+
 def is_thawing(error: StorageError) -> bool:
     """Whether a thaw that was asked for is under way already."""
     return _code_of(error) == "RestoreAlreadyInProgress"

@@ -35,7 +35,14 @@ from tasks.storage.s3.classes import class_of, cold_error, storage_class_of, tha
 from tasks.storage.s3.connection import connect, credentials_of, endpoint_of
 from tasks.storage.s3.delta import WITH_CHECKSUM, delta_options
 from tasks.storage.s3.encryption import encryption_of
-from tasks.storage.s3.errors import is_cold, is_conflict, is_precondition, is_thawing, translate
+from tasks.storage.s3.errors import (
+    is_beyond,
+    is_cold,
+    is_conflict,
+    is_precondition,
+    is_thawing,
+    translate,
+)
 from tasks.storage.s3.retention import lock_of
 from tasks.storage.s3.uploads import unfinished_uploads
 from tasks.storage.store import ObjectInfo, Store
@@ -145,6 +152,15 @@ class S3Store(Store):
     def get(self, key: str) -> bytes:
         """See `Store.get`; a body that is cut off is asked for again."""
         return self._read(key)
+
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """See `Store.get_range`."""
+        try:
+            return self._read(key, Range=f"bytes={start}-{start + length - 1}")
+        except StorageError as error:
+            if is_beyond(error):
+                return b""
+            raise
 
     def get_version(self, key: str, etag: str) -> bytes:
         """See `Store.get_version`: `If-Match`."""
