@@ -24,7 +24,7 @@ class MaintainSummary:
     run_id: str | None
     """None of a dry run, which leaves no trace."""
     removed_objects: int
-    """LR objects that no row names."""
+    """LR objects and packs that no row names."""
     removed_bytes: int
     unfinished: int
     """Half files and begun uploads of killed writers, removed too."""

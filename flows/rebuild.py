@@ -21,7 +21,7 @@ class RebuildSummary:
 
     run_id: str
     listed: int
-    """LR objects, the newest of each source and target."""
+    """LR files, the newest of each source and target, and damaged parts of packs."""
     added: int
     """Rows written."""
     present: int
@@ -49,17 +49,19 @@ def rebuild(archive: Address) -> RebuildSummary:
     opening.check_request(check, Request(archive=archive))
     catalog = opening.open_archive(archive, prove=True, lost=True)
     store = catalog.store
-    keys = rebuilding.find_lr_objects(store)
+    found = rebuilding.find_lr_files(store)
     catalog.create()
     run = Run("rebuild", RebuildTally(), {})
-    for wave in run.waves(keys, cut=len(keys), at_least=COMMIT_ROWS, total=len(keys)):
+    run.add(RebuildTally(unreadable=found.unreadable), "packs")
+    files = found.files
+    for wave in run.waves(files, cut=len(files), at_least=COMMIT_ROWS, total=len(files)):
         run.add(rebuilding.rebuild_wave(wave, store, catalog, run.run_id))
     run.record(catalog)
     run.publish()
     networks, missing = rebuilding.count_networks(store, catalog)
     return RebuildSummary(
         run_id=run.run_id,
-        listed=len(keys),
+        listed=run.tally.done,
         added=run.tally.added,
         present=run.tally.present,
         unreadable=run.tally.unreadable,

@@ -25,6 +25,8 @@ LISTED: Final = (  # the measures follow them
     "reason",
     "lr_key",
     "lr_bytes",
+    "pack_key",
+    "pack_offset",
     "source_bytes",
     "rescaler",
     "scale",

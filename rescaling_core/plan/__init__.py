@@ -6,6 +6,7 @@ from rescaling_core.plan.plan import (
     DEFAULT_PREVIEW_CODEC,
     PREVIEW_RESCALER,
     ArchivePlan,
+    StoredAs,
     TargetPlan,
 )
 from rescaling_core.plan.strategy import (
@@ -39,6 +40,7 @@ __all__ = [
     "LrMode",
     "ResidualPlan",
     "Sources",
+    "StoredAs",
     "Target",
     "TargetPlan",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.errors import UsageError
@@ -33,6 +33,10 @@ PREVIEW_RESCALER: Final = "lanczos"
 DEFAULT_PREVIEW_CODEC: Final = CodecSpec("webp", 80)
 
 
+StoredAs = Literal["objects", "packs"]
+"""Whether each LR file of a target is an object of its own, or those of a shard lie in packs."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetPlan:
     """How one target is made."""
@@ -40,6 +44,8 @@ class TargetPlan:
     target: Target
     candidates: tuple[Candidate, ...]
     floor: Floor = NO_FLOOR
+    store: StoredAs = "objects"
+    """How its LR files are stored."""
 
     def __post_init__(self) -> None:
         if not self.candidates:

@@ -7,7 +7,7 @@ records of one table; `tasks.catalog.schema` says in which columns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -64,11 +64,12 @@ class Archived(_Row):
 
     state: Literal["archived"] = field(default="archived", init=False)
     lr_key: str
-    """Key of the LR object, relative to the archive."""
+    """Key of the LR object, relative to the archive; the name of the LR file, if it is in a pack.
+    """
     lr_bytes: int
-    """Size of the LR object."""
+    """Size of the LR file."""
     lr_sha256: str
-    """SHA-256 of the LR object."""
+    """SHA-256 of the LR file."""
     rescaler: str
     """Id of the rescaler that restores it."""
     weights_sha256: str
@@ -94,6 +95,10 @@ class Archived(_Row):
     strategies_json: str | None = None
     """What each strategy of the plan would have stored; see `tasks.catalog.strategies`. LR files do
     not hold it, so that rows of a rebuilt catalog lack it."""
+    pack_key: str | None = None
+    """Key of the pack that holds the LR file; None where it is an object itself."""
+    pack_offset: int | None = None
+    """Of the LR file's first byte in the pack."""
 
     @property
     def pixels(self) -> int:
@@ -103,7 +108,7 @@ class Archived(_Row):
     @property
     def place(self) -> LrPlace:
         """Where the LR file lies."""
-        return LrPlace(lr_key=self.lr_key, lr_bytes=self.lr_bytes, lr_sha256=self.lr_sha256)
+        return LrPlace(**{one.name: getattr(self, one.name) for one in fields(LrPlace)})
 
     @property
     def recorded(self) -> RestorationMetadata:

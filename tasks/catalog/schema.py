@@ -141,6 +141,7 @@ RENDITIONS: Final = schema_of_any(
         *("weights_sha256", "scale", "codec", "quality", "psnr_y", "ssim_y", "width", "height"),
         *("mode", "metadata_json", "seconds", "shard_id", "run_id", "committed_at"),
         *("ssimulacra2", "refinement", "strategies_json", "origin", "depends_on"),
+        *("pack_key", "pack_offset"),
     ),
 )
 """Columns of `renditions`: the fields of all rows, with the meaning that they have there."""

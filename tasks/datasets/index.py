@@ -18,6 +18,8 @@ _PLACE: Final = [
     ("lr_key", pa.large_string()),
     ("lr_bytes", pa.int64()),
     ("lr_sha256", pa.large_string()),
+    ("pack_key", pa.large_string()),
+    ("pack_offset", pa.int64()),
 ]
 _SCHEMA: Final = pa.schema(
     [("source_key", pa.large_string()), ("target", pa.large_string()), *_PLACE]

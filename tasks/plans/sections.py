@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from rescaling_core.photo import DEFAULT_MAX_CARRIED
-from rescaling_core.plan import DEFAULT_MAX_PIXELS, LrMode, Sources
+from rescaling_core.plan import DEFAULT_MAX_PIXELS, LrMode, Sources, StoredAs
 from rescaling_core.quality.scores import MEASURES
 
 
@@ -96,6 +96,7 @@ class TargetSection(_Section):
 
     target: str
     floor: FloorSection | None = None
+    store: StoredAs = "objects"
     candidates: list[CandidateSection] = Field(default_factory=list)
 
 
@@ -116,7 +117,11 @@ _SECTIONS: Final[dict[str, type[_Section]]] = {
 }
 
 
-_WORDS: Final = {"sources": get_args(Sources), "lr_mode": get_args(LrMode)}
+_WORDS: Final = {
+    "sources": get_args(Sources),
+    "lr_mode": get_args(LrMode),
+    "store": get_args(StoredAs),
+}
 
 
 def explained(error: ValidationError) -> str:

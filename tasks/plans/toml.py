@@ -123,7 +123,12 @@ def _target_plan(section: TargetSection, path: str, floor: Floor | None) -> Targ
         for number, one in enumerate(section.candidates)
         for candidate in _candidates(one, target, f"{path}.candidates[{number}]")
     ]
-    return _at(path, lambda: TargetPlan(target=target, candidates=tuple(candidates), floor=wanted))
+    return _at(
+        path,
+        lambda: TargetPlan(
+            target=target, candidates=tuple(candidates), floor=wanted, store=section.store
+        ),
+    )
 
 
 def _preview_plan(section: TargetSection, target: Target, path: str) -> TargetPlan:
@@ -132,7 +137,7 @@ def _preview_plan(section: TargetSection, target: Target, path: str) -> TargetPl
         raise UsageError(f"{path}.floor: {target.name} is a preview, which has no floor")
     if not section.candidates:
         preview = Candidate(PREVIEW_RESCALER, DEFAULT_PREVIEW_CODEC)
-        return TargetPlan(target=target, candidates=(preview,))
+        return TargetPlan(target=target, candidates=(preview,), store=section.store)
     first, where = section.candidates[0], f"{path}.candidates"
     if len(section.candidates) > 1 or not isinstance(first.quality, int | None):
         raise UsageError(f"{where}: {target.name} is a preview: one candidate of one quality")
@@ -141,7 +146,8 @@ def _preview_plan(section: TargetSection, target: Target, path: str) -> TargetPl
     if first.refinement != (0,) or first.lr_mode != "source":
         raise UsageError(f"{where}[0]: nothing is refined or coloured for a preview")
     spec = _spec(first.codec, first.quality, first.effort, f"{where}[0]")
-    return TargetPlan(target=target, candidates=(Candidate(PREVIEW_RESCALER, spec),))
+    preview = Candidate(PREVIEW_RESCALER, spec)
+    return TargetPlan(target=target, candidates=(preview,), store=section.store)
 
 
 def _candidates(section: CandidateSection, target: Target, path: str) -> list[Candidate]:

@@ -27,7 +27,8 @@ def opening() -> str:
 
 def conversion(plan: TargetPlan) -> str:
     """For sources that were opened and converted to nothing better: the release and the plan."""
-    text = json.dumps(asdict(plan), sort_keys=True, default=str)
+    deciding = {name: value for name, value in asdict(plan).items() if name != "store"}
+    text = json.dumps(deciding, sort_keys=True, default=str)
     return f"release={__version__} plan={hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 

@@ -10,7 +10,8 @@ from rescaling_core.errors import MetadataError
 from rescaling_core.metadata import read_metadata
 from rescaling_core.quality.scores import MEASURES
 from tasks.catalog import Archived
-from tasks.renditions.files import stored_lr
+from tasks.renditions.files import stored_lr, stored_member
+from tasks.renditions.packs import is_header_of
 from tasks.renditions.rows import described
 from tasks.storage import ObjectNotFoundError, Store
 from tasks.storage.versions import may_be_copies
@@ -21,7 +22,7 @@ _LATER: Final = ("refinement", "origin", *(name for name in MEASURES if name not
 
 
 Problem = Literal[
-    "missing", "size", "digest", "metadata", "restoration", "catalog", "network", "cold"
+    "missing", "size", "digest", "pack", "metadata", "restoration", "catalog", "network", "cold"
 ]
 """In the order they are looked for; the first that is found is reported."""
 
@@ -43,15 +44,23 @@ def inspect_stored(archive: Store, row: Archived) -> Finding | None:
     Raises:
         StorageError: The store failed.
     """
+    place, header = row.place, b""
     try:
-        data = stored_lr(archive, row.place)
+        if place.pack_key is None:
+            data = stored_lr(archive, place)
+        else:
+            header, data = stored_member(archive, place.pack_key, place)
     except ObjectNotFoundError as error:
-        reason = "no such object"
+        reason = "no such object" if place.pack_key is None else f"no such pack: {place.pack_key}"
         return finding(row, "missing", f"{reason}: {error}" if error.__cause__ else reason)
+    where = "" if place.pack_key is None else f" at byte {place.pack_offset} of {place.pack_key}"
     if len(data) != row.lr_bytes:
-        return finding(row, "size", f"{len(data)} bytes, not {row.lr_bytes}")
+        return finding(row, "size", f"{len(data)} bytes{where}, not {row.lr_bytes}")
     if hashlib.sha256(data).hexdigest() != row.lr_sha256:
-        return finding(row, "digest", "its bytes are not those that were archived")
+        return finding(row, "digest", f"its bytes{where} are not those that were archived")
+    if place.pack_key is not None and not is_header_of(header, len(data)):
+        reason = f"sound, but the header before it{where} is not: `tar` does not unpack it"
+        return finding(row, "pack", reason)
     try:
         embedded = read_metadata(data)
         recorded = row.recorded

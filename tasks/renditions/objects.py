@@ -1,24 +1,26 @@
-"""The LR objects that lie in an archive, whatever its catalog says of them."""
+"""The LR files that lie in an archive, whatever its catalog says of them."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from itertools import islice
-from typing import TYPE_CHECKING, Final
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.catalog.schema import TIME
+from tasks.renditions import packs
+from tasks.storage import ObjectNotFoundError, ObjectUnreadableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tasks.storage import ObjectInfo, Store
 
 PREFIX: Final = "renditions/"
 
-SCHEMA: Final = pa.schema(
+OBJECTS: Final = pa.schema(
     [
         pa.field("key", pa.string(), nullable=False),
         pa.field("size", pa.int64(), nullable=False),
@@ -27,58 +29,102 @@ SCHEMA: Final = pa.schema(
 )
 """Key relative to the archive, bytes, when it was written (1970 where the store does not say)."""
 
+LR_FILES: Final = pa.schema(
+    [*OBJECTS, pa.field("pack_key", pa.string()), pa.field("pack_offset", pa.int64())]
+)
+"""The same of an LR file, and the pack that holds it with its place there; null for an object."""
+
 UNKNOWN: Final = datetime.fromtimestamp(0, UTC)
 """Of an object whose store does not say when it was written."""
 
 _BATCH_ROWS: Final = 65_536
 
 
-def list_lr_objects(archive: Store, seen: Callable[[int], None]) -> pa.Table:
-    """List all LR objects, about 150 bytes of memory each.
+def list_objects(archive: Store, seen: Callable[[int], None]) -> pa.Table:
+    """List all LR objects and all packs, about 150 bytes of memory each.
 
     Args:
         archive: The store they lie in.
         seen: Called with the number of objects listed so far, for those who watch.
 
     Returns:
-        Of `SCHEMA`, sorted by key.
+        Of `OBJECTS`, sorted by key.
 
     Raises:
         StorageError: The listing could not be completed.
     """
-    batches: list[pa.RecordBatch] = []
-    done = 0
-    listing = archive.list(PREFIX)
-    while infos := tuple(islice(listing, _BATCH_ROWS)):
-        batches.append(_batch(infos))
-        done += len(infos)
-        seen(done)
-    return pa.Table.from_batches(batches, schema=SCHEMA)
+    listing = chain(archive.list(packs.PREFIX), archive.list(PREFIX))
+    return _table(((info.key, info.size, _written(info)) for info in listing), OBJECTS, seen)
 
 
-def newest_of_each(objects: pa.Table) -> pa.Table:
-    """The newest LR object of each source and target: the others are of earlier sources.
+def list_lr_files(
+    archive: Store, seen: Callable[[int], None], damaged: Callable[[str, str], None]
+) -> pa.Table:
+    """List all LR files, those in packs too, about 200 bytes of memory each. Packs are read whole.
 
     Args:
-        objects: Of `SCHEMA`.
+        archive: The store they lie in.
+        seen: Called with the number of LR files listed so far, for those who watch.
+        damaged: Called with the key of a pack, or a part of one, that is no pack, and the reason.
 
     Returns:
-        Of `SCHEMA`, sorted by key.
+        Of `LR_FILES`, objects before what lies in packs.
+
+    Raises:
+        StorageError: The listing could not be completed.
     """
-    folder = pc.replace_substring_regex(objects.column("key"), r"/[^/]*$", "")
-    ordered = objects.append_column("folder", folder).sort_by(
+
+    def listed() -> Iterable[tuple[Any, ...]]:
+        for info in archive.list(PREFIX):
+            yield info.key, info.size, _written(info), None, None
+        for info in archive.list(packs.PREFIX):
+            try:
+                data = archive.get(info.key)
+            except (ObjectNotFoundError, ObjectUnreadableError) as error:
+                damaged(info.key, str(error))
+                continue
+            for found in packs.members_of(data):
+                if isinstance(found, packs.Gap):
+                    damaged(info.key, f"from byte {found.offset} on: {found.reason}")
+                else:
+                    place = (info.key, found.offset)
+                    yield found.lr_key, found.size, _written(info), *place
+
+    return _table(listed(), LR_FILES, seen)
+
+
+def newest_of_each(files: pa.Table) -> pa.Table:
+    """The newest LR file of each source and target: the others are of earlier sources.
+
+    Args:
+        files: Of `LR_FILES`.
+
+    Returns:
+        Of `LR_FILES`, sorted by key.
+    """
+    folder = pc.replace_substring_regex(files.column("key"), r"/[^/]*$", "")
+    ordered = files.append_column("folder", folder).sort_by(
         [("modified", "ascending"), ("key", "ascending")]
     )
-    columns = [(name, "last") for name in SCHEMA.names]
+    keep_nulls = pc.ScalarAggregateOptions(skip_nulls=False)
+    columns = [(name, "last", keep_nulls) for name in LR_FILES.names]
     newest = ordered.group_by("folder", use_threads=False).aggregate(columns)
-    named = newest.select([f"{name}_last" for name in SCHEMA.names]).rename_columns(SCHEMA.names)
-    return named.cast(SCHEMA).sort_by("key")
+    named = newest.select([f"{name}_last" for name in LR_FILES.names])
+    return named.rename_columns(LR_FILES.names).cast(LR_FILES).sort_by("key")
 
 
-def _batch(infos: tuple[ObjectInfo, ...]) -> pa.RecordBatch:
-    columns = [
-        [info.key for info in infos],
-        [info.size for info in infos],
-        [info.modified or UNKNOWN for info in infos],
-    ]
-    return pa.record_batch(columns, schema=SCHEMA)
+def _written(info: ObjectInfo) -> datetime:
+    return info.modified or UNKNOWN
+
+
+def _table(
+    rows: Iterable[tuple[Any, ...]], schema: pa.Schema, seen: Callable[[int], None]
+) -> pa.Table:
+    batches: list[pa.RecordBatch] = []
+    done, left = 0, iter(rows)
+    while some := tuple(islice(left, _BATCH_ROWS)):
+        columns = [list(column) for column in zip(*some, strict=True)]
+        batches.append(pa.record_batch(columns, schema=schema))
+        done += len(some)
+        seen(done)
+    return pa.Table.from_batches(batches, schema=schema)

@@ -1,19 +1,29 @@
-"""Putting an LR file into an archive, under the name that its content asks for."""
+"""Putting LR files into an archive, under the names that their content asks for."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING
 
-from rescaling_core.convert import Rendition
+from tasks.catalog import Archived, CatalogRow
 from tasks.catalog.place import LrPlace
 from tasks.renditions.layout import rendition_key
-from tasks.storage import Store
+from tasks.renditions.packs import MOST_BYTES, pack_key, packed
+
+if TYPE_CHECKING:
+    from rescaling_core.convert import Rendition
+    from rescaling_core.plan import ArchivePlan
+    from tasks.storage import Store
 
 
 def put_rendition(
     archive: Store, source_key: str, rendition: Rendition, *, replace: bool = False
 ) -> LrPlace:
-    """Store an LR file under its digest.
+    """Store an LR file as an object of its own, under its digest.
 
     Args:
         archive: Where to.
@@ -25,11 +35,110 @@ def put_rendition(
         UnstorableKeyError: The store cannot hold an object of this name.
         StorageError: The store failed.
     """
-    data = rendition.lr_data
-    digest = hashlib.sha256(data).hexdigest()
+    place = _place_of(source_key, rendition)
+    _put(archive, place.lr_key, rendition.lr_data, replace=replace)
+    return place
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """An LR file that is to be put into a pack."""
+
+    place: LrPlace
+    data: bytes
+
+
+class ShardFiles:
+    """Stores the LR files of one shard: each as an object, or in packs, as its target's plan says.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self, archive: Store, plan: ArchivePlan, *, most: int = MOST_BYTES) -> None:
+        """Nothing is written yet.
+
+        Args:
+            archive: Where to.
+            plan: Says of each target how its files are stored.
+            most: Bytes of LR files in a pack, unless a single one is larger.
+        """
+        self._archive, self._most = archive, most
+        self._packed = {one.target.name for one in plan.targets if one.store == "packs"}
+        self._waiting: dict[str, list[_Waiting]] = {}
+        self._places: dict[str, LrPlace] = {}
+        """Of what lies in a pack that was written, by LR key."""
+        self._lock = Lock()
+
+    def put(self, source_key: str, rendition: Rendition) -> LrPlace:
+        """Store an LR file, or keep it until a pack is full or the shard is done.
+
+        Returns:
+            Its place; if it is to be in a pack, `placed` says later in which.
+
+        Raises:
+            UnstorableKeyError: The store cannot hold an object of this name.
+            StorageError: The store failed.
+        """
+        target = rendition.target.name
+        if target not in self._packed:
+            return put_rendition(self._archive, source_key, rendition)
+        one = _Waiting(_place_of(source_key, rendition), rendition.lr_data)
+        full: list[_Waiting] = []
+        with self._lock:
+            waiting = self._waiting.setdefault(target, [])
+            if waiting and sum(len(each.data) for each in waiting) + len(one.data) > self._most:
+                full = self._waiting[target]
+                waiting = self._waiting[target] = []
+            waiting.append(one)
+        self._write(target, full)
+        return one.place
+
+    def placed(self, rows: Iterable[CatalogRow]) -> tuple[CatalogRow, ...]:
+        """Write what is still in memory, as far as rows name it.
+
+        Args:
+            rows: All of the shard, with the places that `put` gave.
+
+        Returns:
+            The rows, each with the place where its LR file lies now.
+
+        Raises:
+            StorageError: The store failed: none of the rows may be committed.
+        """
+        rows = tuple(rows)
+        named = {row.lr_key for row in rows if isinstance(row, Archived)}
+        for target, waiting in self._waiting.items():
+            self._write(target, [one for one in waiting if one.place.lr_key in named])
+        self._waiting.clear()
+        return tuple(map(self._placed, rows))
+
+    def _placed(self, row: CatalogRow) -> CatalogRow:
+        if not isinstance(row, Archived) or row.lr_key not in self._places:
+            return row
+        place = self._places[row.lr_key]
+        return dataclasses.replace(row, pack_key=place.pack_key, pack_offset=place.pack_offset)
+
+    def _write(self, target: str, files: Sequence[_Waiting]) -> None:
+        if not files:
+            return
+        ordered = sorted(files, key=lambda one: one.place.lr_key)
+        data, offsets = packed((one.place.lr_key, one.data) for one in ordered)
+        key = pack_key(target, hashlib.sha256(data).hexdigest())
+        _put(self._archive, key, data)
+        for one in ordered:
+            self._places[one.place.lr_key] = dataclasses.replace(
+                one.place, pack_key=key, pack_offset=offsets[one.place.lr_key]
+            )
+
+
+def _place_of(source_key: str, rendition: Rendition) -> LrPlace:
+    digest = hashlib.sha256(rendition.lr_data).hexdigest()
     key = rendition_key(rendition.target.name, source_key, digest, rendition.extension)
+    return LrPlace(lr_key=key, lr_bytes=len(rendition.lr_data), lr_sha256=digest)
+
+
+def _put(archive: Store, key: str, data: bytes, *, replace: bool = False) -> None:
     if replace or not archive.put_new(key, data):
         # A killed run may have left the object. Writing it again restarts its age, so that
         # `maintain` does not delete it before its row is committed.
         archive.put(key, data)
-    return LrPlace(lr_key=key, lr_bytes=len(data), lr_sha256=digest)

@@ -17,7 +17,7 @@ from tasks.control.run import Run, Wave
 from tasks.jobs.backfill import steps as backfilling
 from tasks.jobs.backfill.tally import BackfillTally
 from tasks.jobs.backfill.worker import Backfiller, BackfillJob, Filled, Gap
-from tasks.jobs.rebuild.steps import row_of
+from tasks.jobs.rebuild.steps import LrFile, row_of
 from tasks.jobs.scrub.worker import Check, Inspector
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import StorageError
@@ -94,7 +94,7 @@ def test_a_rendition_of_a_restored_image_says_so_and_comes_after_those_of_the_so
     assert request.place.lr_key == copy.lr_key
     told = read_metadata(made.archive.get(copy.lr_key))  # without the catalog
     assert told.origin == "restored image"
-    rebuilt = row_of(made.archive, copy.lr_key, shard_id="s", run_id="r")
+    rebuilt = row_of(made.archive, LrFile(copy.place), shard_id="s", run_id="r")
     assert isinstance(rebuilt, Archived)
     assert rebuilt.origin == "restored image"
 

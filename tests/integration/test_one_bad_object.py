@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from flows.plan import plan_costs
+from tasks.catalog import Archived
 from tasks.collection.shards import Shard, SourceObject
 from tasks.jobs.archive.worker import ConversionJob, ShardConverter
 from tasks.jobs.backfill.steps import gaps_of
 from tasks.jobs.backfill.worker import Backfiller, BackfillJob
-from tasks.jobs.rebuild.steps import row_of
+from tasks.jobs.rebuild.steps import LrFile, row_of
 from tasks.jobs.rebuild.tally import Unreadable
 from tasks.jobs.report.previews import show
 from tasks.jobs.restore.requests import NotRestored, RestorationJob
@@ -126,7 +127,9 @@ def _retire(made: SmallArchive) -> list[Outcome]:
 
 def _rebuild(made: SmallArchive) -> list[Outcome]:
     results = [
-        row_of(made.archive, row.lr_key, shard_id="s", run_id="run-2") for row in made.rows()
+        row_of(made.archive, LrFile(row.place), shard_id="s", run_id="run-2")
+        for row in made.rows()
+        if isinstance(row, Archived)
     ]
     return [Outcome(isinstance(one, Unreadable), getattr(one, "reason", "")) for one in results]
 

@@ -30,7 +30,7 @@ from tasks.control.run import Run
 from tasks.datasets import ArchiveDataset
 from tasks.jobs.export.check import Request
 from tasks.jobs.export.work import export
-from tasks.jobs.rebuild.steps import find_lr_objects, row_of
+from tasks.jobs.rebuild.steps import find_lr_files, row_of
 from tasks.jobs.report.previews import show
 from tasks.jobs.retire import actions, steps
 from tasks.jobs.retire.actions import Site
@@ -130,8 +130,8 @@ def _scrubbed(made: SmallArchive) -> None:
 
 
 def _rebuilt(made: SmallArchive) -> None:
-    keys = find_lr_objects.fn(made.archive)
-    found = [row_of(made.archive, key, shard_id="", run_id="") for key in keys]
+    files = find_lr_files.fn(made.archive).files
+    found = [row_of(made.archive, file, shard_id="", run_id="") for file in files]
 
     def known(row: CatalogRow) -> CatalogRow:
         return replace(

@@ -185,11 +185,11 @@ def _scrub(made: SmallArchive, _folder: Path) -> None:
 
 def _rebuild(made: SmallArchive, _folder: Path) -> None:
     catalog = opening.open_archive.fn(made.archive_url, prove=True, lost=True)
-    keys = rebuilding.find_lr_objects.fn(made.archive)
+    files = rebuilding.find_lr_files.fn(made.archive).files
     run = Run("rebuild", RebuildTally(), {})
-    for wave in run.waves(keys, cut=len(keys), at_least=2):
+    for wave in run.waves(files, cut=len(files), at_least=2):
         run.add(rebuilding.rebuild_wave.fn(wave, made.archive, catalog, run.run_id))
-    assert (run.tally.present, len(run.tally.unreadable)) == (len(keys) - 1, 1)  # the one left
+    assert (run.tally.present, len(run.tally.unreadable)) == (len(files) - 1, 1)  # the one left
     _record(made, "rebuild")
 
 

@@ -23,10 +23,11 @@ from tests.small_archive import SmallArchive, small_archive
 
 def _rebuild(archive: Store) -> RebuildTally:
     catalog = opening.open_archive.fn(archive.url, prove=True, lost=True)
-    keys = rebuilding.find_lr_objects.fn(archive)
+    found = rebuilding.find_lr_files.fn(archive)
     run = Run("rebuild", RebuildTally(), {})
     catalog.create()
-    for wave in run.waves(keys, cut=len(keys), at_least=2):
+    run.add(RebuildTally(unreadable=found.unreadable), "packs")
+    for wave in run.waves(found.files, cut=len(found.files), at_least=2):
         run.add(rebuilding.rebuild_wave.fn(wave, archive, catalog, run.run_id))
     return run.tally
 
@@ -151,7 +152,7 @@ def test_a_wave_that_is_tried_again_neither_loses_nor_doubles(
 
     monkeypatch.setattr(Catalog, "commit_shard", failing)
     catalog = open_catalog(made.archive)
-    wave = Wave(1, rebuilding.find_lr_objects.fn(made.archive))
+    wave = Wave(1, rebuilding.find_lr_files.fn(made.archive).files)
     with pytest.raises(StorageError):
         rebuilding.rebuild_wave.fn(wave, made.archive, catalog, "again")
     tally = rebuilding.rebuild_wave.fn(wave, made.archive, catalog, "again")
@@ -162,7 +163,7 @@ def test_a_wave_that_is_tried_again_neither_loses_nor_doubles(
 
 def test_a_folder_without_lr_objects_is_no_archive(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no archive there"):
-        rebuilding.find_lr_objects.fn(open_store(str(tmp_path)))
+        rebuilding.find_lr_files.fn(open_store(str(tmp_path)))
 
 
 def test_a_catalog_on_s3_is_rebuilt(tmp_path: Path, moto_url: str) -> None:

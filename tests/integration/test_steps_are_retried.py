@@ -34,7 +34,7 @@ STEPS = (
     backfilling.backfill_wave,
     maintenance.find_garbage,
     maintenance.keep_tables_up,
-    rebuilding.find_lr_objects,
+    rebuilding.find_lr_files,
     rebuilding.rebuild_wave,
     restoring.select_renditions,
     restoring.restore_wave,
@@ -79,8 +79,8 @@ def test_a_failure_that_passes_is_waited_for(
 
     @flow
     def one_step() -> list[str]:
-        find = rebuilding.find_lr_objects.with_options(retry_delay_seconds=0)
-        return find(made.archive)
+        find = rebuilding.find_lr_files.with_options(retry_delay_seconds=0)
+        return [file.place.lr_key for file in find(made.archive).files]
 
     if passes:
         assert one_step() == [made.rows()[0].lr_key]

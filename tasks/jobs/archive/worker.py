@@ -37,7 +37,7 @@ from tasks.jobs.archive.telemetry import WorkerMetrics
 from tasks.models.loading import Models, use_share_of_cpus
 from tasks.renditions import circumstances
 from tasks.renditions.rows import RowWriter
-from tasks.renditions.writing import put_rendition
+from tasks.renditions.writing import ShardFiles
 from tasks.storage import ObjectColdError, UnstorableKeyError, open_store
 
 NOT_A_SOURCE: Final = frozenset({"LinkLeadsOut", "LinkBroken", "NotAFile", "ArchiveInside"})
@@ -82,6 +82,15 @@ class ShardResult:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A source while it is converted, and the files of its shard."""
+
+    record: RowWriter
+    files: ShardFiles
+    trace: tracing.Carrier
+
+
 class ShardConverter:
     """Holds the stores and the networks for the life of a worker process."""
 
@@ -121,6 +130,8 @@ class ShardConverter:
         return ShardResult(shard=shard, rows=rows, seconds=time.monotonic() - started)
 
     def _rows(self, shard: Shard, trace: tracing.Carrier) -> tuple[CatalogRow, ...]:
+        files = ShardFiles(self._archive, self._job.plan)
+
         def rows_of(read: tuple[SourceObject, bytes | Failure]) -> Sequence[CatalogRow]:
             with tracing.part_of(trace, "photo", source=read[0].key) as photo:
                 return rows_inside(read, photo)
@@ -138,10 +149,11 @@ class ShardConverter:
                 data,
                 self._lane.waited,
             )
+            turn = _Turn(record, files, photo)
             made: Sequence[CatalogRow] | Failure = (
                 found
                 if isinstance(found, Failure)
-                else outcome_of(source.key, partial(self._convert_source, record, found, photo))
+                else outcome_of(source.key, partial(self._convert_source, turn, found))
             )
             # One picture that does not come back as measured must not cost its neighbours theirs.
             rows = self._refused(made, record) if isinstance(made, Failure) else made
@@ -150,7 +162,8 @@ class ShardConverter:
 
         with ThreadPoolExecutor(max_workers=READS_AHEAD) as pool:
             ahead = read_ahead(pool, self._source, shard.sources, self._metrics.waiting, trace)
-            return tuple(chain.from_iterable(at_once(rows_of, ahead, self._job.photos_at_once)))
+            made = at_once(rows_of, ahead, self._job.photos_at_once)
+            return files.placed(chain.from_iterable(made))
 
     def _refused(self, made: Failure, record: RowWriter) -> Sequence[CatalogRow]:
         too_large = made.error_class == ImageTooLargeError.__name__
@@ -164,15 +177,13 @@ class ShardConverter:
         pixels = stated_pixels(data) or shown_pixels(data) or 0
         return pixels if pixels <= self._job.plan.max_pixels else 0
 
-    def _convert_source(
-        self, record: RowWriter, data: bytes, trace: tracing.Carrier
-    ) -> Sequence[CatalogRow]:
+    def _convert_source(self, turn: _Turn, data: bytes) -> Sequence[CatalogRow]:
         """One row for each target.
 
         Raises:
             Exception: Whatever this source's bytes can make a decoder or a codec raise.
         """
-        plan = self._job.plan
+        plan, record = self._job.plan, turn.record
         if len(data) != record.source.size:
             listed = record.source.size
             reason = f"listed with {listed} bytes, read {len(data)}: it is being changed"
@@ -184,13 +195,13 @@ class ShardConverter:
         limit = allowed_seconds(pixels, at_once=self._job.photos_at_once)
         with self._headroom.taken(pixels), WATCHDOG.watching(limit):
             try:
-                with tracing.part_of(trace, "decode", bytes=len(data), pixels=pixels):
+                with tracing.part_of(turn.trace, "decode", bytes=len(data), pixels=pixels):
                     decoded = self._decode(data)
             except UnsupportedImageError as error:
-                return self._only_shown(record, data, str(error), trace)
+                return self._only_shown(turn, data, str(error))
             if isinstance(decoded, Photo):
-                return [self._convert_target(decoded, one, record, trace) for one in plan.targets]
-            return self._previews(decoded, record, trace)
+                return [self._convert_target(decoded, one, turn) for one in plan.targets]
+            return self._previews(decoded, turn)
 
     def _decode(self, data: bytes) -> Photo | Reduced:
         """The photo; with no more pixels than they need where only previews are made."""
@@ -204,24 +215,20 @@ class ShardConverter:
             max_carried=plan.max_carried,
         )
 
-    def _previews(
-        self, reduced: Reduced, record: RowWriter, trace: tracing.Carrier
-    ) -> Sequence[CatalogRow]:
+    def _previews(self, reduced: Reduced, turn: _Turn) -> Sequence[CatalogRow]:
         """One row for each target, all of which are previews."""
         plan = self._job.plan
         previews = Previews(reduced, [target.target for target in plan.targets])
         rows = []
         for target in plan.targets:
-            with tracing.part_of(trace, "convert", target=target.target.name):
+            with tracing.part_of(turn.trace, "convert", target=target.target.name):
                 outcome = previews.make(
-                    record.source_ref, target, SOFTWARE, encode=self._job.encoders
+                    turn.record.source_ref, target, SOFTWARE, encode=self._job.encoders
                 )
-            rows.append(self._row(outcome, target, record, trace))
+            rows.append(self._row(outcome, target, turn))
         return rows
 
-    def _only_shown(
-        self, record: RowWriter, data: bytes, reason: str, trace: tracing.Carrier
-    ) -> Sequence[CatalogRow]:
+    def _only_shown(self, turn: _Turn, data: bytes, reason: str) -> Sequence[CatalogRow]:
         """Previews of what cannot be restored; for other targets it is kept."""
         plan, here = self._job.plan, circumstances.opening()
         photo: Photo | None = None
@@ -232,36 +239,33 @@ class ShardConverter:
             except UnsupportedImageError as error:
                 why_not = reason if str(error) == reason else f"{reason}; no preview: {error}"
         return [
-            record.kept(
+            turn.record.kept(
                 target.target.name,
                 why_not if _is_shown(target) else reason,
                 depends_on=here,
             )
             if photo is None or not _is_shown(target)
-            else self._convert_target(photo, target, record, trace)
+            else self._convert_target(photo, target, turn)
             for target in plan.targets
         ]
 
-    def _convert_target(
-        self, photo: Photo, plan: TargetPlan, record: RowWriter, trace: tracing.Carrier
-    ) -> CatalogRow:
-        with tracing.part_of(trace, "convert", target=plan.target.name):
+    def _convert_target(self, photo: Photo, plan: TargetPlan, turn: _Turn) -> CatalogRow:
+        with tracing.part_of(turn.trace, "convert", target=plan.target.name):
             outcome = convert(
                 photo,
-                record.source_ref,
+                turn.record.source_ref,
                 plan,
                 self._models,
                 software=SOFTWARE,
-                data=record.data,
+                data=turn.record.data,
                 lane=self._lane,
                 encode=self._job.encoders,
             )
-        return self._row(outcome, plan, record, trace)
+        return self._row(outcome, plan, turn)
 
-    def _row(
-        self, outcome: Rendition | Kept, plan: TargetPlan, record: RowWriter, trace: tracing.Carrier
-    ) -> CatalogRow:
+    def _row(self, outcome: Rendition | Kept, plan: TargetPlan, turn: _Turn) -> CatalogRow:
         """Store a rendition; the row of what came of a target."""
+        record = turn.record
         if isinstance(outcome, Kept):
             return record.kept(
                 plan.target.name,
@@ -270,11 +274,11 @@ class ShardConverter:
                 depends_on=self._depends_on[plan.target.name],
             )
         try:
-            with tracing.part_of(trace, "write", target=plan.target.name):
-                stored = put_rendition(self._archive, record.source_ref.key, outcome)
+            with tracing.part_of(turn.trace, "write", target=plan.target.name):
+                place = turn.files.put(record.source_ref.key, outcome)
         except UnstorableKeyError as error:
             return record.kept(plan.target.name, str(error), outcome.metadata)
-        return record.archived(outcome, stored)
+        return record.archived(outcome, place)
 
 
 def _is_shown(plan: TargetPlan) -> bool:

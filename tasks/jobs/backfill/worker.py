@@ -19,7 +19,7 @@ from tasks.models.loading import Models, use_share_of_cpus
 from tasks.renditions.restoring import Renditions
 from tasks.renditions.rows import RowWriter
 from tasks.renditions.sources import unchanged_source
-from tasks.renditions.writing import put_rendition
+from tasks.renditions.writing import ShardFiles
 from tasks.storage import open_store
 
 
@@ -92,20 +92,21 @@ class Backfiller:
         shard_id = Shard.of(
             map(_source_of, gaps), targets=plan.target_names, plan_digest=plan.digest
         ).shard_id
+        files = ShardFiles(self._archive, plan)
         rows: list[CatalogRow] = []
         failures: list[NotFilled] = []
         for gap in gaps:
             pixels = gap.row.pixels * len(gap.targets)
             with WATCHDOG.watching(allowed_seconds(pixels)):
-                filled = outcome_of(gap.row.source_key, partial(self._fill, gap, shard_id))
+                filled = outcome_of(gap.row.source_key, partial(self._fill, gap, shard_id, files))
             if isinstance(filled, Failure):
                 failures.append(NotFilled(gap.row.source_key, gap.targets, str(filled)))
             else:
                 rows += filled
         keys = tuple(gap.row.source_key for gap in gaps)
-        return Filled(keys, shard_id, tuple(rows), tuple(failures))
+        return Filled(keys, shard_id, files.placed(rows), tuple(failures))
 
-    def _fill(self, gap: Gap, shard_id: str) -> list[CatalogRow]:
+    def _fill(self, gap: Gap, shard_id: str, files: ShardFiles) -> list[CatalogRow]:
         record = RowWriter(self._job.run_id, shard_id, _source_of(gap), gap.targets, None)
         record.data = data = unchanged_source(self._source, gap.row)
         plans = [self._plans[name] for name in gap.targets]
@@ -115,9 +116,9 @@ class Backfiller:
                 max_pixels=self._job.plan.max_pixels,
                 max_carried=self._job.plan.max_carried,
             )
-            return [self._convert(photo, plan, record, gap.row) for plan in plans]
+            return [self._convert(photo, plan, record, gap.row, files) for plan in plans]
         photo = self._restored(gap)
-        return [self._convert(photo, plan, record, gap.row) for plan in plans]
+        return [self._convert(photo, plan, record, gap.row, files) for plan in plans]
 
     def _restored(self, gap: Gap) -> Photo:
         if gap.best is None:
@@ -125,7 +126,12 @@ class Backfiller:
         return self._renditions.read(gap.best).photo()
 
     def _convert(
-        self, photo: Photo, plan: TargetPlan, record: RowWriter, known: Archived
+        self,
+        photo: Photo,
+        plan: TargetPlan,
+        record: RowWriter,
+        known: Archived,
+        files: ShardFiles,
     ) -> CatalogRow:
         """One row; `record.data` is None where the photo is a restored one."""
         source = SourceRef(
@@ -139,8 +145,8 @@ class Backfiller:
         if isinstance(outcome, Kept):
             kept = record.kept(plan.target.name, outcome.reason, outcome.best)
             return replace(kept, source_sha256=known.source_sha256)
-        stored = put_rendition(self._archive, source.key, outcome)
-        row = record.archived(outcome, stored)
+        place = files.put(source.key, outcome)
+        row = record.archived(outcome, place)
         return replace(row, source_sha256=known.source_sha256)
 
 

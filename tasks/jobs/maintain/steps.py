@@ -22,7 +22,7 @@ from tasks.jobs.maintain.tally import MaintainTally
 from tasks.models.archived import put_back
 from tasks.models.instructions import keep_instructions
 from tasks.renditions.networks import named_networks
-from tasks.renditions.objects import UNKNOWN, list_lr_objects
+from tasks.renditions.objects import UNKNOWN, list_objects
 from tasks.storage import (
     NotPermittedError,
     ObjectNotFoundError,
@@ -34,7 +34,9 @@ from tasks.storage.probe import remove_probes
 
 @task(name="find garbage", **RETRIED)
 def find_garbage(archive: Store, catalog: Catalog, before: datetime) -> list[str]:
-    """The LR objects no row names that were written before a time.
+    """The LR objects and packs no row names that were written before a time.
+
+    A pack stays as long as a row names one LR file in it.
 
     The objects are listed first and the catalog is read after that, so that what a run commits
     meanwhile is not taken for garbage. Objects of unknown age never are.
@@ -43,10 +45,10 @@ def find_garbage(archive: Store, catalog: Catalog, before: datetime) -> list[str
         UsageError: There are objects but no row names any: the catalog is not theirs.
         StorageError: The listing could not be completed.
     """
-    objects = list_lr_objects(archive, progress.scanned)
+    objects = list_objects(archive, progress.scanned)
+    rows = catalog.batches(columns=("pack_key", "lr_key"))
     named = pa.chunked_array(
-        [batch.column("lr_key") for batch in catalog.batches(columns=("lr_key",))] or [[]],
-        pa.string(),
+        [pc.coalesce(*batch.columns) for batch in rows] or [[]], pa.string()
     ).drop_null()
     if objects.num_rows and not len(named):
         raise UsageError(

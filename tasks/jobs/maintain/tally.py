@@ -13,7 +13,7 @@ class MaintainTally(Tally):
     """What was removed, or would be."""
 
     removed_objects: int = 0
-    """LR objects that no row names."""
+    """LR objects and packs that no row names."""
     removed_bytes: int = 0
     """Total bytes of these."""
     locked: int = 0

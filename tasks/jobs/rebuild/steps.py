@@ -1,10 +1,11 @@
-"""The steps that make a catalog again from the LR objects alone."""
+"""The steps that make a catalog again from the LR files alone."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -13,51 +14,83 @@ from prefect import task
 from rescaling_core.errors import UsageError
 from rescaling_core.metadata import read_metadata
 from tasks.catalog import LIGHT, Archived, Catalog
+from tasks.catalog.place import LrPlace
 from tasks.control import progress
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.control.retries import RETRIED
 from tasks.control.run import Wave, batches_of
 from tasks.jobs.rebuild.tally import RebuildTally, Unreadable
 from tasks.models.archived import missing_models, needs_weights
+from tasks.renditions.files import stored_lr
 from tasks.renditions.layout import rendition_key
 from tasks.renditions.networks import named_networks
-from tasks.renditions.objects import list_lr_objects, newest_of_each
+from tasks.renditions.objects import LR_FILES, UNKNOWN, list_lr_files, newest_of_each
 from tasks.renditions.rows import described
 from tasks.storage import Store
 
 READERS = 16
-"""LR objects read at once."""
+"""LR files read at once."""
 
 COMMIT_ROWS = 1000
 
 
-@task(name="find LR objects", **RETRIED)
-def find_lr_objects(archive: Store) -> list[str]:
-    """List the keys of the LR objects, the newest of each source and target.
+@dataclass(frozen=True, slots=True)
+class LrFile:
+    """An LR file that lies in an archive."""
+
+    place: LrPlace
+    """Without its digest, which is known once it was read."""
+    written: datetime = UNKNOWN
+    """When it was written, or its pack; `UNKNOWN` where the store does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What lies in an archive."""
+
+    files: list[LrFile]
+    """The newest of each source and target, by key."""
+    unreadable: tuple[Unreadable, ...]
+    """Packs in which nothing can be found from somewhere on."""
+
+
+@task(name="find LR files", **RETRIED)
+def find_lr_files(archive: Store) -> Found:
+    """List the LR files, objects and those in packs.
 
     Raises:
         UsageError: There is none.
         StorageError: The listing could not be completed.
     """
-    objects = newest_of_each(list_lr_objects(archive, progress.scanned))
-    if not objects.num_rows:
-        raise UsageError(f"{archive.url}: no archive there (nothing lies under renditions/)")
-    keys: list[str] = objects.column("key").to_pylist()
-    return keys
+    unreadable: list[Unreadable] = []
+    listed = list_lr_files(
+        archive, progress.scanned, lambda key, reason: unreadable.append(Unreadable(key, reason))
+    )
+    if not listed.num_rows and not unreadable:
+        raise UsageError(
+            f"{archive.url}: no archive there (nothing lies under renditions/ or packs/)"
+        )
+    newest = newest_of_each(listed)
+    columns = (newest.column(name).to_pylist() for name in LR_FILES.names)
+    files = [
+        LrFile(LrPlace(key, size, "", pack_key, pack_offset), written)
+        for key, size, written, pack_key, pack_offset in zip(*columns, strict=True)
+    ]
+    return Found(files, tuple(unreadable))
 
 
 @task(name="rebuild wave", task_run_name="rebuild wave {wave.number}", **RETRIED)
-def rebuild_wave(wave: Wave[str], archive: Store, catalog: Catalog, run_id: str) -> RebuildTally:
-    """Read LR objects and commit the rows the catalog lacks; a row that is there stays.
+def rebuild_wave(wave: Wave[LrFile], archive: Store, catalog: Catalog, run_id: str) -> RebuildTally:
+    """Read LR files and commit the rows the catalog lacks; a row that is there stays.
 
     Rows that a first try of the wave committed are this run's, and are counted as added.
     """
     tally = RebuildTally()
-    for keys in batches_of(wave.items, COMMIT_ROWS):
-        shard_id = _shard_id(keys)
+    for files in batches_of(wave.items, COMMIT_ROWS):
+        shard_id = _shard_id([file.place.lr_key for file in files])
         with ThreadPoolExecutor(max_workers=READERS) as pool:
             read = partial(row_of, archive, shard_id=shard_id, run_id=run_id)
-            found = list(pool.map(read, keys))
+            found = list(pool.map(read, files))
         rows = [item for item in found if isinstance(item, Archived)]
         known = _known(catalog, rows)
         missing = [row for row in rows if (row.source_key, row.target) not in known]
@@ -84,48 +117,47 @@ def count_networks(archive: Store, catalog: Catalog) -> tuple[int, tuple[str, ..
     return len(named), tuple(missing_models(archive, named))
 
 
-def row_of(archive: Store, lr_key: str, *, shard_id: str, run_id: str) -> Archived | Unreadable:
-    """The catalog row of an LR object, from its bytes and its name.
+def row_of(archive: Store, file: LrFile, *, shard_id: str, run_id: str) -> Archived | Unreadable:
+    """The catalog row of an LR file, from its bytes and its name.
 
     Raises:
         StorageError: The store failed.
     """
-    read = partial(_row_of, archive, lr_key, shard_id=shard_id, run_id=run_id)
-    found = outcome_of(lr_key, read)
-    return Unreadable(lr_key, str(found)) if isinstance(found, Failure) else found
+    read = partial(_row_of, archive, file, shard_id=shard_id, run_id=run_id)
+    found = outcome_of(file.place.lr_key, read)
+    return Unreadable(file.place.name, str(found)) if isinstance(found, Failure) else found
 
 
-def _row_of(archive: Store, lr_key: str, *, shard_id: str, run_id: str) -> Archived | Unreadable:
-    written = archive.info(lr_key).modified
-    data = archive.get(lr_key)
+def _row_of(archive: Store, file: LrFile, *, shard_id: str, run_id: str) -> Archived | Unreadable:
+    place = file.place
+    lr_key = place.lr_key
+    data = stored_lr(archive, place)
     metadata = read_metadata(data)
     digest = hashlib.sha256(data).hexdigest()
     extension = lr_key[lr_key.rfind(".") :]
     if rendition_key(metadata.target, metadata.source_key, digest, extension) != lr_key:
-        return Unreadable(lr_key, "its name is not that of its content: damaged, or moved")
+        return Unreadable(place.name, "its name is not that of its content: damaged, or moved")
     return Archived(
         source_key=metadata.source_key,
         source_etag=metadata.source_etag,
         source_size=metadata.source_size,
         source_sha256=metadata.source_sha256,
         target=metadata.target,
-        lr_key=lr_key,
-        lr_bytes=len(data),
-        lr_sha256=digest,
+        **asdict(replace(place, lr_bytes=len(data), lr_sha256=digest)),
         metadata_json=metadata.to_json(),
         shard_id=shard_id,
         run_id=run_id,
-        committed_at=_committed_at(written),
+        committed_at=_committed_at(file.written),
         **described(metadata),
     )
 
 
-def _committed_at(written: datetime | None) -> datetime | None:
-    """When a row was committed, as near as its LR object tells: just after that was written.
+def _committed_at(written: datetime) -> datetime | None:
+    """When a row was committed, as near as its object tells: just after that was written.
 
     It decides which rows of a source are of its last version. A time to come tells nothing.
     """
-    return None if written is None or written > datetime.now(UTC) else written
+    return None if written == UNKNOWN or written > datetime.now(UTC) else written
 
 
 def _known(catalog: Catalog, rows: Sequence[Archived]) -> dict[tuple[str, str], str]:

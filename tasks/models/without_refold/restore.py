@@ -1,7 +1,7 @@
-"""Restore the pictures of this archive without Refold. Version 5.
+"""Restore the pictures of this archive without Refold. Version 6.
 
     pip install pillow numpy onnxruntime
-    python restore.py renditions --out restored        (all of them, or name LR files)
+    python restore.py renditions packs --out restored        (all of them, or name some)
 
 It needs what lies in this archive and nothing else: an LR file holds how it was made, `models/`
 holds the networks as ONNX files. README.md beside this file says more.
@@ -16,6 +16,7 @@ import json
 import lzma
 import struct
 import sys
+import tarfile
 import zlib
 from itertools import pairwise
 from math import floor
@@ -545,9 +546,22 @@ def unpacked(packed):
     return b"".join((*found, bytes(file[at:])))
 
 
-def restore(path, out, models):
+def lr_files(path, failed):
+    """Name and bytes of an LR file, or of all that lie in a pack, as far as that can be read."""
+    try:
+        if path.suffix != ".tar":
+            yield path, path.read_bytes()
+            return
+        with tarfile.open(path, ignore_zeros=True) as pack:
+            for one in pack:
+                if one.isfile():
+                    yield path / one.name, pack.extractfile(one).read()
+    except (tarfile.TarError, OSError) as error:
+        failed(path, error)
+
+
+def restore(path, data, out, models):
     """Restore one LR file below `out`, under its target and its source's key."""
-    data = path.read_bytes()
     record = read_record(data)
     if record.get("psnr_y") is None:
         return "a preview, which nothing is restored from"
@@ -585,20 +599,24 @@ def restore(path, out, models):
 def main():
     """Restore what is named on the command line."""
     parser = argparse.ArgumentParser(description="Restore pictures of this archive.")
-    parser.add_argument("files", nargs="+", type=Path, help="LR files, or folders of them")
+    parser.add_argument("files", nargs="+", type=Path, help="LR files, packs, or folders")
     parser.add_argument("--out", type=Path, default=Path("restored"))
     parser.add_argument("--models", type=Path, default=Path(__file__).parent / "models")
     asked = parser.parse_args()
-    failed = 0
+    troubles = []
+
+    def failed(path, error):
+        troubles.append(path)
+        print(f"{path}: {error or type(error).__name__}", file=sys.stderr)
+
     for given in asked.files:
         for path in sorted(given.rglob("*")) if given.is_dir() else [given]:
-            if path.is_file():
+            for name, data in lr_files(path, failed) if path.is_file() else ():
                 try:
-                    print(f"{path}: {restore(path, asked.out, asked.models)}")
+                    print(f"{name}: {restore(name, data, asked.out, asked.models)}")
                 except Exception as error:  # one file never stops the others
-                    failed += 1
-                    print(f"{path}: {error or type(error).__name__}", file=sys.stderr)
-    sys.exit(failed > 0)
+                    failed(name, error)
+    sys.exit(len(troubles) > 0)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Put on PYTHONPATH by the fault tests: makes a run die, or its world misbehave, at a chosen step.
 
-REFOLD_SABOTAGE=kill:before:put:2  the run is killed before its second LR object is written.
+REFOLD_SABOTAGE=kill:before:put:2  the run is killed before it writes a second LR object or pack.
 REFOLD_SABOTAGE=worker:after:read:1  only the worker process dies, after its first read.
 REFOLD_SABOTAGE=clock:after:commit:1  from its first commit on, the driver's clock is a day behind.
 
@@ -70,7 +70,7 @@ def arm(order: str) -> None:
 
     def counts(arguments) -> bool:
         """Whether a call is of the step: stores are also written to by probes and journals."""
-        return step != "put" or arguments[0].startswith("renditions/")
+        return step != "put" or arguments[0].startswith(("renditions/", "packs/"))
 
     def wrapper(wrapped, _instance, arguments, keywords):
         nonlocal calls

@@ -30,6 +30,7 @@ from rescaling_core.restore import restore, restore_source_file
 from tasks.models.archived import problem_of, settle
 from tasks.models.instructions import keep_instructions
 from tasks.models.lookup import Models
+from tasks.renditions.packs import packed
 from tasks.storage import open_store
 from tests.command import photograph
 from tests.unit.rescaling_core.networks.examples import NETWORKS, example, scale_of
@@ -302,6 +303,29 @@ def test_what_is_damaged_is_named_and_does_not_stop_the_others(
     graph.unlink()
     ran = _run(only_three, tmp_path, lone, "--out", str(tmp_path / "out"))
     assert (ran.returncode, "is not there" in ran.stderr) == (1, True)
+
+
+def test_packs_are_read_as_far_as_they_are_whole(tmp_path: Path, only_three: Path) -> None:
+    files = [_make(Case("bicubic"), "bicubic", tmp_path, number) for number in range(3)]
+    names = [f"renditions/x2/photo {number}.png/{path.name}" for number, path in enumerate(files)]
+    pack, offsets = packed(
+        (name, path.read_bytes()) for name, path in zip(names, files, strict=True)
+    )
+    shutil.rmtree(tmp_path / "renditions")
+    whole, cut = tmp_path / "packs" / "x2" / "a.tar", tmp_path / "packs" / "x2" / "b.tar"
+    whole.parent.mkdir(parents=True)
+    whole.write_bytes(pack)
+    arguments = (str(tmp_path / "renditions"), str(tmp_path / "packs"), "--out")
+    ran = _run(only_three, tmp_path, *arguments, str(tmp_path / "out"))
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith(f"{whole}/{names[0]}: ")
+    assert len(ran.stdout.splitlines()) == 3
+    cut.write_bytes(pack[: offsets[names[1]] + 100])
+    whole.unlink()
+    ran = _run(only_three, tmp_path, *arguments, str(tmp_path / "again"))
+    assert ran.returncode == 1
+    assert [line.partition(": ")[0] for line in ran.stdout.splitlines()] == [f"{cut}/{names[0]}"]
+    assert ran.stderr.startswith(str(cut))
 
 
 @pytest.mark.parametrize("release", ["0.1.0"])
