@@ -64,8 +64,9 @@ trial: build  ## follow the first pages as a newcomer would, with the wheel alon
 release: $(STAMP)  ## build what is released, check it, and try it in a clean environment; publishes nothing
 	infra/release.sh
 
-image:  ## build the container image; VARIANT=cuda for GPUs, ENGINE=docker for Docker
+image:  ## build the container image; VARIANT=cuda for GPUs, ENGINE=docker for Docker, BASE for another base
 	$(ENGINE) build --file infra/Containerfile --build-arg VARIANT=$(VARIANT) \
+		$(if $(BASE),--build-arg BASE=$(BASE)) $(IMAGE_ARGS) \
 		--tag refold:$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' rescaling_core/__init__.py)-$(VARIANT) .
 
 sbom: $(STAMP)  ## list all that is installed (CycloneDX) in dist/, and the licences in docs/

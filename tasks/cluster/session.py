@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -37,6 +38,9 @@ notices. So it is tried again, for three minutes in all."""
 
 LOOPBACK: Final = "127.0.0.1"
 
+PATIENCE: Final = 30
+"""Seconds for the first sign of life of a cluster that is named."""
+
 _LONGEST_FOLDER: Final = 44
 """Characters of the session's folder: the names of the sockets in it have a limit of 107."""
 
@@ -60,14 +64,14 @@ def ray_session(*, shows_logs: bool = False) -> Iterator[None]:
         shows_logs: Whether what workers write to their standard error is written to this one's.
 
     Raises:
-        ClusterStartError: A local one does not start.
+        ClusterStartError: A local one does not start, or the named one does not let us in.
     """
     if ray.is_initialized():
         yield
         return
     if address := os.environ.get("RAY_ADDRESS"):
         with _keeping_handlers():
-            ray.init(address=address, log_to_driver=shows_logs, logging_level=logging.ERROR)
+            _join(address, shows_logs=shows_logs)
         try:
             yield
         finally:
@@ -80,6 +84,36 @@ def ray_session(*, shows_logs: bool = False) -> Iterator[None]:
             yield
         finally:
             ray.shutdown()
+
+
+def _join(address: str, *, shows_logs: bool) -> None:
+    """Use the cluster that the owner names."""
+    try:
+        _knock(address)
+        ray.init(address=address, log_to_driver=shows_logs, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
+        # `ray start` asks for a token where it finds one, and to those without it such a cluster
+        # looks as if nobody answered. Ray never takes the token by itself for a named address.
+        raise ClusterStartError(
+            f"RAY_ADDRESS={address}: {' '.join(str(error).split())[:300].rstrip('.')}. See whether "
+            f"a Ray of this release ({ray.__version__}) runs there; where it was started with a "
+            "token, set RAY_AUTH_MODE=token and the same RAY_AUTH_TOKEN"
+        ) from error
+
+
+def _knock(address: str) -> None:
+    """Find out whether anybody listens: Ray itself would wait for many minutes.
+
+    Raises:
+        ConnectionError: Nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdigit():
+        return  # `auto`, `ray://…`: Ray's business
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
+    except OSError as error:
+        raise ConnectionError(f"nobody answers there ({error})") from error
 
 
 def _start(folder: Path, *, shows_logs: bool) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from infra.dashboard import draw, read
 from tasks.control import metrics
 from tasks.control.record import Counts
 from tasks.control.run import Run
@@ -97,7 +98,7 @@ def prometheus(listening: str, tmp_path: Path) -> Iterator[Prometheus]:
 
 
 def test_it_reads_a_run_and_raises_the_alarm_at_a_finding(
-    prometheus: Prometheus, listening: str, monkeypatch: pytest.MonkeyPatch
+    prometheus: Prometheus, listening: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metrics, "_exposed", metrics._Exposed())
     with using(Settings(metrics_listen=listening)):
@@ -110,3 +111,10 @@ def test_it_reads_a_run_and_raises_the_alarm_at_a_finding(
     (alert,) = prometheus.ask('ALERTS{alertname="RefoldDamageFound"}')
     assert alert["metric"]["alertstate"] == "firing"
     assert alert["metric"]["severity"] == "page"
+    panels = read(prometheus.url, time.time() - 300, time.time())  # it refuses none of the queries
+    (shown,) = (one for one in panels if one.title == "Runs under way")
+    assert [line.name for line in shown.lines] == ["scrub"]
+    draw(panels, tmp_path / "dashboard.svg")
+    drawn = (tmp_path / "dashboard.svg").read_text()
+    assert all(f"<!-- {panel.title} -->" in drawn for panel in panels)
+    assert drawn.count("<!-- nothing counted -->") == sum(not panel.lines for panel in panels)

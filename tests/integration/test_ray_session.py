@@ -73,6 +73,23 @@ def test_a_local_ray_is_private_and_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / ".ray").exists()
 
 
+def test_a_cluster_that_does_not_answer_is_named_with_what_it_may_want() -> None:
+    ran = _run(
+        """
+        from tasks.cluster.session import ClusterStartError, ray_session
+
+        try:
+            with ray_session():
+                pass
+        except ClusterStartError as error:
+            print(error)
+        """,
+        RAY_ADDRESS="127.0.0.1:1",
+    )
+    assert ran.stdout.startswith("RAY_ADDRESS=127.0.0.1:1: "), ran.stderr[-2000:]
+    assert "RAY_AUTH_MODE=token" in ran.stdout
+
+
 def test_a_ray_that_does_not_start_says_what_was_too_slow() -> None:
     ran = _run(
         """
