@@ -32,6 +32,7 @@ OTHERS = {
     "RAY_ADDRESS",
     "RAY_AUTH_MODE",
     "RAY_AUTH_TOKEN",
+    "RAY_raylet_start_wait_time_s",
     "RAY_USAGE_STATS_ENABLED",
     "XDG_CACHE_HOME",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
