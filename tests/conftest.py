@@ -14,6 +14,10 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
+# Where a machine keeps no byte code, each of the hundreds of commands and workers that tests start
+# would compile all of this project again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from typing import Any
