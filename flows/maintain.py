@@ -12,6 +12,7 @@ from tasks.control.opening import check_request, open_archive
 from tasks.control.run import Run
 from tasks.jobs.maintain import steps as maintenance
 from tasks.jobs.maintain.check import Request, check
+from tasks.jobs.maintain.retention import extend_retention
 from tasks.jobs.maintain.tally import MaintainTally
 from tasks.storage import open_store
 from tasks.storage.addresses import Address
@@ -31,6 +32,10 @@ class MaintainSummary:
     tables: Upkeep
     locked: int = 0
     """LR objects that no row names and that a lock keeps, or that may not be deleted."""
+    retained: int = 0
+    """Objects in use whose retention was renewed, as the settings ask."""
+    unretained: int = 0
+    """Objects in use whose retention could not be renewed."""
     networks: int = 0
     """Networks that rows name and that were put into the archive, which lacked them."""
     deleted: bool = True
@@ -61,6 +66,7 @@ def maintain(archive: Address, grace: str = "7d", dry_run: bool = False) -> Main
     keys = maintenance.find_garbage(store, catalog, before)
     run.add(maintenance.remove_garbage(store, keys, before, dry_run=not deleting), "garbage")
     run.add(maintenance.remove_unfinished(store, before, dry_run=not deleting), "unfinished")
+    run.add(extend_retention(store, catalog, dry_run=dry_run), "retention")
     if not dry_run:
         run.add(maintenance.keep_networks(store, catalog), "networks")
         run.record(catalog)  # before the table of runs is compacted
@@ -77,6 +83,8 @@ def maintain(archive: Address, grace: str = "7d", dry_run: bool = False) -> Main
         unfinished=run.tally.unfinished,
         tables=tables,
         locked=run.tally.locked,
+        retained=run.tally.retained,
+        unretained=run.tally.unretained,
         networks=run.tally.networks,
         deleted=deleting,
     )

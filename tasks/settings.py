@@ -92,6 +92,13 @@ class Settings(BaseSettings):
         'in the archive begin with, such as `{"renditions/x2/": "STANDARD_IA"}`; by default the '
         "bucket's own.",
     )
+    retention: dict[str, str] = Field(
+        default_factory=dict,
+        description="Retention with which objects are put into buckets of S3 that have Object "
+        "Lock, as JSON: by what their keys in the archive begin with, such as "
+        '`{"renditions/": "GOVERNANCE 90d"}`; `maintain` renews it while a row names the object. '
+        "By default the bucket's own.",
+    )
     thaw_days: Count = Field(
         default=7,
         description="Days for which S3 keeps what `refold restore --thaw` asks for readable; by "

@@ -38,6 +38,13 @@ def maintain(
         f"{result.tables.files_removed} files of the catalog {verb}; the tables are made of "
         f"{result.tables.files_after} files, before of {result.tables.files_before}"
     )
+    if result.retained:
+        verb = "would be renewed" if dry_run else "was renewed"
+        out.print(f"the retention of {result.retained} objects in use {verb}")
+    if result.unretained:
+        err.print(
+            f"refold: the retention of {result.unretained} objects in use could not be renewed"
+        )
     if result.locked:
         out.print(f"{result.locked} LR objects that no row names stay: they are locked")
     if not result.deleted and not dry_run:

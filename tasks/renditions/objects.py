@@ -16,6 +16,7 @@ from tasks.storage import ObjectNotFoundError, ObjectUnreadableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tasks.catalog import Catalog
     from tasks.storage import ObjectInfo, Store
 
 PREFIX: Final = "renditions/"
@@ -55,6 +56,17 @@ def list_objects(archive: Store, seen: Callable[[int], None]) -> pa.Table:
     """
     listing = chain(archive.list(packs.PREFIX), archive.list(PREFIX))
     return _table(((info.key, info.size, _written(info)) for info in listing), OBJECTS, seen)
+
+
+def objects_named(catalog: Catalog) -> pa.ChunkedArray:
+    """The keys of the LR objects and packs that rows name, some of them more than once.
+
+    Raises:
+        StorageError: The catalog cannot be read.
+    """
+    rows = catalog.batches(columns=("pack_key", "lr_key"))
+    keys = [pc.coalesce(*batch.columns) for batch in rows]
+    return pa.chunked_array(keys, pa.string()).drop_null()
 
 
 def list_lr_files(

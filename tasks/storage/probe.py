@@ -128,5 +128,6 @@ def _race(store: Store, key: str, offers: list[bytes]) -> list[bytes]:
 def _refusal(store: Store, what: str) -> StorageError:
     return StorageError(
         f"{store.url}: {what} the same key: this store does not honour conditional writes "
-        "(If-None-Match), so two runs could lose each other's commits; use another store"
+        "(If-None-Match), so two runs could lose each other's commits; use another store, or a "
+        "bucket that keeps no versions: where versions are kept, Ceph's gateway lets all racers win"
     )

@@ -245,6 +245,22 @@ class Store(ABC):
     def delete(self, key: str) -> None:
         """Remove one object; an object that is gone already is not an error."""
 
+    def retain(self, key: str, *, dry_run: bool = False) -> bool:
+        """Renew the retention that the settings ask for, if less than half of it is left.
+
+        Args:
+            key: Of an object that is to be kept for longer.
+            dry_run: Only look.
+
+        Returns:
+            Whether it was renewed, or would be.
+
+        Raises:
+            ObjectNotFoundError: It is not there.
+            StorageError: The store refuses that.
+        """
+        return False
+
     def refuse_locked(self, info: ObjectInfo) -> None:
         """Make sure that nothing keeps an object that is to be removed.
 

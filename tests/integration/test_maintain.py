@@ -14,6 +14,7 @@ from tasks.catalog import open_catalog
 from tasks.catalog.upkeep import keep_up
 from tasks.control.ages import parse_age, parse_grace
 from tasks.jobs.maintain import steps as maintenance
+from tasks.jobs.maintain.retention import extend_retention
 from tasks.jobs.maintain.tally import MaintainTally
 from tasks.storage import StorageError, open_store
 from tests.small_archive import SmallArchive, small_archive
@@ -97,7 +98,12 @@ def test_tables_are_compacted_and_keep_their_rows(tmp_path: Path) -> None:
     assert made.rows() == rows
 
 
-def test_objects_on_s3_have_an_age(tmp_path: Path, moto_url: str) -> None:
+def test_objects_on_s3_have_an_age_and_a_retention_where_their_bucket_can(
+    tmp_path: Path,
+    moto_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     made = small_archive(moto_url, tmp_path, 1)
     made.archive.put("renditions/x2/a/left.png", b"left")
     assert _clean(made, maintenance.cutoff(WEEK)) == MaintainTally()
@@ -106,6 +112,12 @@ def test_objects_on_s3_have_an_age(tmp_path: Path, moto_url: str) -> None:
     )
     assert keep_up(made.catalog, WEEK).files_removed == 0
     assert len(made.rows()) == 1
+    assert extend_retention.fn(made.archive, made.catalog) == MaintainTally()
+    monkeypatch.setenv("REFOLD_RETENTION", '{"": "GOVERNANCE 90d"}')
+    refused = extend_retention.fn(made.archive, made.catalog)
+    networks = len(list(made.archive.list("models/")))
+    assert refused == MaintainTally(unretained=1 + networks), "the bucket has no Object Lock"
+    assert len([told for told in caplog.messages if "renew the retention" in told]) == 1
 
 
 def test_ages_are_hours_days_and_weeks() -> None:

@@ -22,7 +22,7 @@ from tasks.jobs.maintain.tally import MaintainTally
 from tasks.models.archived import put_back
 from tasks.models.instructions import keep_instructions
 from tasks.renditions.networks import named_networks
-from tasks.renditions.objects import UNKNOWN, list_objects
+from tasks.renditions.objects import UNKNOWN, list_objects, objects_named
 from tasks.storage import (
     NotPermittedError,
     ObjectNotFoundError,
@@ -46,10 +46,7 @@ def find_garbage(archive: Store, catalog: Catalog, before: datetime) -> list[str
         StorageError: The listing could not be completed.
     """
     objects = list_objects(archive, progress.scanned)
-    rows = catalog.batches(columns=("pack_key", "lr_key"))
-    named = pa.chunked_array(
-        [pc.coalesce(*batch.columns) for batch in rows] or [[]], pa.string()
-    ).drop_null()
+    named = objects_named(catalog)
     if objects.num_rows and not len(named):
         raise UsageError(
             f"{archive.url}: {objects.num_rows} LR objects and no row of the catalog that names "

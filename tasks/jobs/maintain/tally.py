@@ -18,6 +18,10 @@ class MaintainTally(Tally):
     """Total bytes of these."""
     locked: int = 0
     """LR objects that no row names and that a lock keeps, or that may not be deleted."""
+    retained: int = 0
+    """Objects in use whose retention was renewed."""
+    unretained: int = 0
+    """Objects in use whose retention could not be renewed."""
     unfinished: int = 0
     """Half files and begun uploads of killed writers."""
     networks: int = 0

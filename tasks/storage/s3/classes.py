@@ -11,9 +11,14 @@ from tasks.storage.errors import ObjectColdError
 
 def storage_class_of(key: str) -> dict[str, str]:
     """The storage class that the settings name for a key of a store: the longest prefix counts."""
-    told = settings.current().storage_classes
+    told = of_longest_prefix(settings.current().storage_classes, key)
+    return {} if told is None else {"StorageClass": told}
+
+
+def of_longest_prefix(told: Mapping[str, str], key: str) -> str | None:
+    """What is told for the longest of the prefixes that a key begins with; None for none."""
     prefixes = [prefix for prefix in told if key.startswith(prefix)]
-    return {"StorageClass": told[max(prefixes, key=len)]} if prefixes else {}
+    return told[max(prefixes, key=len)] if prefixes else None
 
 
 def class_of(head: Mapping[str, Any]) -> str:

@@ -126,6 +126,11 @@ def is_precondition(error: StorageError) -> bool:
     return _code_of(error) in {"PreconditionFailed", "412"}
 
 
+def is_invalid(error: StorageError) -> bool:
+    """Whether the server refused what was asked for, whoever asks."""
+    return _code_of(error) in {"InvalidRequest", "InvalidArgument"}
+
+
 def is_conflict(error: StorageError) -> bool:
     """Whether another conditional write to the key was in flight (409)."""
     return _code_of(error) in {"ConditionalRequestConflict", "OperationAborted", "409"}

@@ -43,7 +43,12 @@ from tasks.storage.s3.errors import (
     is_thawing,
     translate,
 )
-from tasks.storage.s3.retention import lock_of
+from tasks.storage.s3.retention import (
+    check_retentions,
+    lock_of,
+    naming_retention,
+    retention_of,
+)
 from tasks.storage.s3.uploads import unfinished_uploads
 from tasks.storage.store import ObjectInfo, Store
 
@@ -79,6 +84,7 @@ class S3Store(Store):
         self._encryption = encryption_of(self.bucket)
         self._fs = connect(self._session, self._encryption)
         self._hides = False
+        check_retentions()
 
     @property
     def _address(self) -> tuple[str, str]:
@@ -254,10 +260,12 @@ class S3Store(Store):
         """See `Store.put`; what is large goes in parts, so that little of it is sent twice."""
         if len(data) > s3_multipart.WHOLE_BYTES:
             target = {"Bucket": self.bucket, "Key": self._key(key)}
-            begun = storage_class_of(key)
-            self._run("write", key, s3_multipart.put_parts, self._fs._call_s3, target, data, begun)
+            put = (s3_multipart.put_parts, self._fs._call_s3, target, data, self._begun_with(key))
+            with naming_retention(key):
+                self._run("write", key, *put)
         else:
-            self._call("write", key, "put_object", **self._body(key, data))
+            with naming_retention(key):
+                self._call("write", key, "put_object", **self._body(key, data))
 
     def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> tuple[str, ...]:
         """See `Store.remove_unfinished`: uploads in parts that were begun and not completed."""
@@ -274,7 +282,8 @@ class S3Store(Store):
         body = self._body(key, data)
         for attempt in range(1, CREATE_ATTEMPTS + 1):
             try:
-                self._call("write", key, "put_object", IfNoneMatch="*", **body)
+                with naming_retention(key):
+                    self._call("write", key, "put_object", IfNoneMatch="*", **body)
             except StorageError as error:
                 if is_precondition(error):
                     return False
@@ -284,6 +293,15 @@ class S3Store(Store):
             else:
                 return True
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def retain(self, key: str, *, dry_run: bool = False) -> bool:
+        """See `Store.retain`."""
+        asked = retention_of(key)
+        renewed = None if asked is None else asked.renewed(lock_of(self._head(key)))
+        if renewed is not None and not dry_run:
+            put = {"Key": self._key(key), "Retention": renewed}
+            self._call("renew the retention of", key, "put_object_retention", **put)
+        return renewed is not None
 
     def delete(self, key: str) -> None:
         """See `Store.delete`."""
@@ -328,8 +346,13 @@ class S3Store(Store):
             "Key": self._key(key),
             "Body": data,
             "ContentMD5": s3_multipart.md5_header(data),
-            **storage_class_of(key),
+            **self._begun_with(key),
         }
+
+    def _begun_with(self, key: str) -> dict[str, Any]:
+        """What the settings ask for with an object that is put."""
+        retention = retention_of(key)
+        return storage_class_of(key) | ({} if retention is None else retention.of_put())
 
     def _call(self, verb: str, shown: str, method: str, **arguments: Any) -> Any:
         """One request; `verb` and `shown` are for the error message."""
