@@ -19,7 +19,6 @@ from tasks.jobs.restore.worker import Restorer
 from tasks.jobs.retire import actions
 from tasks.jobs.scrub.worker import Check, Inspector
 from tasks.storage import StorageError, Store, open_store
-from tasks.storage.s3 import parts
 from tests.retirement import retire_once
 from tests.servers.endpoint import S3Endpoint
 from tests.small_archive import small_archive
@@ -150,14 +149,12 @@ def test_every_job_works_in_a_bucket_whose_retention_the_server_enforces(
 def test_a_bucket_without_object_lock_says_that_it_takes_no_retention(
     moto_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts, "WHOLE_BYTES", 10)
     store = open_store(moto_url)
     store.put("renditions/old", b"put before")
     _ask(monkeypatch, {"renditions/": "GOVERNANCE 90d"})
     store.put("catalog/a", b"no retention is asked for")
     attempts: tuple[Callable[[], object], ...] = (
         lambda: store.put("renditions/a", b"small"),
-        lambda: store.put("renditions/a", b"large" * 10),
         lambda: store.put_new("renditions/a", b"small"),
     )
     for attempt in attempts:
