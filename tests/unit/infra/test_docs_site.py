@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from typing import get_args
 
 from flows.cli.catalog import LISTED
 from flows.results import DryRun, RunSummary
 from infra import docs
 from tasks.jobs.doctor.checks import Finding
 from tasks.jobs.restore.requests import NotRestored
+from tasks.jobs.retire import actions
+from tasks.jobs.retire.decisions import Ground
 from tasks.settings import Settings
 from tests.command import REPOSITORY
 
@@ -43,6 +46,13 @@ def test_the_generated_pages_have_every_command_setting_and_field() -> None:
     for name in Settings.model_fields:
         assert f"`REFOLD_{name.upper()}`" in pages["settings.md"]
     assert "| `rescaler` | `str` | required |" in pages["plan-fields.md"]
+
+
+def test_the_page_about_operations_has_every_reason_why_a_source_stays() -> None:
+    page = (REPOSITORY / "docs" / "operations.md").read_text()
+    cold, _, _ = actions.COLD.partition(":")
+    reasons = (*get_args(Ground), actions.LOCKED, actions.NOT_PERMITTED, actions.NOT_MOVABLE, cold)
+    assert [reason for reason in reasons if f"`{reason}`" not in page] == []
 
 
 def test_every_page_stands_in_the_navigation() -> None:
