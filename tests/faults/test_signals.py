@@ -32,6 +32,13 @@ def _wait_until(process: subprocess.Popen[str], mark: Path) -> list[psutil.Proce
     return psutil.Process(process.pid).children(recursive=True)
 
 
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has ended meanwhile
+        return ""
+
+
 def _code_of_the_next_run(refold: Refold, archive: Path) -> Exit:
     """Of a run that goes on where one was ended.
 
@@ -62,14 +69,20 @@ def test_a_run_told_to_end_says_so_in_one_sentence_and_leaves_nothing_running(
     number: signal.Signals,
     prefect_home: dict[str, str],
 ) -> None:
-    """With a Prefect server and a Ray of its own, in the middle of its conversions."""
+    """With a Prefect server of its own, in the middle of its conversions.
+
+    Its workers are a few processes, as for any small run, or those of a Ray of its own.
+    """
     archive = tmp_path / "archive"
-    alone = Refold(prefect_home)
+    on_ray = number == signal.SIGTERM
+    alone = Refold(prefect_home | {"REFOLD_SMALL_RUN": "0"} if on_ray else prefect_home)
     # A worker that has written two LR objects waits, so that the run cannot be faster than we are.
     waits = sabotaged(alone, "wait:after:put:2", tmp_path)
     process = waits.start(*fourteen.arguments(archive), "--json")
     children = _wait_until(process, tmp_path / "struck")
-    assert len(children) >= 3, "neither Ray nor Prefect was started"
+    commands = [_command(child) for child in children]
+    assert any("uvicorn" in one for one in commands), "Prefect was not started"
+    assert any("raylet" in one for one in commands) == on_ray
     if number == signal.SIGINT:
         os.killpg(process.pid, number)  # a terminal sends it to all in its foreground
     else:
@@ -100,7 +113,7 @@ def test_a_run_told_to_end_at_any_moment_ends_so(
 ) -> None:
     """While it imports, starts Prefect, starts Ray, converts."""
     archive = tmp_path / "archive"
-    alone = Refold(prefect_home)
+    alone = Refold(prefect_home | {"REFOLD_SMALL_RUN": "0"})
     process = alone.start(*fourteen.arguments(archive))
     time.sleep(moment)
     process.terminate()
