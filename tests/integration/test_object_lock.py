@@ -19,6 +19,7 @@ from tasks.jobs.restore.worker import Restorer
 from tasks.jobs.retire import actions
 from tasks.jobs.scrub.worker import Check, Inspector
 from tasks.storage import StorageError, Store, open_store
+from tasks.storage.s3 import parts
 from tests.retirement import retire_once
 from tests.servers.endpoint import S3Endpoint
 from tests.small_archive import small_archive
@@ -121,7 +122,9 @@ def test_every_job_works_in_a_bucket_whose_retention_the_server_enforces(
     checks = [Check(row, restore=True) for row in rows]
     assert Inspector(made.archive_url).inspect(checks) == []
 
-    archive.put("renditions/x2/left.png", b"left by a killed run")
+    with monkeypatch.context() as small:
+        small.setattr(parts, "WHOLE_BYTES", 8)  # so that it goes in parts
+        archive.put("renditions/x2/left.png", b"left by a killed run")
     assert _maintain(archive, catalog, dry_run=False).locked == 1
     _ask(monkeypatch, {"renditions/": "GOVERNANCE 15d", "renditions/x2/": "COMPLIANCE 90d"})
     for dry_run in (True, False):

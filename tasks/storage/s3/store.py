@@ -263,6 +263,7 @@ class S3Store(Store):
             put = (s3_multipart.put_parts, self._fs._call_s3, target, data, self._begun_with(key))
             with naming_retention(key):
                 self._run("write", key, *put)
+                self.retain(key)  # Ceph and moto forget what such an upload was begun with
         else:
             with naming_retention(key):
                 self._call("write", key, "put_object", **self._body(key, data))
