@@ -1,4 +1,4 @@
-"""Every command on the pages for newcomers and for single tasks does what the page says."""
+"""Every command on the pages for newcomers, single tasks and trouble does what the page says."""
 
 from __future__ import annotations
 
@@ -33,12 +33,16 @@ NOT_RUN = {
 }
 """Blocks of commands that are marked as not run; each mark says why."""
 
-PAGES = sorted(
-    path.relative_to(DOCS).as_posix()
-    for folder in ("start", "how-to")
-    for path in (DOCS / folder).glob("*.md")
-    if path.name != "transcript.md"  # which tells what came of following them
-)
+PAGES = [
+    "operations/recover.md",
+    "operations/retire.md",
+    *sorted(
+        path.relative_to(DOCS).as_posix()
+        for folder in ("start", "how-to")
+        for path in (DOCS / folder).glob("*.md")
+        if path.name != "transcript.md"  # which tells what came of following them
+    ),
+]
 
 
 def test_few_blocks_are_not_run_and_each_says_why() -> None:
