@@ -19,14 +19,12 @@ import urllib.request
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final
-
-import yaml
+from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks.peers import write_photographs
 from infra.dashboard import draw, read
 from tests.servers.processes import free_port, start, stop, wait_for_http
-from tests.servers.prometheus import program
+from tests.servers.prometheus import prometheus_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +46,8 @@ def main() -> None:
         folder = Path(name)
         driver, ray, service = free_port(), free_port(), free_port()
         begun = time.time()
-        url = stack.enter_context(_prometheus(folder, driver=driver, serve=service, ray=ray))
+        told = _told(driver=driver, serve=service, ray=ray)
+        url, _ = stack.enter_context(prometheus_server(folder, told))
         address = stack.enter_context(_ray(folder, ray))
         environment = {
             **os.environ,
@@ -66,34 +65,16 @@ def main() -> None:
         draw(read(url, begun, time.time()), out)
 
 
-@contextmanager
-def _prometheus(folder: Path, **ports: int) -> Iterator[str]:
-    """One with the project's rules, that asks the given ports."""
-    rules = ROOT / "infra" / "prometheus" / "rules.yml"
-    told = {
+def _told(**ports: int) -> dict[str, Any]:
+    """What Prometheus is told: the project's rules, and whom to ask."""
+    return {
         "global": {"scrape_interval": f"{SCRAPE}s", "evaluation_interval": f"{SCRAPE}s"},
-        "rule_files": [str(rules)],
+        "rule_files": [str(ROOT / "infra" / "prometheus" / "rules.yml")],
         "scrape_configs": [
             {"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}
             for job, port in ports.items()
         ],
     }
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(told))
-    port, log = free_port(), folder / "prometheus.log"
-    process = start(
-        [
-            program("prometheus"),
-            f"--config.file={folder}/prometheus.yml",
-            f"--storage.tsdb.path={folder}/metrics",
-            f"--web.listen-address=127.0.0.1:{port}",
-        ],
-        log,
-    )
-    try:
-        wait_for_http(f"http://127.0.0.1:{port}/-/ready", process, log, 60)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        stop(process)
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from tasks.control.run import Run
 from tasks.control.tally import Tally
 from tasks.settings import Settings, using
 from tests.command import REPOSITORY
-from tests.servers.processes import free_port, start, stop, tail, wait_for_http
-from tests.servers.prometheus import HOW_TO, program
+from tests.servers.processes import tail
+from tests.servers.prometheus import HOW_TO, prometheus_server
 
 pytestmark = pytest.mark.slow
 
@@ -80,21 +80,8 @@ def prometheus(listening: str, tmp_path: Path) -> Iterator[Prometheus]:
     (driver,) = (one for one in told["scrape_configs"] if one["job_name"] == "driver")
     driver["static_configs"] = [{"targets": [listening]}]
     told["scrape_configs"] = [driver]
-    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(told))
-    port, log = free_port(), tmp_path / "log"
-    command = [
-        program("prometheus"),
-        f"--config.file={tmp_path}/prometheus.yml",
-        f"--storage.tsdb.path={tmp_path}/data",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    process = start(command, log, {**os.environ, "GOMAXPROCS": "1"})
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_for_http(f"{url}/-/ready", process, log, 60)
+    with prometheus_server(tmp_path, told) as (url, log):
         yield Prometheus(url, log)
-    finally:
-        stop(process)
 
 
 def test_it_reads_a_run_and_raises_the_alarm_at_a_finding(

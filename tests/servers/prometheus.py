@@ -5,9 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from tests.servers.debian import CACHE, DebianPackages
+from tests.servers.processes import free_port, start, stop, wait_for_http
 
 HOW_TO = (
     "Metrics and alerts are tried by Prometheus and promtool. Where they are not installed, they "
@@ -38,3 +44,31 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "GOMAXPROCS": "1"},
         timeout=120,
     )
+
+
+@contextmanager
+def prometheus_server(folder: Path, told: Mapping[str, Any]) -> Iterator[tuple[str, Path]]:
+    """Run one for as long as the context lasts.
+
+    Args:
+        folder: For what it writes.
+        told: Its configuration.
+
+    Yields:
+        Its address, and its log.
+    """
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(dict(told)))
+    port, log = free_port(), folder / "prometheus.log"
+    command = [
+        program("prometheus"),
+        f"--config.file={folder}/prometheus.yml",
+        f"--storage.tsdb.path={folder}/metrics",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    process = start(command, log, {**os.environ, "GOMAXPROCS": "1"})
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_for_http(f"{url}/-/ready", process, log, 60)
+        yield url, log
+    finally:
+        stop(process)
