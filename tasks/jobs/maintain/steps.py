@@ -23,12 +23,7 @@ from tasks.models.archived import put_back
 from tasks.models.instructions import keep_instructions
 from tasks.renditions.networks import named_networks
 from tasks.renditions.objects import UNKNOWN, list_objects, objects_named
-from tasks.storage import (
-    NotPermittedError,
-    ObjectNotFoundError,
-    Store,
-    probe,
-)
+from tasks.storage import NotPermittedError, ObjectNotFoundError, Store, probe
 from tasks.storage.probe import remove_probes
 
 

@@ -43,12 +43,7 @@ from tasks.storage.s3.errors import (
     is_thawing,
     translate,
 )
-from tasks.storage.s3.retention import (
-    check_retentions,
-    lock_of,
-    naming_retention,
-    retention_of,
-)
+from tasks.storage.s3.retention import check_retentions, lock_of, naming_retention, retention_of
 from tasks.storage.s3.uploads import unfinished_uploads
 from tasks.storage.store import ObjectInfo, Store
 
@@ -258,14 +253,13 @@ class S3Store(Store):
 
     def put(self, key: str, data: bytes) -> None:
         """See `Store.put`; what is large goes in parts, so that little of it is sent twice."""
-        if len(data) > s3_multipart.WHOLE_BYTES:
-            target = {"Bucket": self.bucket, "Key": self._key(key)}
-            put = (s3_multipart.put_parts, self._fs._call_s3, target, data, self._begun_with(key))
-            with naming_retention(key):
-                self._run("write", key, *put)
+        with naming_retention(key):
+            if len(data) > s3_multipart.WHOLE_BYTES:
+                where = {"Bucket": self.bucket, "Key": self._key(key)}
+                begun = (self._fs._call_s3, where, data, self._begun_with(key))
+                self._run("write", key, s3_multipart.put_parts, *begun)
                 self.retain(key)  # Ceph and moto forget what such an upload was begun with
-        else:
-            with naming_retention(key):
+            else:
                 self._call("write", key, "put_object", **self._body(key, data))
 
     def remove_unfinished(self, before: datetime, *, dry_run: bool = False) -> tuple[str, ...]:
