@@ -18,16 +18,22 @@ def maintain(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be removed.")
     ] = False,
+    repack: Annotated[
+        bool,
+        typer.Option(help="Write packs again of which little is needed, and join small ones."),
+    ] = True,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Remove LR objects that no row names, and compact the catalog of ARCHIVE."""
+    """Remove LR objects no row names, write packs again, and compact the catalog of ARCHIVE."""
     from tasks.jobs.maintain.check import Request, check
 
     check(Request(archive=archive, grace=grace))
     from flows.maintain import maintain as flow
 
-    result = run_flow("maintain", flow, archive=archive, grace=grace, dry_run=dry_run)
+    result = run_flow(
+        "maintain", flow, archive=archive, grace=grace, dry_run=dry_run, repack=repack
+    )
     if json:
         print_json(asdict(result) | {"dry_run": dry_run})
         return
@@ -38,6 +44,19 @@ def maintain(
         f"{result.tables.files_removed} files of the catalog {verb}; the tables are made of "
         f"{result.tables.files_after} files, before of {result.tables.files_before}"
     )
+    if result.rewritten_packs:
+        verb = "were put" if result.deleted else "would be put"
+        out.print(
+            f"the files of {result.rewritten_packs} packs ({size_text(result.moved_bytes)}) {verb} "
+            f"into {result.written_packs}, which frees {size_text(result.freed_bytes)} once the "
+            "grace period is over"
+        )
+    if result.packs_left:
+        out.print(f"{result.packs_left} more packs are left to later runs: enough was moved")
+    for one in result.damaged:
+        err.print(f"refold: {one.lr_key} stays where it is: {one.reason}")
+    if result.damaged:
+        err.print("refold: `refold scrub --repair` makes damaged LR files again")
     if result.retained:
         verb = "would be renewed" if dry_run else "was renewed"
         out.print(f"the retention of {result.retained} objects in use {verb}")

@@ -25,3 +25,18 @@ class LrPlace:
     def name(self) -> str:
         """As errors name it."""
         return self.lr_key if self.pack_key is None else f"{self.lr_key} in {self.pack_key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An LR file that was put into another pack, and the row that is to say so."""
+
+    source_key: str
+    target: str
+    lr_key: str
+    old_pack: str
+    """Key of the pack that the row names: a row that names another by then stays as it is."""
+    pack_key: str
+    """Key of the pack that holds it now."""
+    pack_offset: int
+    """Of its first byte there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +13,7 @@ from deltalake import write_deltalake
 from rescaling_core.errors import UsageError
 from tasks.catalog import query as sql
 from tasks.catalog.delta import CatalogTable
+from tasks.catalog.place import Move
 from tasks.catalog.reading import CatalogReader
 from tasks.catalog.schema import RENDITIONS, RUNS, RunRecord, to_arrow
 
@@ -197,6 +199,48 @@ class Catalog(CatalogReader):
             return bool(metrics["num_target_rows_updated"])
 
         self._renditions.commit(merge, "refresh-marks")
+
+    def move_files(self, moves: Sequence[Move]) -> bool:
+        """Record in which packs LR files lie now, in one transaction.
+
+        A row that was changed since keeps what it says: its LR file, or the place of that, is
+        another one. Nothing but the place changes, the time of the commit neither.
+
+        Args:
+            moves: One for each source and target, of packs that lie in storage.
+
+        Returns:
+            Whether anything was written, as for `commit_shard`.
+
+        Raises:
+            StorageError: Nothing of it was committed.
+        """
+        if not moves:
+            return False
+        columns = [one.name for one in fields(Move)]
+        data = pa.table({name: [getattr(one, name) for one in moves] for name in columns})
+        low, high = sql.key_range(data.column("source_key"))
+
+        def merge(table: DeltaTable, properties: CommitProperties) -> bool:
+            metrics = (
+                table.merge(
+                    data,
+                    "old.source_key = new.source_key AND old.target = new.target"
+                    f" AND old.source_key >= {sql.literal(low)}"
+                    f" AND old.source_key <= {sql.literal(high)}",
+                    source_alias="new",
+                    target_alias="old",
+                    commit_properties=properties,
+                )
+                .when_matched_update(
+                    {"pack_key": "new.pack_key", "pack_offset": "new.pack_offset"},
+                    "old.lr_key = new.lr_key AND old.pack_key = new.old_pack",
+                )
+                .execute()
+            )
+            return bool(metrics["num_target_rows_updated"])
+
+        return self._renditions.commit(merge, "move-files")
 
     def record_run(self, record: RunRecord) -> None:
         """Add a run to the table of runs; a second call with the same id changes nothing."""

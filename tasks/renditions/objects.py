@@ -31,9 +31,15 @@ OBJECTS: Final = pa.schema(
 """Key relative to the archive, bytes, when it was written (1970 where the store does not say)."""
 
 LR_FILES: Final = pa.schema(
-    [*OBJECTS, pa.field("pack_key", pa.string()), pa.field("pack_offset", pa.int64())]
+    [
+        *OBJECTS,
+        pa.field("archived", TIME, nullable=False),
+        pa.field("pack_key", pa.string()),
+        pa.field("pack_offset", pa.int64()),
+    ]
 )
-"""The same of an LR file, and the pack that holds it with its place there; null for an object."""
+"""Of an LR file: the same, of the pack where one holds it; when it was archived, which may be long
+before its pack was written; the pack and its place there, null for an object."""
 
 UNKNOWN: Final = datetime.fromtimestamp(0, UTC)
 """Of an object whose store does not say when it was written."""
@@ -88,7 +94,8 @@ def list_lr_files(
 
     def listed() -> Iterable[tuple[Any, ...]]:
         for info in archive.list(PREFIX):
-            yield info.key, info.size, _written(info), None, None
+            written = _written(info)
+            yield info.key, info.size, written, written, None, None
         for info in archive.list(packs.PREFIX):
             try:
                 data = archive.get(info.key)
@@ -100,7 +107,8 @@ def list_lr_files(
                     damaged(info.key, f"from byte {found.offset} on: {found.reason}")
                 else:
                     place = (info.key, found.offset)
-                    yield found.lr_key, found.size, _written(info), *place
+                    times = (_written(info), _archived(info, found))
+                    yield found.lr_key, found.size, *times, *place
 
     return _table(listed(), LR_FILES, seen)
 
@@ -108,25 +116,42 @@ def list_lr_files(
 def newest_of_each(files: pa.Table) -> pa.Table:
     """The newest LR file of each source and target: the others are of earlier sources.
 
+    Of one that lies there several times it is the one that was written last, as packs are that took
+    the place of others.
+
     Args:
         files: Of `LR_FILES`.
 
     Returns:
         Of `LR_FILES`, sorted by key.
     """
-    folder = pc.replace_substring_regex(files.column("key"), r"/[^/]*$", "")
-    ordered = files.append_column("folder", folder).sort_by(
-        [("modified", "ascending"), ("key", "ascending")]
+    once = _last(files.sort_by([("modified", "ascending")]), "key")
+    folder = pc.replace_substring_regex(once.column("key"), r"/[^/]*$", "")
+    ordered = once.append_column("folder", folder).sort_by(
+        [("archived", "ascending"), ("key", "ascending")]
     )
+    return _last(ordered, "folder").sort_by("key")
+
+
+def _last(ordered: pa.Table, by: str) -> pa.Table:
+    """The last row of each value of a column."""
     keep_nulls = pc.ScalarAggregateOptions(skip_nulls=False)
     columns = [(name, "last", keep_nulls) for name in LR_FILES.names]
-    newest = ordered.group_by("folder", use_threads=False).aggregate(columns)
-    named = newest.select([f"{name}_last" for name in LR_FILES.names])
-    return named.rename_columns(LR_FILES.names).cast(LR_FILES).sort_by("key")
+    found = ordered.group_by(by, use_threads=False).aggregate(columns)
+    named = found.select([f"{name}_last" for name in LR_FILES.names])
+    return named.rename_columns(LR_FILES.names).cast(LR_FILES)
 
 
 def _written(info: ObjectInfo) -> datetime:
     return info.modified or UNKNOWN
+
+
+def _archived(pack: ObjectInfo, member: packs.Member) -> datetime:
+    """When an LR file in a pack was archived, which may be long before its pack was written."""
+    latest = pack.modified or datetime.now(UTC)
+    if 0 < member.written <= latest.timestamp():
+        return datetime.fromtimestamp(member.written, UTC)
+    return _written(pack)
 
 
 def _table(

@@ -9,8 +9,9 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -44,6 +45,8 @@ class Member:
     """Of its first byte in the pack."""
     size: int
     """Bytes."""
+    written: int = 0
+    """When it was archived, in seconds since 1970; 0 where the pack was written with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +76,14 @@ def lr_key_of(name: str) -> str:
     return "/".join(unquote_to_bytes(part).decode("utf-8", "surrogatepass") for part in parts)
 
 
-def packed(files: Iterable[tuple[str, bytes]]) -> tuple[bytes, dict[str, int]]:
+def packed(
+    files: Iterable[tuple[str, bytes]], written: Mapping[str, int] | None = None
+) -> tuple[bytes, dict[str, int]]:
     """Put LR files into a pack: the same files, the same bytes, whenever it is made.
 
     Args:
         files: Key and bytes of each, in order.
+        written: Seconds since 1970 by key, of files that were archived before; see `Member`.
 
     Returns:
         The tar file, and at which of its bytes the file of each key begins.
@@ -88,6 +94,7 @@ def packed(files: Iterable[tuple[str, bytes]]) -> tuple[bytes, dict[str, int]]:
         for lr_key, data in files:
             entry = tarfile.TarInfo(member_name(lr_key))
             entry.size = len(data)
+            entry.mtime = (written or {}).get(lr_key, 0)
             tar.addfile(entry, io.BytesIO(data))
             offsets[lr_key] = buffer.tell() - _blocks(len(data))
     return buffer.getvalue(), offsets
@@ -104,7 +111,8 @@ def members_of(data: bytes) -> Iterator[Member | Gap]:
             yield Gap(expected, f"no LR file can be recognised from there to byte {entry.offset}")
         expected = _end_of(entry)
         if entry.isreg():
-            yield Member(lr_key_of(entry.name), entry.offset_data, entry.size)
+            written = int(entry.mtime) if isfinite(entry.mtime) else 0
+            yield Member(lr_key_of(entry.name), entry.offset_data, entry.size, written)
     if data[expected : expected + len(_END)] != _END:
         yield Gap(expected, f"it has {len(data)} bytes and no end: cut short, or damaged there")
 
@@ -139,6 +147,25 @@ def is_header_of(block: bytes, size: int) -> bool:
     except tarfile.HeaderError:
         return False
     return entry.isreg() and entry.size == size
+
+
+def bytes_in_pack(lr_key: str, size: int) -> int:
+    """Bytes that an LR file takes in a pack, with its header.
+
+    Args:
+        lr_key: Its key.
+        size: Its bytes.
+    """
+    name = member_name(lr_key)
+    header = BLOCK
+    if not name.isascii() or len(name) > tarfile.LENGTH_NAME:  # it has a header of several blocks
+        header = len(tarfile.TarInfo(name).tobuf(tarfile.PAX_FORMAT))
+    return header + _blocks(size)
+
+
+def pack_size(content: int) -> int:
+    """Size of the pack whose files take so many bytes, their headers included."""
+    return -(-(content + len(_END)) // tarfile.RECORDSIZE) * tarfile.RECORDSIZE
 
 
 def _blocks(size: int) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from rescaling_core.errors import RefoldError
 from tasks.catalog import Archived, CatalogRow
 from tasks.catalog.place import LrPlace
 from tasks.renditions.layout import rendition_key
@@ -38,6 +39,38 @@ def put_rendition(
     place = _place_of(source_key, rendition)
     _put(archive, place.lr_key, rendition.lr_data, replace=replace)
     return place
+
+
+def put_pack(
+    archive: Store,
+    target: str,
+    files: Iterable[tuple[str, bytes]],
+    written: Mapping[str, int] | None = None,
+    *,
+    verify: bool = False,
+) -> tuple[str, dict[str, int]]:
+    """Store LR files as a pack, under its digest.
+
+    Args:
+        archive: Where to.
+        target: Of the files.
+        files: Key and bytes of each, in the order of keys.
+        written: See `packed`.
+        verify: Whether to read it back, where the files are not to be had elsewhere for long.
+
+    Returns:
+        Key of the pack, and at which of its bytes the file of each key begins.
+
+    Raises:
+        RefoldError: The store does not give back what was written.
+        StorageError: The store failed.
+    """
+    data, offsets = packed(files, written)
+    key = pack_key(target, hashlib.sha256(data).hexdigest())
+    _put(archive, key, data)
+    if verify and archive.get(key) != data:
+        raise RefoldError(f"{archive.url}: {key}: the store does not give back what was written")
+    return key, offsets
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +155,9 @@ class ShardFiles:
         if not files:
             return
         ordered = sorted(files, key=lambda one: one.place.lr_key)
-        data, offsets = packed((one.place.lr_key, one.data) for one in ordered)
-        key = pack_key(target, hashlib.sha256(data).hexdigest())
-        _put(self._archive, key, data)
+        key, offsets = put_pack(
+            self._archive, target, [(one.place.lr_key, one.data) for one in ordered]
+        )
         for one in ordered:
             self._places[one.place.lr_key] = dataclasses.replace(
                 one.place, pack_key=key, pack_offset=offsets[one.place.lr_key]

@@ -21,6 +21,7 @@ from tasks.control.retries import RETRIED
 from tasks.jobs.maintain.tally import MaintainTally
 from tasks.models.archived import put_back
 from tasks.models.instructions import keep_instructions
+from tasks.renditions.emptied import emptied_since, forget_before
 from tasks.renditions.networks import named_networks
 from tasks.renditions.objects import UNKNOWN, list_objects, objects_named
 from tasks.storage import NotPermittedError, ObjectNotFoundError, Store, probe
@@ -31,7 +32,8 @@ from tasks.storage.probe import remove_probes
 def find_garbage(archive: Store, catalog: Catalog, before: datetime) -> list[str]:
     """The LR objects and packs no row names that were written before a time.
 
-    A pack stays as long as a row names one LR file in it.
+    A pack stays as long as a row names one LR file in it, and for as long after that as readers may
+    hold such a row: until its files were put into another pack before that time.
 
     The objects are listed first and the catalog is read after that, so that what a run commits
     meanwhile is not taken for garbage. Objects of unknown age never are.
@@ -47,6 +49,9 @@ def find_garbage(archive: Store, catalog: Catalog, before: datetime) -> list[str
             f"{archive.url}: {objects.num_rows} LR objects and no row of the catalog that names "
             "one; if the catalog was lost, run `refold rebuild` first"
         )
+    # What a row named until just now was noted before, so that the notes are read after the rows.
+    still_read = pa.chunked_array([emptied_since(archive, before)], pa.string())
+    named = pa.chunked_array([*named.chunks, *still_read.chunks], pa.string())
     modified = objects.column("modified")
     old = pc.and_(
         pc.less(modified, pa.scalar(before, modified.type)),
@@ -101,6 +106,12 @@ def remove_garbage(
         nbytes += info.size
         progress.report(Progress(step="clean", done=objects, total=len(keys), nbytes=nbytes))
     return MaintainTally(removed_objects=objects, removed_bytes=nbytes, locked=locked)
+
+
+@task(name="forget emptied packs", **RETRIED)
+def forget_emptied(archive: Store, before: datetime) -> None:
+    """Remove the notes that have kept packs for readers until now; see `find_garbage`."""
+    forget_before(archive, before)
 
 
 @task(name="remove unfinished", **RETRIED)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.control.record import Counts
 from tasks.control.tally import Tally
+from tasks.renditions.repacking import StaysInPack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,18 @@ class MaintainTally(Tally):
     """Objects in use whose retention was renewed."""
     unretained: int = 0
     """Objects in use whose retention could not be renewed."""
+    rewritten_packs: int = 0
+    """Packs whose files were put into others, since few were needed or the packs were small."""
+    written_packs: int = 0
+    """The packs they were put into."""
+    moved_bytes: int = 0
+    """Bytes that were put into other packs."""
+    freed_bytes: int = 0
+    """Bytes that are free once the packs they lay in are gone."""
+    packs_left: int = 0
+    """Packs that wait for a later run, since this one had enough to move."""
+    damaged: tuple[StaysInPack, ...] = ()
+    """LR files that stay in their old packs, since they are not what their rows say."""
     unfinished: int = 0
     """Half files and begun uploads of killed writers."""
     networks: int = 0
@@ -42,6 +56,11 @@ class MaintainTally(Tally):
     def nbytes(self) -> int:
         """Total bytes of these."""
         return self.removed_bytes
+
+    @property
+    def troubles(self) -> Sequence[StaysInPack]:
+        """What is damaged."""
+        return self.damaged
 
     @property
     def counts(self) -> Counts:

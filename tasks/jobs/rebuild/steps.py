@@ -24,7 +24,7 @@ from tasks.models.archived import missing_models, needs_weights
 from tasks.renditions.files import stored_lr
 from tasks.renditions.layout import rendition_key
 from tasks.renditions.networks import named_networks
-from tasks.renditions.objects import LR_FILES, UNKNOWN, list_lr_files, newest_of_each
+from tasks.renditions.objects import UNKNOWN, list_lr_files, newest_of_each
 from tasks.renditions.rows import described
 from tasks.storage import Store
 
@@ -40,8 +40,8 @@ class LrFile:
 
     place: LrPlace
     """Without its digest, which is known once it was read."""
-    written: datetime = UNKNOWN
-    """When it was written, or its pack; `UNKNOWN` where the store does not say."""
+    archived: datetime = UNKNOWN
+    """When it was written, or its row was committed; `UNKNOWN` where nothing says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,11 @@ def find_lr_files(archive: Store) -> Found:
             f"{archive.url}: no archive there (nothing lies under renditions/ or packs/)"
         )
     newest = newest_of_each(listed)
-    columns = (newest.column(name).to_pylist() for name in LR_FILES.names)
+    names = ("key", "size", "archived", "pack_key", "pack_offset")
+    columns = (newest.column(name).to_pylist() for name in names)
     files = [
-        LrFile(LrPlace(key, size, "", pack_key, pack_offset), written)
-        for key, size, written, pack_key, pack_offset in zip(*columns, strict=True)
+        LrFile(LrPlace(key, size, "", pack_key, pack_offset), archived)
+        for key, size, archived, pack_key, pack_offset in zip(*columns, strict=True)
     ]
     return Found(files, tuple(unreadable))
 
@@ -147,7 +148,7 @@ def _row_of(archive: Store, file: LrFile, *, shard_id: str, run_id: str) -> Arch
         metadata_json=metadata.to_json(),
         shard_id=shard_id,
         run_id=run_id,
-        committed_at=_committed_at(file.written),
+        committed_at=_committed_at(file.archived),
         **described(metadata),
     )
 

@@ -24,6 +24,7 @@ STEPS = {
     "encode": ("rescaling_core.codecs", "encode"),
     "put": ("tasks.storage.local", "LocalStore.put_new"),
     "commit": ("tasks.catalog.table", "Catalog.commit_shard"),
+    "move": ("tasks.catalog.table", "Catalog.move_files"),
     "record": ("tasks.control.record", "write_run"),
     "settle": ("tasks.jobs.retire.actions", "settle"),
 }

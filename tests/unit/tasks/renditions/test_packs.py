@@ -38,6 +38,15 @@ def test_what_is_packed_is_found_where_it_is_said_to_lie(files: dict[str, bytes]
     assert found == [Member(key, offsets[key], len(files[key])) for key in files]
 
 
+@settings(max_examples=40)
+@given(FILES, st.integers(0, 2**33 - 1))
+def test_the_size_of_a_pack_is_known_before_it_is_made(files: dict[str, bytes], time: int) -> None:
+    data, _ = packed(files.items(), dict.fromkeys(files, time))
+    content = sum(packs.bytes_in_pack(key, len(content)) for key, content in files.items())
+    assert packs.pack_size(content) == len(data)
+    assert {one.written for one in members_of(data) if isinstance(one, Member)} == {time}
+
+
 @given(KEYS)
 def test_no_name_in_a_pack_leads_out_of_the_folder_it_is_unpacked_into(key: str) -> None:
     name = member_name(key)
