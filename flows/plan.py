@@ -6,14 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tasks.catalog import Catalog
-from tasks.jobs.plan.estimate import (
-    Estimate,
-    PlanCosts,
-    as_archived,
-    as_is,
-    beside_alone,
-    estimate,
-)
+from tasks.jobs.plan.costs import PlanCosts, beside_alone
+from tasks.jobs.plan.estimate import Estimate, as_archived, as_is, estimate
 from tasks.jobs.plan.page import render_costs
 from tasks.jobs.plan.sample import ArchivedCollection, LiveCollection, draw_sample
 from tasks.pages.prices import read_prices
@@ -68,7 +62,7 @@ def plan_costs(
     costs = {one.plan: one.of_collection(drawn, table) for one in estimates}
     for name in options:
         if (alone := costs.get(_alone(SINGLE[0], name))) is not None:
-            costs[name] = beside_alone(costs[name], alone, table)
+            costs[name] = beside_alone(costs[name], alone)
     result = PlanCosts(
         source=source,
         archive=archive is not None,

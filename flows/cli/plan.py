@@ -119,6 +119,12 @@ def _print(result: dict[str, Any]) -> None:
     print_table(table)
     _print_classes(result["plans"])
     for row in result["plans"]:
+        if row["packs"]:
+            out.print(
+                f"{row['plan']}: {row['packed_files']} LR files lie in some {row['packs']} packs, "
+                "each written by one request; a file is read by one request, for its bytes alone"
+            )
+    for row in result["plans"]:
         if row["extra_pays_back"] is not None:
             months = _months(row["extra_pays_back"][first_price])
             out.print(f"{row['plan']}, for what it takes more than AVIF alone: pays back {months}")

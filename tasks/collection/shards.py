@@ -19,6 +19,12 @@ IntArray = npt.NDArray[np.int64]
 
 ID_DIGITS: Final = 16
 
+MOST_SHARD_IMAGES: Final = 64
+"""Sources in a shard of a run that has many; of one that has few there are fewer."""
+
+MOST_SHARD_BYTES: Final = 256 * 2**20
+"""Bytes of sources in a shard, unless a single one is larger."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceObject:

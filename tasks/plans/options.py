@@ -109,6 +109,7 @@ def single_codec_plan(codec: str, like: ArchivePlan) -> ArchivePlan | None:
         target=Target(scale=1.0),
         candidates=(Candidate(FULL_SIZE, spec, qualities=span),),
         floor=wanted[0].floor,
+        store=wanted[0].store,
     )
     previews = [target for target in like.targets if target.target.preview_only]
     return ArchivePlan(

@@ -13,7 +13,13 @@ from tasks.catalog import LIGHT, Catalog, CatalogRow, Quarantined
 from tasks.catalog.query import literal
 from tasks.cluster.workers import Lost, Workers
 from tasks.collection.listing import EVERYTHING, Selection
-from tasks.collection.shards import Shard, ShardPlan, plan_shards
+from tasks.collection.shards import (
+    MOST_SHARD_BYTES,
+    MOST_SHARD_IMAGES,
+    Shard,
+    ShardPlan,
+    plan_shards,
+)
 from tasks.control.artifacts import MAX_ROWS
 from tasks.control.logs import run_log
 from tasks.control.retries import RETRIED
@@ -23,8 +29,6 @@ from tasks.jobs.archive.tally import ArchiveTally, Pending
 from tasks.jobs.archive.worker import ConversionJob, ShardResult, killer_rows
 from tasks.storage import Store
 
-MAX_SHARD_IMAGES = 64
-MAX_SHARD_BYTES = 256 * 2**20
 SHARDS_PER_WORKER = 4
 """At least this many where there are images enough, so that no worker idles at the end."""
 
@@ -46,8 +50,8 @@ def shards_of(pending: Pending, plan: ArchivePlan, workers: int) -> ShardPlan:
     share = ceil(pending.count / (workers * SHARDS_PER_WORKER))
     return plan_shards(
         pending.batches,
-        max_images=min(MAX_SHARD_IMAGES, max(1, share)),
-        max_bytes=MAX_SHARD_BYTES,
+        max_images=min(MOST_SHARD_IMAGES, max(1, share)),
+        max_bytes=MOST_SHARD_BYTES,
         targets=plan.target_names,
         plan_digest=plan.digest,
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 
@@ -17,76 +18,17 @@ from rescaling_core.errors import UnsupportedImageError
 from rescaling_core.photo import Photo
 from rescaling_core.plan import ArchivePlan
 from tasks.catalog.history import History
-from tasks.catalog.strategies import StrategyCost, StrategyTallies
+from tasks.catalog.strategies import StrategyTallies
 from tasks.collection.shards import SourceObject
 from tasks.control import progress
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.control.progress import Progress
+from tasks.jobs.plan.costs import ClassCost, PlanCost
+from tasks.jobs.plan.holding import Holding
 from tasks.jobs.plan.sample import Collection, Original, Sample
 from tasks.models.archived import settle
 from tasks.models.lookup import Models
 from tasks.pages.prices import GB, Prices, months_to_pay
-
-
-@dataclass(slots=True, kw_only=True)
-class ClassCost:
-    """What a plan makes of one class of sources in the sample, such as TIFF of 16 bits."""
-
-    sources: int = 0
-    source_bytes: int = 0
-    stored_bytes: int = 0
-    """Total bytes of their renditions, and of those that stay."""
-    archived: int = 0
-    """Number of sources with a rendition that can be restored from."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanCost:
-    """What one plan would cost for the whole collection."""
-
-    plan: str
-    sampled: int
-    archived: int
-    kept: int
-    quarantined: int
-    ratio: float
-    """Stored bytes for each byte of the sources."""
-    stored_bytes: int
-    """Total bytes that would be stored, sources that stay included."""
-    worker_hours: float
-    psnr_y_lowest: float | None
-    """PSNR-Y in dB of the worst restoration in the sample; None if there is none."""
-    psnr_y_median: float | None
-    chosen: dict[str, int]
-    """How often which kind of candidate won in the sample."""
-    strategies: dict[str, list[StrategyCost]]
-    """By target: what each kind of candidate alone would have stored of the sample."""
-    per_month: dict[str, float]
-    """Money for a month, by storage class."""
-    classes: dict[str, ClassCost]
-    """What became of the sample by class of source; see `class_of`."""
-    once: float
-    """Money for converting the collection: cores, a read for each source, a write for each
-    rendition."""
-    pays_back: dict[str, float | None]
-    """Months until storing less has paid for converting, by storage class; None for never."""
-    extra_pays_back: dict[str, float | None] | None = None
-    """The same of what it takes more than AVIF alone at the same floor, and stores less; None where
-    that was not tried."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanCosts:
-    """What a collection would cost under several plans."""
-
-    source: str
-    archive: bool
-    """Whether the source is an archive."""
-    listed: int
-    """Number of sources in the collection."""
-    listed_bytes: int
-    sampled: int
-    plans: tuple[PlanCost, ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,8 +56,8 @@ class Estimate:
     """The same by class of source."""
     seconds: float = 0.0
     """Seconds that one worker took for the sample."""
-    renditions: int = 0
-    """Number of files made of the sample."""
+    holding: Holding = field(default_factory=Holding)
+    """What would lie in the store, object by object."""
 
     @property
     def ratio(self) -> float:
@@ -127,11 +69,11 @@ class Estimate:
         stored = self.ratio * sample.listed_bytes
         hours = self.seconds / max(1, self.sampled) * sample.listed / 3600
         reads = sample.listed if self.seconds else 0
-        writes = self.renditions / max(1, self.sampled) * sample.listed
+        extent = self.holding.extent(sample, self.sampled, self.source_bytes)
         once = hours * prices.core_hour
-        once += (reads * prices.read_1000 + writes * prices.write_1000) / 1000
-        per_month = {name: stored / GB * price for name, price in prices.storage.items()}
-        before = {name: sample.listed_bytes / GB * price for name, price in prices.storage.items()}
+        once += (reads * prices.read_1000 + extent.writes * prices.write_1000) / 1000
+        per_month = self._per_month(stored, sample, prices)
+        before = as_is(sample)._per_month(sample.listed_bytes, sample, prices)
         return PlanCost(
             plan=self.plan,
             sampled=self.sampled,
@@ -147,18 +89,27 @@ class Estimate:
             strategies=self.strategies.report(),
             classes=dict(sorted(self.classes.items())),
             per_month={name: round(money, 6) for name, money in per_month.items()},
+            objects=extent.objects,
+            packs=extent.packs,
+            packed_files=extent.packed_files,
+            reads=reads,
+            writes=extent.writes,
             once=round(once, 6),
             pays_back={
                 name: months_to_pay(once, before[name] - money) for name, money in per_month.items()
             },
         )
 
-
-def beside_alone(cost: PlanCost, alone: PlanCost, prices: Prices) -> PlanCost:
-    """A plan beside one codec alone: when what it takes more has paid for itself."""
-    extra, saved = cost.once - alone.once, (alone.stored_bytes - cost.stored_bytes) / GB
-    months = {name: months_to_pay(extra, saved * price) for name, price in prices.storage.items()}
-    return replace(cost, extra_pays_back=months)
+    def _per_month(self, stored: float, sample: Sample, prices: Prices) -> dict[str, float]:
+        """Money for bytes, and for what small objects are billed beyond theirs."""
+        extra = {
+            least: self.holding.shortfall(least, sample, self.sampled, self.source_bytes)
+            for least in {0, *prices.least.values()}
+        }
+        return {
+            name: (stored + extra[prices.least.get(name, 0)]) / GB * price
+            for name, price in prices.storage.items()
+        }
 
 
 def estimate(
@@ -219,10 +170,14 @@ def _convert(
     if isinstance(made, Failure):
         one.quarantined += 1
         one.stored_bytes += source.size
+        one.holding.stays.append(source.size)
         return "not readable"
     name, renditions = made
     one.stored_bytes += sum(len(rendition.lr_data) for rendition in renditions)
-    one.renditions += len(renditions)
+    packed = {target.target.name for target in plan.targets if target.store == "packs"}
+    for rendition in renditions:
+        name_of_target = rendition.target.name
+        one.holding.add(name_of_target, len(rendition.lr_data), packed=name_of_target in packed)
     restorable = [rendition for rendition in renditions if rendition.metadata.psnr_y is not None]
     if restorable:
         one.archived += 1
@@ -234,6 +189,7 @@ def _convert(
     else:
         one.kept += 1
         one.stored_bytes += source.size
+        one.holding.stays.append(source.size)
     one.seconds += time.monotonic() - started
     return name
 
@@ -267,8 +223,14 @@ def as_is(sample: Sample) -> Estimate:
     """The collection as it lies."""
     size = sum(source.size for source in sample.sources)
     count = len(sample.sources)
+    lies = Holding(stays=array("q", [source.size for source in sample.sources]))
     return Estimate(
-        plan="as it is", sampled=count, kept=count, source_bytes=size, stored_bytes=size
+        plan="as it is",
+        sampled=count,
+        kept=count,
+        source_bytes=size,
+        stored_bytes=size,
+        holding=lies,
     )
 
 
@@ -286,12 +248,14 @@ def as_archived(histories: Iterable[History]) -> Estimate:
         one.stored_bytes += sum(row.lr_bytes for row in history.archived)
         for row in history.archived:
             one.strategies.add(row)
+            one.holding.add_stored(row.pack_key, row.lr_bytes)
         one.seconds += sum(row.seconds or 0 for row in history.current)
         if history.restorable:
             one.archived += 1
             one.psnr_y.append(max(row.psnr_y or 0 for row in history.restorable))
         else:
             one.stored_bytes += size
+            one.holding.stays.append(size)
             one.quarantined += history.state == "quarantined"
             one.kept += history.state != "quarantined"
         one.chosen.update(row.recorded.strategy for row in history.restorable)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import isfinite
 
-from tasks.jobs.plan.estimate import PlanCosts
+from tasks.jobs.plan.costs import PlanCosts
 from tasks.pages.environment import page_environment
 from tasks.pages.words import size_text
 

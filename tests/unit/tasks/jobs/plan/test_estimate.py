@@ -11,7 +11,9 @@ from PIL import Image
 
 from flows.plan import plan_costs
 from rescaling_core.errors import UsageError
-from tasks.jobs.plan.sample import LiveCollection, draw_sample
+from tasks.jobs.plan.costs import PlanCost
+from tasks.jobs.plan.holding import Holding
+from tasks.jobs.plan.sample import LiveCollection, Sample, draw_sample
 from tasks.pages.prices import Prices, months_to_pay, read_prices
 from tasks.plans.options import PlanOptions, build_plan, single_codec_plan
 from tasks.storage import open_store
@@ -92,6 +94,9 @@ def test_prices_are_the_owners(tmp_path: Path) -> None:
     [
         ("cellar = -1", "cellar = -1: money a GB and month"),
         ("cellar = 1\n[once]\ncore_hour = true", "once.core_hour = True"),
+        ("cellar = 1\n[least]\nattic = 5", "least.attic: a class without a price"),
+        ("cellar = 1\n[least]\ncellar = 1.5", "least.cellar = 1.5: bytes"),
+        ("least = 2", "least is a table"),
         ("cellar = 1\n[once]\ncoffee = 2", "once.coffee is not known; one of core_hour"),
         ("once = 2", "once is a table"),
         ("[once]\ncore_hour = 1", "no storage class"),
@@ -134,6 +139,56 @@ def test_what_costs_nothing_pays_back_at_once_and_what_saves_nothing_never(
     once: float, saved: float, months: float | None
 ) -> None:
     assert months_to_pay(once, saved) == months
+
+
+def test_packs_are_counted_as_what_they_are(photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "prices.toml"
+    table.write_text("warm = 1e6\ncold = 1e6\n[once]\nwrite_1000 = 100\n[least]\ncold = 131072\n")
+    packed = PLAN.replace('target = "x1"', 'target = "x1"\nstore = "packs"')
+    options = {name: PlanOptions(plan_toml=text) for name, text in
+               (("single", PLAN), ("packed", packed))}  # fmt: skip
+    result = plan_costs(str(photos), options, sample=99, prices=table)
+    found = {cost.plan: cost for cost in result.plans}
+    single, together, as_is = found["single"], found["packed"], found["as it is"]
+
+    def counted(cost: PlanCost) -> tuple[int, int, int, int]:
+        return cost.objects, cost.packs, cost.packed_files, cost.writes
+
+    assert (counted(single), counted(together)) == ((7, 0, 0, 6), (2, 1, 6, 1))
+    assert found["avif-420 alone, as packed"].packs == 1
+    assert single.reads == together.reads == 7
+    assert single.once - together.once == pytest.approx(0.5)
+    assert (
+        single.stored_bytes == together.stored_bytes < 131072
+    )  # all of it is less than one object
+    assert single.per_month["warm"] == together.per_month["warm"]
+    assert as_is.per_month["cold"] == pytest.approx(7 * 131.072)
+    assert single.per_month["cold"] == pytest.approx(7 * 131.072)
+    assert together.per_month["cold"] == pytest.approx(2 * 131.072)
+
+
+def test_packs_grow_with_the_collection_as_shards_do_and_as_they_fill() -> None:
+    holding = Holding()
+    for _ in range(10):
+        holding.add("x2", 10_000, packed=True)
+        holding.add("x4", 4 * 2**20, packed=True)
+        holding.add("x8", 500, packed=False)
+    sample = Sample(sources=(), listed=6400, listed_bytes=640 * 2**20)
+    extent = holding.extent(sample, 10, 2**20)
+    files = 10 * 640  # the collection is 640 times the sample
+    assert (extent.packs, extent.packed_files) == (100 + files * 4 // 64, 2 * files)
+    assert (extent.writes, extent.objects) == (extent.packs + files, extent.packs + files)
+    assert holding.shortfall(1000, sample, 10, 2**20) == 500 * files
+
+
+def test_what_an_archive_holds_in_packs_is_counted_by_pack() -> None:
+    holding = Holding()
+    for pack_key in ("packs/a.tar", "packs/a.tar", "packs/b.tar", None):
+        holding.add_stored(pack_key, 300)
+    sample = Sample(sources=(), listed=4, listed_bytes=4000)
+    extent = holding.extent(sample, 4, 4000)
+    assert (extent.objects, extent.packs, extent.packed_files, extent.writes) == (3, 2, 3, 0)
+    assert holding.shortfall(700, sample, 4, 4000) == 100 + 400 + 400
 
 
 def test_previews_count_on_both_sides() -> None:
