@@ -72,7 +72,7 @@ def archive(
         found = pending_of(collection, catalog, plan, selection, lambda _moved: None)
         if not (found.listed or allow_empty):
             refuse_emptied(collection, catalog, selection)
-        return dry_run_of(plan, found)
+        return dry_run_of(plan, found, catalog)
     asked = {"source": source, "selection": asdict(selection)}
     run = Run("archive", ArchiveTally(), asked)
     collection, store = opening.open_for_writing(
@@ -83,9 +83,12 @@ def archive(
     if not (pending.listed or allow_empty):
         refuse_emptied(collection, catalog, selection)
     run.add(ArchiveTally(listed=pending.listed, unchanged=pending.unchanged), "listing")
+    storage: str | None = None
     if pending.count:
         with using(settings):
             asked_plan = plan
+            stored = opening.settle_stored(plan, pending.listed, catalog)
+            plan, storage = stored.plan, stored.reason
             plan, models = opening.settle_networks(plan, archive)
             job = ConversionJob(
                 source_url=source,
@@ -107,7 +110,9 @@ def archive(
     # Its function, not its flow: a flow run of its own cannot begin where Prefect's server died.
     page = report_on.fn(archive, run.run_id) if report and pending.count else None
     seconds = time.monotonic() - started
-    return summary_of(run.run_id, run.tally, plan, seconds=seconds, sent=sent, page=page)
+    return summary_of(
+        run.run_id, run.tally, plan, seconds=seconds, sent=sent, page=page, storage=storage
+    )
 
 
 def _convert(

@@ -77,6 +77,7 @@ def backfill(
     run = Run("backfill", BackfillTally(), parameters)
     if gaps:
         with using(settings):
+            plan = opening.settle_stored(plan, gaps, catalog).plan
             plan, models = opening.settle_networks(plan, archive)
             job = BackfillJob(
                 source_url=found, archive_url=archive, plan=plan, run_id=run.run_id, models=models

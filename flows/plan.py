@@ -12,6 +12,7 @@ from tasks.jobs.plan.page import render_costs
 from tasks.jobs.plan.sample import ArchivedCollection, LiveCollection, draw_sample
 from tasks.pages.prices import read_prices
 from tasks.plans.options import PlanOptions, build_plan, single_codec_plan
+from tasks.renditions.stored_as import settle_storage
 from tasks.storage import Store, open_store
 
 SINGLE: tuple[str, ...] = ("avif-420", "jxl")
@@ -58,6 +59,10 @@ def plan_costs(
     archived = [] if archive is None else [as_archived(archive.histories())]
     collection = archive or LiveCollection(store)
     drawn = draw_sample(collection, sample, name=source, seed=seed)
+    settled = {
+        name: settle_storage(plan, drawn.listed, Catalog(store)) for name, plan in plans.items()
+    }
+    plans = {name: one.plan for name, one in settled.items()}
     estimates = [as_is(drawn), *archived, *estimate(collection, drawn, plans)]
     costs = {one.plan: one.of_collection(drawn, table) for one in estimates}
     for name in options:
@@ -69,6 +74,7 @@ def plan_costs(
         listed=drawn.listed,
         listed_bytes=drawn.listed_bytes,
         sampled=len(drawn.sources),
+        storage=next((one.reason for one in settled.values() if one.reason), None),
         plans=tuple(costs.values()),
     )
     if html is not None:

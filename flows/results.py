@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from rescaling_core.plan import ArchivePlan
-from tasks.catalog import State
+from tasks.catalog import Catalog, State
 from tasks.catalog.strategies import StrategyCost
 from tasks.jobs.archive.tally import ArchiveTally, Pending
+from tasks.renditions.stored_as import settle_storage
 from tasks.storage import accounting as requests
 
 
@@ -70,6 +71,8 @@ class RunSummary:
     """What they cost, at list prices."""
     report: ReportSummary | None
     """Of the page about this run; None if none was asked for, or there was nothing to convert."""
+    storage: str | None = None
+    """Why LR files lie in packs though the plan does not say so; None where they do not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,16 +85,24 @@ class DryRun:
     """Sources that are new, changed, or lack a target."""
     pending_bytes: int
     unchanged: int
+    storage: str | None = None
+    """Why LR files would lie in packs though the plan does not say so; None where they would not.
+    """
 
 
-def dry_run_of(plan: ArchivePlan, pending: Pending) -> DryRun:
-    """What a run of a plan would do."""
+def dry_run_of(plan: ArchivePlan, pending: Pending, catalog: Catalog) -> DryRun:
+    """What a run of a plan would do.
+
+    Raises:
+        StorageError: The archive cannot be read.
+    """
     return DryRun(
         targets=plan.target_names,
         listed=pending.listed,
         pending=pending.count,
         pending_bytes=pending.nbytes,
         unchanged=pending.unchanged,
+        storage=settle_storage(plan, pending.listed, catalog).reason,
     )
 
 
@@ -103,6 +114,7 @@ def summary_of(
     seconds: float,
     sent: dict[str, int],
     page: ReportSummary | None = None,
+    storage: str | None = None,
 ) -> RunSummary:
     """What a run did.
 
@@ -113,6 +125,7 @@ def summary_of(
         seconds: How long it took.
         sent: Requests to S3, by kind.
         page: The page about it, if there is one.
+        storage: Why LR files lie in packs, if the plan does not say so.
     """
     return RunSummary(
         run_id=run_id,
@@ -131,4 +144,5 @@ def summary_of(
         s3_requests=sent,
         s3_requests_usd=round(requests.cost(sent), 6),
         report=page,
+        storage=storage,
     )

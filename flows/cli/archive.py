@@ -172,6 +172,8 @@ def archive(
         out.print(_dry_run_text(record))
     else:
         _print_summary(record)
+    if record.get("storage") and not json:
+        out.print(record["storage"])
     if page := record.get("report"):
         report_refused(page["refused"])
     if record.get("cold"):
@@ -208,7 +210,7 @@ def _without_flow(looked: Looked, *, dry_run: bool) -> dict[str, Any] | None:
     from tasks.storage import StorageError, accounting
 
     if dry_run:
-        return asdict(dry_run_of(looked.plan, looked.pending))
+        return asdict(dry_run_of(looked.plan, looked.pending, looked.catalog))
     if not looked.nothing_to_do:
         return None
     try:

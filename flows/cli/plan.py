@@ -118,6 +118,8 @@ def _print(result: dict[str, Any]) -> None:
         )
     print_table(table)
     _print_classes(result["plans"])
+    if result["storage"]:
+        out.print(result["storage"])
     for row in result["plans"]:
         if row["packs"]:
             out.print(

@@ -44,8 +44,8 @@ class TargetPlan:
     target: Target
     candidates: tuple[Candidate, ...]
     floor: Floor = NO_FLOOR
-    store: StoredAs = "objects"
-    """How its LR files are stored."""
+    store: StoredAs | None = None
+    """How its LR files are stored; None where that is left to the archive and the collection."""
 
     def __post_init__(self) -> None:
         if not self.candidates:

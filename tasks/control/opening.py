@@ -12,9 +12,11 @@ from rescaling_core.plan import ArchivePlan
 from tasks.catalog import Catalog, open_catalog
 from tasks.catalog.trial import try_tables
 from tasks.collection.access import refuse_nested, require_collection
+from tasks.control.logs import run_log
 from tasks.control.retries import RETRIED
 from tasks.models.archived import settle
 from tasks.models.lookup import Models
+from tasks.renditions.stored_as import Settled, settle_storage
 from tasks.storage import Store, open_store
 from tasks.storage.probe import prove_conditional_writes
 
@@ -108,6 +110,19 @@ def settle_networks(plan: ArchivePlan, archive_url: str) -> tuple[ArchivePlan, M
         StorageError: The store failed.
     """
     return settle(plan, open_store(archive_url))
+
+
+@task(name="settle storage", **RETRIED)
+def settle_stored(plan: ArchivePlan, sources: int, catalog: Catalog) -> Settled:
+    """Decide how LR files are stored where a plan does not say, and tell why they lie in packs.
+
+    Raises:
+        StorageError: The archive cannot be read.
+    """
+    settled = settle_storage(plan, sources, catalog)
+    if settled.reason is not None:
+        run_log().info("%s", settled.reason)
+    return settled
 
 
 @task(name="find source", **RETRIED)

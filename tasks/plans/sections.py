@@ -96,7 +96,7 @@ class TargetSection(_Section):
 
     target: str
     floor: FloorSection | None = None
-    store: StoredAs = "objects"
+    store: StoredAs | None = None
     candidates: list[CandidateSection] = Field(default_factory=list)
 
 

@@ -75,6 +75,8 @@ class PlanCosts:
     """Number of sources in the collection."""
     listed_bytes: int
     sampled: int
+    storage: str | None
+    """Why LR files would lie in packs though a plan does not say so; None where they would not."""
     plans: tuple[PlanCost, ...]
 
 
