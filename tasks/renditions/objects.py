@@ -36,10 +36,12 @@ LR_FILES: Final = pa.schema(
         pa.field("archived", TIME, nullable=False),
         pa.field("pack_key", pa.string()),
         pa.field("pack_offset", pa.int64()),
+        pa.field("kept", pa.int64()),
     ]
 )
 """Of an LR file: the same, of the pack where one holds it; when it was archived, which may be long
-before its pack was written; the pack and its place there, null for an object."""
+before its pack was written; the pack and its place there, null for an object; by which number the
+caller has kept what it made of its bytes."""
 
 UNKNOWN: Final = datetime.fromtimestamp(0, UTC)
 """Of an object whose store does not say when it was written."""
@@ -76,7 +78,10 @@ def objects_named(catalog: Catalog) -> pa.ChunkedArray:
 
 
 def list_lr_files(
-    archive: Store, seen: Callable[[int], None], damaged: Callable[[str, str], None]
+    archive: Store,
+    seen: Callable[[int], None],
+    damaged: Callable[[str, str], None],
+    keep: Callable[[bytes], int | None] = lambda _: None,
 ) -> pa.Table:
     """List all LR files, those in packs too, about 200 bytes of memory each. Packs are read whole.
 
@@ -84,6 +89,8 @@ def list_lr_files(
         archive: The store they lie in.
         seen: Called with the number of LR files listed so far, for those who watch.
         damaged: Called with the key of a pack, or a part of one, that is no pack, and the reason.
+        keep: Called with each LR file in a pack, as it is not to be read again; gives a number by
+            which the caller knows what it has kept of it.
 
     Returns:
         Of `LR_FILES`, objects before what lies in packs.
@@ -95,7 +102,7 @@ def list_lr_files(
     def listed() -> Iterable[tuple[Any, ...]]:
         for info in archive.list(PREFIX):
             written = _written(info)
-            yield info.key, info.size, written, written, None, None
+            yield info.key, info.size, written, written, None, None, None
         for info in archive.list(packs.PREFIX):
             try:
                 data = archive.get(info.key)
@@ -106,7 +113,8 @@ def list_lr_files(
                 if isinstance(found, packs.Gap):
                     damaged(info.key, f"from byte {found.offset} on: {found.reason}")
                 else:
-                    place = (info.key, found.offset)
+                    kept = keep(data[found.offset : found.offset + found.size])
+                    place = (info.key, found.offset, kept)
                     times = (_written(info), _archived(info, found))
                     yield found.lr_key, found.size, *times, *place
 

@@ -8,9 +8,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +39,7 @@ from tasks.plans.options import PlanOptions, build_plan
 from tasks.renditions import packs
 from tasks.renditions.archive import Archive
 from tasks.renditions.inspection import Finding
+from tasks.storage.local import LocalStore
 from tests.command import photograph
 from tests.faults.undisturbed import SABOTAGE
 from tests.servers.endpoint import S3Endpoint
@@ -230,6 +234,31 @@ def test_packs_alone_are_enough_to_make_their_rows_again(made: SmallArchive) -> 
         replace(known(row), source_etag=marks[row.source_key]) for row in before
     ]
     assert _scrubbed(made) == []
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_a_rebuild_reads_each_pack_once_where_there_is_room_for_what_it_says(
+    made: SmallArchive, room: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = {row.lr_key: row.metadata_json for row in _packed(made)}
+    shutil.rmtree(f"{made.archive_url}/catalog")
+    if not room:
+        monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+    read: Counter[str] = Counter()
+    for name in ("get", "get_range"):
+        whole = getattr(LocalStore, name)
+
+        def counted(store: LocalStore, key: str, *place: int, whole: Any = whole) -> bytes:
+            read[key] += key.startswith(packs.PREFIX)
+            return bytes(whole(store, key, *place))
+
+        monkeypatch.setattr(LocalStore, name, counted)
+    tally = _rebuild(made)
+    assert (tally.added, tally.unreadable) == (10, ())
+    assert {row.lr_key: row.metadata_json for row in _packed(made)} == expected
+    assert +read == {
+        row.pack_key: 1 if room else 1 + len(rows) for rows in _packs(made).values() for row in rows
+    }
 
 
 def test_a_truncated_pack_is_found_by_member_and_the_others_are_restored(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -12,13 +12,14 @@ from functools import partial
 from prefect import task
 
 from rescaling_core.errors import UsageError
-from rescaling_core.metadata import read_metadata
+from rescaling_core.metadata import RestorationMetadata
 from tasks.catalog import LIGHT, Archived, Catalog
 from tasks.catalog.place import LrPlace
 from tasks.control import progress
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.control.retries import RETRIED
 from tasks.control.run import Wave, batches_of
+from tasks.jobs.rebuild.facts import Facts, Waiting, facts_of
 from tasks.jobs.rebuild.tally import RebuildTally, Unreadable
 from tasks.models.archived import missing_models, needs_weights
 from tasks.renditions.files import stored_lr
@@ -42,6 +43,8 @@ class LrFile:
     """Without its digest, which is known once it was read."""
     archived: datetime = UNKNOWN
     """When it was written, or its row was committed; `UNKNOWN` where nothing says so."""
+    known: Callable[[], Facts] | None = None
+    """Gives what it says, if it was read already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +66,27 @@ def find_lr_files(archive: Store) -> Found:
         StorageError: The listing could not be completed.
     """
     unreadable: list[Unreadable] = []
+    waiting = Waiting()
     listed = list_lr_files(
-        archive, progress.scanned, lambda key, reason: unreadable.append(Unreadable(key, reason))
+        archive,
+        progress.scanned,
+        lambda key, reason: unreadable.append(Unreadable(key, reason)),
+        waiting.add,
     )
     if not listed.num_rows and not unreadable:
         raise UsageError(
             f"{archive.url}: no archive there (nothing lies under renditions/ or packs/)"
         )
     newest = newest_of_each(listed)
-    names = ("key", "size", "archived", "pack_key", "pack_offset")
+    names = ("key", "size", "archived", "pack_key", "pack_offset", "kept")
     columns = (newest.column(name).to_pylist() for name in names)
     files = [
-        LrFile(LrPlace(key, size, "", pack_key, pack_offset), archived)
-        for key, size, archived, pack_key, pack_offset in zip(*columns, strict=True)
+        LrFile(
+            LrPlace(key, size, "", pack_key, pack_offset),
+            archived,
+            None if kept is None else partial(waiting.get, kept),
+        )
+        for key, size, archived, pack_key, pack_offset, kept in zip(*columns, strict=True)
     ]
     return Found(files, tuple(unreadable))
 
@@ -131,12 +142,11 @@ def row_of(archive: Store, file: LrFile, *, shard_id: str, run_id: str) -> Archi
 
 def _row_of(archive: Store, file: LrFile, *, shard_id: str, run_id: str) -> Archived | Unreadable:
     place = file.place
+    facts = facts_of(stored_lr(archive, place)) if file.known is None else file.known()
+    metadata = RestorationMetadata.from_json(facts.metadata_json)
     lr_key = place.lr_key
-    data = stored_lr(archive, place)
-    metadata = read_metadata(data)
-    digest = hashlib.sha256(data).hexdigest()
     extension = lr_key[lr_key.rfind(".") :]
-    if rendition_key(metadata.target, metadata.source_key, digest, extension) != lr_key:
+    if rendition_key(metadata.target, metadata.source_key, facts.sha256, extension) != lr_key:
         return Unreadable(place.name, "its name is not that of its content: damaged, or moved")
     return Archived(
         source_key=metadata.source_key,
@@ -144,8 +154,8 @@ def _row_of(archive: Store, file: LrFile, *, shard_id: str, run_id: str) -> Arch
         source_size=metadata.source_size,
         source_sha256=metadata.source_sha256,
         target=metadata.target,
-        **asdict(replace(place, lr_bytes=len(data), lr_sha256=digest)),
-        metadata_json=metadata.to_json(),
+        **asdict(replace(place, lr_bytes=facts.nbytes, lr_sha256=facts.sha256)),
+        metadata_json=facts.metadata_json,
         shard_id=shard_id,
         run_id=run_id,
         committed_at=_committed_at(file.archived),
