@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -81,6 +81,19 @@ class _Waiting:
     data: bytes
 
 
+@dataclass(slots=True)
+class _Batch:
+    """The LR files of one target that are to be put into the next pack."""
+
+    files: list[_Waiting] = field(default_factory=list)
+    nbytes: int = 0
+    """Of all of them together."""
+
+    def add(self, one: _Waiting) -> None:
+        self.files.append(one)
+        self.nbytes += len(one.data)
+
+
 class ShardFiles:
     """Stores the LR files of one shard: each as an object, or in packs, as its target's plan says.
 
@@ -97,7 +110,7 @@ class ShardFiles:
         """
         self._archive, self._most = archive, most
         self._packed = {one.target.name for one in plan.targets if one.store == "packs"}
-        self._waiting: dict[str, list[_Waiting]] = {}
+        self._waiting: dict[str, _Batch] = {}
         self._places: dict[str, LrPlace] = {}
         """Of what lies in a pack that was written, by LR key."""
         self._lock = Lock()
@@ -118,11 +131,11 @@ class ShardFiles:
         one = _Waiting(_place_of(source_key, rendition), rendition.lr_data)
         full: list[_Waiting] = []
         with self._lock:
-            waiting = self._waiting.setdefault(target, [])
-            if waiting and sum(len(each.data) for each in waiting) + len(one.data) > self._most:
-                full = self._waiting[target]
-                waiting = self._waiting[target] = []
-            waiting.append(one)
+            batch = self._waiting.setdefault(target, _Batch())
+            if batch.files and batch.nbytes + len(one.data) > self._most:
+                full = batch.files
+                batch = self._waiting[target] = _Batch()
+            batch.add(one)
         self._write(target, full)
         return one.place
 
@@ -140,8 +153,8 @@ class ShardFiles:
         """
         rows = tuple(rows)
         named = {row.lr_key for row in rows if isinstance(row, Archived)}
-        for target, waiting in self._waiting.items():
-            self._write(target, [one for one in waiting if one.place.lr_key in named])
+        for target, batch in self._waiting.items():
+            self._write(target, [one for one in batch.files if one.place.lr_key in named])
         self._waiting.clear()
         return tuple(map(self._placed, rows))
 
