@@ -49,7 +49,7 @@ def fill_catalog(archive: Store, count: int) -> None:
     """Give the catalog an archived rendition of each key."""
     open_catalog(archive)
     for start in range(0, count, FILE_ROWS):
-        rows = [_row(number) for number in range(start, min(start + FILE_ROWS, count))]
+        rows = [row_of(number) for number in range(start, min(start + FILE_ROWS, count))]
         write_deltalake(
             archive.delta_uri(RENDITIONS_PREFIX),
             pa.Table.from_pylist(rows, schema=RENDITIONS),
@@ -57,7 +57,8 @@ def fill_catalog(archive: Store, count: int) -> None:
         )
 
 
-def _row(number: int) -> dict[str, Any]:
+def row_of(number: int) -> dict[str, Any]:
+    """A row of a rendition, with as much metadata as true ones have."""
     digests = [
         hashlib.sha256(f"{number} {n}".encode()).hexdigest() for n in range(METADATA_DIGESTS)
     ]

@@ -11,7 +11,7 @@ import random
 import time
 from contextlib import contextmanager
 from threading import RLock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
@@ -24,11 +24,12 @@ from deltalake.exceptions import (
 )
 
 from tasks.catalog.causes import reason_of
-from tasks.catalog.compaction import join_small_files
+from tasks.catalog.compaction import join_small_files, part_overlapping
+from tasks.catalog.upsert import Upsert
 from tasks.storage import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tasks.storage import Store
 
@@ -44,9 +45,11 @@ COMPACT_EVERY: Final = 20
 """Commits after which the small files they left become one: on S3 every file costs a query four
 requests one after another. Whoever makes the commit whose number this divides, compacts."""
 
-COMPACT_TO: Final = 4 * 2**20
-"""Size in bytes from which on a file is not compacted again, so that a row is rewritten a few times
-only."""
+COMPACTED_AT_ONCE: Final = 4
+"""Commits of a compaction, at most: what is left to do is left to the next one."""
+
+NOTE: Final = "refold"
+"""What a commit calls its note in the log."""
 
 REFRESHES: Final = 8
 """Times an open table is brought up to date before it is opened again: each time makes deltalake
@@ -147,13 +150,58 @@ class CatalogTable:
         largest = actions.column(name).to_pylist() if name in actions.schema.names else []
         yield from zip(largest, rows, strict=False)
 
-    def commit(self, attempt: Callable[[DeltaTable, CommitProperties], bool], app_id: str) -> bool:
+    def upsert(
+        self,
+        new: pa.Table,
+        *,
+        name: Sequence[str],
+        judged: Sequence[str],
+        replaces: Callable[[Mapping[str, Any], Mapping[str, Any]], bool],
+        insert: bool = True,
+        note: str,
+    ) -> bool:
+        """Write rows of names that are not there, and rows that replace what is there, at once.
+
+        The cost follows the rows that are written, not those of the table; see `Upsert.commit`.
+
+        Args:
+            new: The rows, no two of one name.
+            name: Columns that name a row, the first of the indexed ones first.
+            judged: Columns of a row that `replaces` looks at.
+            replaces: Whether a row of the table, given first, gives way to the new one.
+            insert: Write rows of names that are not there.
+            note: Recorded with the commit, for those who read the log.
+
+        Returns:
+            Whether there was anything to write.
+
+        Raises:
+            StorageError: Nothing of it was committed.
+        """
+
+        def attempt(table: DeltaTable, properties: CommitProperties) -> bool:
+            one = Upsert(table, self._store, self._prefix, indexed=self._indexed)
+            return one.commit(
+                new, properties, name=name, judged=judged, replaces=replaces, insert=insert
+            )
+
+        return self.commit(attempt, note=note)
+
+    def commit(
+        self,
+        attempt: Callable[[DeltaTable, CommitProperties], bool],
+        app_id: str | None = None,
+        *,
+        note: str | None = None,
+    ) -> bool:
         """Run `attempt` on the newest version until it commits on just that version.
 
         Args:
             attempt: Writes to the table it is given with the properties it is given, and says
                 whether there was anything to write.
-            app_id: Recorded with the commit, for those who read the log.
+            app_id: By which `attempt` sees in a later version whether it was committed. The table
+                keeps each for good, in every checkpoint.
+            note: Recorded with the commit, for those who read the log.
 
         Raises:
             StorageError: The store failed, or others were always faster.
@@ -165,18 +213,20 @@ class CatalogTable:
                 table = self.current()
                 properties = CommitProperties(
                     max_commit_retries=0,  # with 0, no conflict is resolved behind our back
-                    app_transactions=[
-                        Transaction(app_id, (table.transaction_version(app_id) or 0) + 1)
-                    ],
+                    app_transactions=None
+                    if app_id is None
+                    else [Transaction(app_id, (table.transaction_version(app_id) or 0) + 1)],
+                    custom_metadata=None if note is None else {NOTE: note},
                 )
                 try:
                     self._add_columns(table)
+                    version = table.version() + 1
                     written = attempt(table, properties)
                 except CommitFailedError:
                     if time.monotonic() > deadline:
                         raise
                 else:
-                    if written and table.version() % COMPACT_EVERY == 0:
+                    if written and version % COMPACT_EVERY == 0:
                         self.compact()
                     return written
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads rivals apart
@@ -193,23 +243,29 @@ class CatalogTable:
                 lacking, commit_properties=CommitProperties(max_commit_retries=0)
             )
 
-    def compact(self) -> bool:
-        """Join small files into larger ones; the rows stay as they are.
+    def compact(self, *, at_once: int = COMPACTED_AT_ONCE) -> bool:
+        """Join small files into larger ones, and part those of one range; the rows stay.
+
+        Args:
+            at_once: Commits made for it, at most.
 
         Returns:
-            Whether it was done: where another commit came first it is left to a later one.
+            Whether anything was done: where another commit came first it is left to a later one.
         """
+        done = False
         with self._lock, self._naming("compact"):
+            place = (self._store, self._prefix)
             try:
-                return join_small_files(
-                    self.current(),
-                    self._store,
-                    self._prefix,
-                    indexed=self._indexed,
-                    size=COMPACT_TO,
-                )
+                for _ in range(at_once):
+                    if not (
+                        join_small_files(self.current(), *place, indexed=self._indexed)
+                        or part_overlapping(self.current(), *place, indexed=self._indexed)
+                    ):
+                        break
+                    done = True
             except CommitFailedError:
-                return False
+                pass
+        return done
 
     @contextmanager
     def _naming(self, what: str) -> Iterator[None]:
@@ -217,7 +273,7 @@ class CatalogTable:
             yield
         except StorageError:
             raise
-        except (DeltaError, OSError) as error:
+        except (DeltaError, OSError, pa.ArrowException) as error:
             self._table = None  # whatever state it is in, the next use opens it again
             lasting = (TableNotFoundError, SchemaMismatchError, DeltaProtocolError)
             transient = not isinstance(error, lasting)

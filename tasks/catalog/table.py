@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 from deltalake import write_deltalake
 
 from rescaling_core.errors import UsageError
-from tasks.catalog import query as sql
 from tasks.catalog.delta import CatalogTable
 from tasks.catalog.place import Move
 from tasks.catalog.reading import CatalogReader
+from tasks.catalog.replacing import JUDGED, gives_way
 from tasks.catalog.schema import RENDITIONS, RUNS, RunRecord, to_arrow
 
 if TYPE_CHECKING:
@@ -29,26 +30,8 @@ if TYPE_CHECKING:
 RENDITIONS_PREFIX: Final = "catalog/renditions"
 RUNS_PREFIX: Final = "catalog/runs"
 
-THAWED: Final = "thawed"
-"""What a row depends on whose source lies in a cold class of its store. No run has this, so that
-each looks again."""
-
-REPLACES: Final = (
-    "(new.source_etag <> old.source_etag"
-    f" AND NOT (old.state = 'archived' AND coalesce(new.depends_on, '') = '{THAWED}'))"
-    " OR new.source_sha256 <> old.source_sha256"
-    " OR (old.state = 'quarantined' AND new.state <> 'quarantined')"
-    " OR (old.state <> 'archived' AND old.depends_on IS NOT NULL"
-    " AND (new.depends_on IS NULL OR new.depends_on <> old.depends_on))"
-    " OR (old.state = 'archived' AND old.seconds IS NULL"
-    " AND new.state = 'archived' AND new.seconds IS NOT NULL)"
-)
-"""When a row gives way to a later one: its source has another change mark or other bytes, or came
-out of quarantine, or was kept under other circumstances; or it was made again from its LR file,
-which does not hold all that the run that made the file knows and is about to commit. What lies in a
-cold class was not read, so that another mark says nothing: what was archived stays then."""
-
-_INDEXED: Final = ("source_key", "target", "state", "run_id", "committed_at")
+INDEXED: Final = ("source_key", "target", "state", "run_id", "committed_at")
+"""Columns of `renditions` by whose ranges queries pass over files; by them, files are sorted."""
 
 
 def open_catalog(store: Store, *, create: bool = True) -> Catalog:
@@ -76,7 +59,7 @@ class Catalog(CatalogReader):
     def __init__(self, store: Store) -> None:
         self._store = store
         super().__init__(
-            CatalogTable(store, RENDITIONS_PREFIX, RENDITIONS, indexed=_INDEXED),
+            CatalogTable(store, RENDITIONS_PREFIX, RENDITIONS, indexed=INDEXED),
             CatalogTable(store, RUNS_PREFIX, RUNS, indexed=("run_id", "started_at")),
         )
 
@@ -135,38 +118,45 @@ class Catalog(CatalogReader):
         Raises:
             StorageError: Nothing of it was committed.
         """
+        return self.commit_shards([(shard_id, rows)], instead_of=instead_of, keep_times=keep_times)
+
+    def commit_shards(
+        self,
+        shards: Sequence[tuple[str, Sequence[CatalogRow]]],
+        *,
+        instead_of: Collection[str] = (),
+        keep_times: bool = False,
+    ) -> bool:
+        """Commit all outcomes of several shards in one transaction; see `commit_shard`.
+
+        Args:
+            shards: The id of each, and its rows. No two shards have rows of one source and target.
+            instead_of: LR keys whose rows give way too, since what they name is damaged.
+            keep_times: Rows that say when they were committed keep that time.
+
+        Returns:
+            Whether anything was written.
+
+        Raises:
+            StorageError: Nothing of it was committed.
+        """
+        rows = [row for _, of_shard in shards for row in of_shard]
         if not rows:
             return False
+        ids = " ".join(shard_id for shard_id, _ in shards)
         named = Counter((row.source_key, row.target) for row in rows)
         (twice, count), *_ = named.most_common(1)
         if count > 1:
-            raise ValueError(f"shard {shard_id}: {count} rows for {twice[0]}, target {twice[1]}")
+            raise ValueError(f"shard {ids}: {count} rows for {twice[0]}, target {twice[1]}")
         now = datetime.now(UTC)
         times = [(row.committed_at if keep_times else None) or now for row in rows]
-        data = to_arrow(rows, RENDITIONS, committed_at=times).sort_by("source_key")
-        low, high = sql.key_range(data.column("source_key"))
-        replaces = REPLACES
-        if instead_of:
-            replaces += f" OR {sql.any_of('old.lr_key', sorted(instead_of))}"
-
-        def merge(table: DeltaTable, properties: CommitProperties) -> bool:
-            metrics = (
-                table.merge(
-                    data,
-                    "old.source_key = new.source_key AND old.target = new.target"
-                    f" AND old.source_key >= {sql.literal(low)}"
-                    f" AND old.source_key <= {sql.literal(high)}",
-                    source_alias="new",
-                    target_alias="old",
-                    commit_properties=properties,
-                )
-                .when_matched_update_all(replaces)
-                .when_not_matched_insert_all()
-                .execute()
-            )
-            return bool(metrics["num_target_rows_inserted"] + metrics["num_target_rows_updated"])
-
-        return self._renditions.commit(merge, shard_id)
+        return self._renditions.upsert(
+            to_arrow(rows, RENDITIONS, committed_at=times),
+            name=("source_key", "target"),
+            judged=JUDGED,
+            replaces=partial(gives_way, instead_of=frozenset(instead_of)),
+            note=f"shards {ids}",
+        )
 
     def refresh_marks(self, unchanged: Sequence[Doubtful]) -> None:
         """Record under which change mark the bytes that were archived lie now.
@@ -178,27 +168,16 @@ class Catalog(CatalogReader):
         """
         if not unchanged:
             return
-        columns = ("key", "etag", "sha256")
-        data = pa.table({name: [getattr(one, name) for one in unchanged] for name in columns})
-        low, high = sql.key_range(data.column("key"))
-
-        def merge(table: DeltaTable, properties: CommitProperties) -> bool:
-            metrics = (
-                table.merge(
-                    data,
-                    "old.source_key = new.key AND old.source_sha256 = new.sha256"
-                    f" AND old.source_key >= {sql.literal(low)}"
-                    f" AND old.source_key <= {sql.literal(high)}",
-                    source_alias="new",
-                    target_alias="old",
-                    commit_properties=properties,
-                )
-                .when_matched_update({"source_etag": "new.etag"}, "old.source_etag <> new.etag")
-                .execute()
-            )
-            return bool(metrics["num_target_rows_updated"])
-
-        self._renditions.commit(merge, "refresh-marks")
+        columns = {"source_key": "key", "source_etag": "etag", "source_sha256": "sha256"}
+        data = {name: [getattr(one, of) for one in unchanged] for name, of in columns.items()}
+        self._renditions.upsert(
+            pa.table(data),
+            name=("source_key", "source_sha256"),
+            judged=("source_etag",),
+            replaces=lambda old, new: old["source_etag"] != new["source_etag"],
+            insert=False,
+            note="change marks",
+        )
 
     def move_files(self, moves: Sequence[Move]) -> bool:
         """Record in which packs LR files lie now, in one transaction.
@@ -219,28 +198,16 @@ class Catalog(CatalogReader):
             return False
         columns = [one.name for one in fields(Move)]
         data = pa.table({name: [getattr(one, name) for one in moves] for name in columns})
-        low, high = sql.key_range(data.column("source_key"))
-
-        def merge(table: DeltaTable, properties: CommitProperties) -> bool:
-            metrics = (
-                table.merge(
-                    data,
-                    "old.source_key = new.source_key AND old.target = new.target"
-                    f" AND old.source_key >= {sql.literal(low)}"
-                    f" AND old.source_key <= {sql.literal(high)}",
-                    source_alias="new",
-                    target_alias="old",
-                    commit_properties=properties,
-                )
-                .when_matched_update(
-                    {"pack_key": "new.pack_key", "pack_offset": "new.pack_offset"},
-                    "old.lr_key = new.lr_key AND old.pack_key = new.old_pack",
-                )
-                .execute()
-            )
-            return bool(metrics["num_target_rows_updated"])
-
-        return self._renditions.commit(merge, "move-files")
+        return self._renditions.upsert(
+            data,
+            name=("source_key", "target"),
+            judged=("lr_key", "pack_key"),
+            replaces=lambda old, new: (
+                (old["lr_key"], old["pack_key"]) == (new["lr_key"], new["old_pack"])
+            ),
+            insert=False,
+            note="moved files",
+        )
 
     def record_run(self, record: RunRecord) -> None:
         """Add a run to the table of runs; a second call with the same id changes nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from deltalake.exceptions import DeltaError
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
     from tasks.catalog.delta import CatalogTable
     from tasks.catalog.table import Catalog
+
+
+COMPACTED_AT_ONCE: Final = 1000
+"""Commits that one clean-up makes to compact a table, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +60,7 @@ def keep_up(
     before = sum(_count(table) for table in tables)
     if not dry_run:
         for table in tables:
-            table.compact()
+            table.compact(at_once=COMPACTED_AT_ONCE)
     hours = ceil(grace.total_seconds() / 3600)
     try:
         gone = [

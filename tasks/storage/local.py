@@ -53,6 +53,11 @@ class LocalStore(Store):
         return self.url, self.root, self._beneath.follow_links
 
     @property
+    def reads_at_once(self) -> int:
+        """See `Store.reads_at_once`: threads that do not wait only hinder each other."""
+        return 2
+
+    @property
     def place(self) -> Place:
         """See `Store.place`."""
         return local_place(self.root)

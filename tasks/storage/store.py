@@ -102,6 +102,11 @@ class Store(ABC):
         return False
 
     @property
+    def reads_at_once(self) -> int:
+        """How many small reads are best under way at once."""
+        return 8
+
+    @property
     def place(self) -> Place:
         """Where this store really lies, whatever its URL looks like."""
         name = self.url.rstrip("/")

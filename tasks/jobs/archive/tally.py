@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.catalog import Archived, CatalogRow, State
+from tasks.catalog.replacing import THAWED
 from tasks.catalog.strategies import StrategyTallies
-from tasks.catalog.table import THAWED
 from tasks.control.record import Counts
 from tasks.control.tally import Tally
 

@@ -26,7 +26,7 @@ from rescaling_core.photo import (
 )
 from rescaling_core.plan import PACKED, ArchivePlan, TargetPlan
 from tasks.catalog import CatalogRow, Quarantined
-from tasks.catalog.table import THAWED
+from tasks.catalog.replacing import THAWED
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.collection.shards import Shard, SourceObject
 from tasks.control import tracing

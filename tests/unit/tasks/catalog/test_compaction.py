@@ -16,8 +16,15 @@ from deltalake.schema import PrimitiveType
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.catalog import Catalog, CatalogRow, open_catalog
-from tasks.catalog.compaction import join_small_files
+from tasks.catalog import Catalog, CatalogRow, compaction, open_catalog
+from tasks.catalog.compaction import (
+    deepest_overlap,
+    join_small_files,
+    part_overlapping,
+    size_for,
+    small_neighbours,
+)
+from tasks.catalog.parts import Part
 from tasks.catalog.table import RENDITIONS_PREFIX
 from tasks.catalog.upkeep import keep_up
 from tasks.storage import open_store
@@ -136,3 +143,85 @@ def test_a_compaction_changes_no_data_for_those_who_follow_the_log(tmp_path: Pat
     (added,) = (json.loads(action["add"]["stats"]) for action in actions if "add" in action)
     assert (added["minValues"]["source_key"], added["maxValues"]["source_key"]) == ("a", "b")
     assert added["numRecords"] == 2
+
+
+def _part(low: str | None, high: str | None, nbytes: int = 10) -> Part:
+    return Part(f"{low}-{high}", nbytes, low, high)
+
+
+def _paths(parts: list[Part]) -> list[str]:
+    return [part.path for part in parts]
+
+
+def test_files_grow_with_the_table() -> None:
+    small = compaction.SMALL
+    assert size_for(0) == size_for(small * compaction.MANY_FILES) == small
+    assert size_for(small * compaction.MANY_FILES + 1) == 2 * small
+    assert size_for(2**50) == compaction.LARGEST
+
+
+def test_small_neighbours_make_up_files_of_the_size_that_is_aimed_at() -> None:
+    parts = [_part("c", "d"), _part("a", "b"), _part("e", "f", 99), _part("g", "h")]
+    assert [_paths(group) for group in small_neighbours(parts, 50, 20)] == [["a-b", "c-d"]]
+    assert [_paths(group) for group in small_neighbours(parts, 50, 30)] == [["a-b", "c-d", "g-h"]]
+    assert list(small_neighbours([_part("a", "b")], 50, 20)) == [], "one file is none too many"
+
+
+def test_the_files_that_lie_on_each_other_are_found_where_most_do() -> None:
+    wide = [_part("a", "z"), _part("b", "y"), _part("c", "x")]
+    narrow = [_part(low, low) for low in "adgm"]
+    assert deepest_overlap([*wide, *narrow], depth=4, most=99) == []
+    assert _paths(deepest_overlap([*wide, *narrow], depth=3, most=99)) == [
+        "a-z",
+        "b-y",
+        "c-x",
+        "d-d",
+    ]
+    assert _paths(deepest_overlap([*wide, *narrow], depth=3, most=20)) == ["a-z", "b-y"]
+    assert len(deepest_overlap(wide, depth=1, most=1)) == 2, "one alone could not be parted"
+    assert deepest_overlap([_part(None, None)] * 9, depth=3, most=99) == []
+
+
+def test_files_whose_ranges_lie_on_each_other_end_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "SMALL", 1)  # nothing is joined
+    monkeypatch.setattr(compaction, "LARGEST", 9000)
+    monkeypatch.setattr(compaction, "MANY_FILES", 1)
+    letters = "abcdefghijkl"
+    commits = [[f"{letter}{number:02}" for letter in letters] for number in range(20)]
+    catalog = _catalog(tmp_path)
+    for number, keys in enumerate(commits):
+        catalog.commit_shard(f"s{number}", [_row(key) for key in keys])
+        if number % 3 == 0:
+            catalog.tables[0].compact(at_once=9)
+    catalog.tables[0].compact(at_once=99)
+    before = sorted(key for keys in commits for key in keys)
+    assert _keys(catalog) == before
+    table = _table(catalog)
+    assert not part_overlapping(table, catalog.store, RENDITIONS_PREFIX, indexed=INDEXED)
+    for key in before:
+        over = [part for part in compaction.parts_of(table, "source_key") if _holds(part, key)]
+        assert len(over) <= compaction.DEPTH
+    assert catalog.commit_shard("later", [_row("f07", source_etag="later"), _row("f08x")])
+    assert len(_keys(catalog)) == len(before) + 1
+
+
+def _holds(part: Part, key: str) -> bool:
+    return (part.low or "") <= key <= (part.high or "")
+
+
+def test_of_two_that_part_the_same_files_one_succeeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "DEPTH", 1)
+    catalog = _catalog(tmp_path, ["a", "c"], ["b", "d"])
+    mine, theirs = _table(catalog), _table(catalog)
+    assert _part_overlapping(catalog, theirs)
+    with pytest.raises(CommitFailedError):
+        _part_overlapping(catalog, mine)
+    assert _keys(catalog) == ["a", "b", "c", "d"]
+
+
+def _part_overlapping(catalog: Catalog, table: DeltaTable) -> bool:
+    return part_overlapping(table, catalog.store, RENDITIONS_PREFIX, indexed=INDEXED)
