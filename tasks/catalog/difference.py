@@ -24,6 +24,11 @@ DONE: Final = pa.schema(
 """Of sources that have a row for every target: the lowest and the highest of the rows' etags (equal
 where all were made of one version), and the SHA-256 if all rows have the same one."""
 
+MARKS: Final = pa.schema(
+    [pa.field("key", pa.string()), pa.field("etag", pa.string()), pa.field("target", pa.string())]
+)
+"""Of rows: the change mark their source had."""
+
 
 @dataclass(frozen=True, slots=True)
 class Doubtful:
@@ -47,6 +52,23 @@ class Difference:
     doubtful: tuple[Doubtful, ...]
     """Sources of the size and the modification time that were archived, in another file: it was
     copied, restored from a backup, or written by somebody who set the time back."""
+
+
+def without_unchanged(batch: pa.RecordBatch, rows: pa.Table, *, targets: int) -> pa.RecordBatch:
+    """Take away the sources that have a row of exactly their mark for every target.
+
+    Args:
+        batch: Of the schema of the listing.
+        rows: Of `MARKS`, about these keys and the wanted targets.
+        targets: How many are wanted.
+    """
+    listed = pa.table(batch).select(["key", "etag"])
+    if targets > 1:
+        counted = rows.group_by(["key", "etag"]).aggregate([("target", "count_distinct")])
+        rows = counted.filter(pc.equal(counted.column("target_count_distinct"), targets))
+    marks = rows.select(["key", "etag"])
+    left = listed.join(marks, keys=["key", "etag"], join_type="left anti").column("key")
+    return batch.filter(pc.is_in(batch.column("key"), value_set=left.combine_chunks()))
 
 
 def difference_of(batch: pa.RecordBatch, done: pa.Table, *, verify: bool = False) -> Difference:

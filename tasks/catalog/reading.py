@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from tasks.catalog import query as sql
-from tasks.catalog.difference import DONE, Difference, difference_of
+from tasks.catalog.comparing import compare
 from tasks.catalog.paging import Page, Position, Search
 from tasks.catalog.rows import Archived
 from tasks.catalog.schema import LIGHT, RENDITIONS, RUNS, RunRecord, to_rows
@@ -17,16 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from tasks.catalog.delta import CatalogTable
+    from tasks.catalog.difference import Difference
     from tasks.catalog.rows import CatalogRow, State
-
-LOOKED_AT_AGAIN: Final = (
-    "FileUnreadable",
-    "FolderUnreadable",
-    "ObjectUnreadableError",
-    "SourceChanged",
-    "SourceVanished",
-)
-"""Reasons for quarantine that may pass while the listing stays the same: each run looks again."""
 
 ROWS_AT_ONCE: Final = 65_536
 """Rows that a reader of the whole table has in memory: 250 MiB with their metadata."""
@@ -89,27 +81,14 @@ class CatalogReader:
             circumstances: See `pending`.
             verify: Whether sources that look unchanged are doubtful as well.
         """
-        if not batch.num_rows:
-            return Difference(batch, ())
-        low, high = sql.key_range(batch.column("key"))
-        again = f"AND NOT {sql.any_of('state', sorted(retry))}" if retry else ""
-        if circumstances and self._renditions.has_column("depends_on"):
-            same = sql.any_of("depends_on", sorted(circumstances))
-            again += f" AND (depends_on IS NULL OR {same})"
-        passing = sql.any_of("coalesce(error_class, '')", LOOKED_AT_AGAIN)
-        wanted = set(targets)
-        text = (
-            "SELECT source_key AS key, min(source_etag) AS lowest, max(source_etag) AS highest,"  # noqa: S608
-            " CASE WHEN min(source_sha256) = max(source_sha256)"
-            " AND count(source_sha256) = count(*) THEN min(source_sha256) END AS sha256"
-            f" FROM {sql.TABLE}"
-            f" WHERE source_key >= {sql.literal(low)} AND source_key <= {sql.literal(high)}"
-            f" AND {sql.any_of('target', sorted(wanted))} {again}"
-            f" AND NOT {passing}"
-            f" GROUP BY source_key HAVING count(DISTINCT target) = {len(wanted)}"
+        return compare(
+            self._renditions,
+            batch,
+            targets,
+            retry=retry,
+            circumstances=circumstances,
+            verify=verify,
         )
-        done = pa.Table.from_batches(sql.query(self._renditions.current(), text, DONE), schema=DONE)
-        return difference_of(batch, done, verify=verify)
 
     def batches(
         self,

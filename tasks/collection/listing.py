@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
@@ -86,15 +86,15 @@ def scan(
         StorageError: The listing could not be completed.
     """
     check_globs(include, exclude)
-    waiting: list[Surveyed] = []
+    waiting = _Columns()
     for found in store.survey(lambda folder: may_hold(folder, include, exclude), avoid=avoid):
         if _is_listed(found, include, exclude):
-            waiting.append(found)
-        if len(waiting) == batch_rows:
-            yield _batch(waiting)
-            waiting = []
-    if waiting:
-        yield _batch(waiting)
+            waiting.add(found)
+        if len(waiting.keys) == batch_rows:
+            yield waiting.batch()
+            waiting = _Columns()
+    if waiting.keys:
+        yield waiting.batch()
 
 
 def _is_listed(found: Surveyed, include: Sequence[str], exclude: Sequence[str]) -> bool:
@@ -116,7 +116,7 @@ def check_globs(include: Sequence[str], exclude: Sequence[str]) -> None:
 
 def is_wanted(key: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
     """Whether a key is taken: it matches an `include`, or there is none, and no `exclude`."""
-    return (not include or _matches(key, include)) and not _matches(key, exclude)
+    return (not include or _matches(key, include)) and not (exclude and _matches(key, exclude))
 
 
 def may_hold(folder: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
@@ -140,12 +140,30 @@ def _matches(key: str, globs: Iterable[str]) -> bool:
     return any(fnmatchcase(key, glob) for glob in globs)
 
 
-def _batch(surveyed: Sequence[Surveyed]) -> pa.RecordBatch:
-    columns = [
-        [found.info.key for found in surveyed],
-        [found.info.size for found in surveyed],
-        [found.info.etag for found in surveyed],
-        [found.trouble and found.trouble.error_class for found in surveyed],
-        [found.trouble and found.trouble.reason for found in surveyed],
-    ]
-    return pa.record_batch(columns, schema=SCHEMA)
+@dataclass(slots=True)
+class _Columns:
+    """The columns of a batch to come.
+
+    What a survey found is taken apart at once: Python's collector of garbage goes through all
+    objects that wait, again and again, but not through lists of texts and numbers.
+    """
+
+    keys: list[str] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    etags: list[str] = field(default_factory=list)
+    troubles: list[str | None] = field(default_factory=list)
+    reasons: list[str | None] = field(default_factory=list)
+
+    def add(self, found: Surveyed) -> None:
+        """What a survey found, as a row."""
+        info, trouble = found.info, found.trouble
+        self.keys.append(info.key)
+        self.sizes.append(info.size)
+        self.etags.append(info.etag)
+        self.troubles.append(None if trouble is None else trouble.error_class)
+        self.reasons.append(None if trouble is None else trouble.reason)
+
+    def batch(self) -> pa.RecordBatch:
+        """All rows, as Arrow has them."""
+        columns = [self.keys, self.sizes, self.etags, self.troubles, self.reasons]
+        return pa.record_batch(columns, schema=SCHEMA)
