@@ -55,7 +55,7 @@ STAGES = {
         "rescaling_core.metadata.measured",
         "rescaling_core.convert.workbench.measure_all",
     ),
-    "commit": ("tasks.catalog.Catalog.commit_shard",),
+    "commit": ("tasks.catalog.Catalog.commit_shards",),
 }
 """Functions whose time counts as a stage's, less that of stages inside them."""
 

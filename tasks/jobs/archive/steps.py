@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import islice
 from math import ceil
 
@@ -21,6 +22,7 @@ from tasks.collection.shards import (
     plan_shards,
 )
 from tasks.control.artifacts import MAX_ROWS
+from tasks.control.committing import in_groups
 from tasks.control.logs import run_log
 from tasks.control.retries import RETRIED
 from tasks.control.run import Wave
@@ -61,21 +63,27 @@ def shards_of(pending: Pending, plan: ArchivePlan, workers: int) -> ShardPlan:
 def convert_wave(
     wave: Wave[Shard], pool: Workers[Shard, ShardResult], catalog: Catalog, job: ConversionJob
 ) -> ArchiveTally:
-    """Convert shards and commit each as it comes back; a second try does what is left."""
+    """Convert shards and commit them as they come back; a second try does what is left."""
     log = run_log()
     committed = _committed(wave.items, catalog, job)
     tally = ArchiveTally.of(row for rows in committed.values() for row in rows)
     left = (shard for shard in wave.items if shard.shard_id not in committed)
-    for result in pool.run(left):
-        done = _isolate(result, pool, job) if isinstance(result, Lost) else result
-        shard_id = done.shard.shard_id
-        new = catalog.commit_shard(shard_id, done.rows)
+    results = (
+        _isolate(result, pool, job) if isinstance(result, Lost) else result
+        for result in pool.run(left)
+    )
+    commit = partial(_commit, catalog)
+    for done in in_groups(results, commit, rows=lambda result: len(result.rows)):
         tally += ArchiveTally.of(done.rows)
-        log.info("wave=%d shard=%s rows=%d new=%s", wave.number, shard_id, len(done.rows), new)
+        log.info("wave=%d shard=%s rows=%d", wave.number, done.shard.shard_id, len(done.rows))
         for row in _quarantined(done.rows):
             log.warning("in quarantine: %s: %s: %s", row.source_key, row.error_class, row.reason)
         wave.report("convert", tally.done, tally.nbytes)
     return tally
+
+
+def _commit(catalog: Catalog, results: Sequence[ShardResult]) -> None:
+    catalog.commit_shards([(result.shard.shard_id, result.rows) for result in results])
 
 
 def _committed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from prefect import task
 
@@ -10,6 +11,7 @@ from rescaling_core.plan import ArchivePlan
 from tasks.catalog import LIGHT, Catalog
 from tasks.catalog.history import History, histories
 from tasks.cluster.workers import Lost, Workers
+from tasks.control.committing import in_groups
 from tasks.control.retries import RETRIED
 from tasks.control.run import Wave, batches_of, one_by_one, results_of
 from tasks.jobs.backfill.tally import BackfillTally
@@ -52,7 +54,7 @@ def gap_of(history: History, targets: Sequence[str]) -> Gap | None:
 def backfill_wave(
     wave: Wave[Gap], pool: Workers[Sequence[Gap], Filled], catalog: Catalog, run_id: str
 ) -> BackfillTally:
-    """Fill one wave of gaps, committing batch by batch as they come back.
+    """Fill one wave of gaps, committing batches as they come back.
 
     What a first try of the wave committed is in the catalog: it is counted and not done again.
     """
@@ -61,12 +63,18 @@ def backfill_wave(
     finished = {row.source_key for row in committed}
     left = [gap for gap in wave.items if gap.row.source_key not in finished]
     tally = BackfillTally.of(committed)
-    for result in results_of(pool, batches_of(left, BATCH), one_by_one):
-        filled = _not_filled(result) if isinstance(result, Lost) else result
-        catalog.commit_shard(filled.shard_id, filled.rows)
+    results = (
+        _not_filled(result) if isinstance(result, Lost) else result
+        for result in results_of(pool, batches_of(left, BATCH), one_by_one)
+    )
+    for filled in in_groups(results, partial(_commit, catalog), rows=lambda one: len(one.rows)):
         tally += BackfillTally.of(filled.rows, filled.failures)
         wave.report("convert", tally.done)
     return tally
+
+
+def _commit(catalog: Catalog, results: Sequence[Filled]) -> None:
+    catalog.commit_shards([(filled.shard_id, filled.rows) for filled in results])
 
 
 def _not_filled(lost: Lost) -> Filled:

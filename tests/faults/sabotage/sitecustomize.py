@@ -23,7 +23,7 @@ STEPS = {
     "read": ("tasks.storage.local", "LocalStore.get_version"),
     "encode": ("rescaling_core.codecs", "encode"),
     "put": ("tasks.storage.local", "LocalStore.put_new"),
-    "commit": ("tasks.catalog.table", "Catalog.commit_shard"),
+    "commit": ("tasks.catalog.table", "Catalog.commit_shards"),
     "move": ("tasks.catalog.table", "Catalog.move_files"),
     "record": ("tasks.control.record", "write_run"),
     "settle": ("tasks.jobs.retire.actions", "settle"),
