@@ -154,12 +154,19 @@ class _Process:
             return failed
 
     def end(self, *, in_haste: bool) -> None:
+        """Kill the process, and wait for what looks after it here, where there is nothing else to.
+
+        A pool that is left to itself closes its pipe while Python wakes it at its own end, which
+        then prints an error.
+        """
         if not in_haste:
             with suppress(Exception):  # it died, or is busy with what was given up
                 requests.add(self._pool.submit(requests.drain).result(PATIENCE_WITH_COUNTS))
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        with suppress(Exception):
+        killed = False
+        with suppress(Exception):  # it is not there yet, or not any more
             psutil.Process(self._pid.result(0)).kill()
+            killed = True
+        self._pool.shutdown(wait=killed, cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)

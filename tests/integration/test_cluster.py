@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -219,6 +220,17 @@ pool.close()
         [sys.executable, str(script)], capture_output=True, text=True, check=True, timeout=120
     )
     assert ran.stdout.split() == ["begun", "9"]
+
+
+@pytest.mark.slow
+def test_a_closed_pool_leaves_no_process_and_no_thread_behind(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    pool: ProcessPool[int, int] = ProcessPool(Squarer, "where", (str(tmp_path),), SLOTS)
+    workers = [psutil.Process(pid) for pid in set(pool.run(range(8)))]
+    assert len(workers) == 2
+    pool.close()
+    assert set(threading.enumerate()) == before
+    assert not any(worker.is_running() for worker in workers)
 
 
 def test_a_small_run_does_without_ray_unless_it_is_told_otherwise(
