@@ -20,7 +20,8 @@ from tasks.collection.s3_inventory import read_report
 from tasks.jobs.archive.steps import find_pending
 from tasks.plans.options import PlanOptions, build_plan
 from tasks.storage import ObjectInfo, StorageError, Store, open_store
-from tasks.storage.s3 import store as s3_module
+from tasks.storage.s3 import reading
+from tasks.storage.s3.store import S3Store
 from tests.small_archive import small_archive
 
 KEYS = ("a/1 plus+.png", "a/2 ü%20.png", 'b "quoted", all.jpg', "z/100%.jpg")
@@ -45,7 +46,7 @@ def photos(moto_url: str) -> Store:
 
 def _rows(store: Store) -> list[dict[str, Any]]:
     """What S3 would write of the whole bucket: other prefixes, markers and old versions too."""
-    assert isinstance(store, s3_module.S3Store)
+    assert isinstance(store, S3Store)
     bucket = open_store(f"s3://{store.bucket}")
     found = [*bucket.list(), ObjectInfo("photos/folder/", 0, "d41d8cd98f00b204e9800998ecf8427e")]
 
@@ -70,7 +71,7 @@ def _rows(store: Store) -> list[dict[str, Any]]:
 
 
 def _write(store: Store, kind: str, files: list[bytes], schema: str, **other: Any) -> str:
-    assert isinstance(store, s3_module.S3Store)
+    assert isinstance(store, S3Store)
     bucket = open_store(f"s3://{store.bucket}")
     entries = []
     for number, data in enumerate(files):
@@ -123,7 +124,7 @@ def _report(store: Store, kind: str) -> str:
 def test_a_report_has_what_a_listing_has(
     photos: Store, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3_module, "CHUNK_BYTES", 50)  # so that even small files come in pieces
+    monkeypatch.setattr(reading, "CHUNK_BYTES", 50)  # so that even small files come in pieces
     report = _report(photos, kind)
     listed = pa.Table.from_batches(inventory.scan(photos), schema=inventory.SCHEMA)
     assert listed.column("key").to_pylist() == sorted(KEYS)
@@ -161,7 +162,7 @@ def test_what_is_no_report_on_the_collection_is_refused(photos: Store, tmp_path:
 
 def test_a_damaged_or_missing_file_of_a_report_ends_the_run(photos: Store) -> None:
     report = _report(photos, "CSV")
-    assert isinstance(photos, s3_module.S3Store)
+    assert isinstance(photos, S3Store)
     bucket = open_store(f"s3://{photos.bucket}")
     data = f"reports/{photos.bucket}/daily/data/1.CSV"
     bucket.put(data, bucket.get(data)[:-1] + b"\x7f")
