@@ -14,7 +14,8 @@ from flows.service.metrics import Metrics
 from flows.service.settings import ServeSettings
 from flows.service.trials import Trials
 from flows.service.work import Places, Work
-from tasks.renditions.archive import Archive, NotKeptError
+from tasks.renditions.archive import Archive
+from tasks.renditions.remembered import NotKeptError
 
 Made = TypeVar("Made")
 

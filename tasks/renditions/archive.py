@@ -10,10 +10,8 @@ time of their own pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Lock
-from typing import Final, TypeVar, cast
+from typing import Final
 
 from cachetools import TTLCache
 
@@ -38,12 +36,11 @@ from tasks.catalog.paging import Page, Position, Search
 from tasks.models.lookup import Models
 from tasks.renditions.cache import ByteCache
 from tasks.renditions.files import read_lr
+from tasks.renditions.remembered import Kept, Remembered
 from tasks.renditions.restoring import Renditions
 from tasks.renditions.sources import unchanged_source
 from tasks.renditions.tile_folder import TileFolder
 from tasks.storage import Store, open_store
-
-Made = TypeVar("Made")
 
 DEFAULT_CACHE: Final = 512 * 2**20
 """Bytes of decoded LR images, residuals and restored tiles that are kept."""
@@ -55,48 +52,6 @@ _ROW_SECONDS: Final = 10.0
 
 class NotInArchiveError(RefoldError, LookupError):
     """The archive has no rendition that answers the question."""
-
-
-class NotKeptError(LookupError):
-    """It would have to be made, and only what was made before was asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """The part of a cache that is about one LR file; nothing is made."""
-
-    cache: ByteCache
-    digest: str
-    folder: TileFolder | None
-
-    def __call__(self, name: str, _make: Callable[[], Made], /) -> Made:
-        found = self.cache.kept((self.digest, name))
-        if found is None and self.folder is not None and name.startswith("tile "):
-            pixels = self.folder.kept(f"{self.digest} {name}")
-            if pixels is not None:
-                found = self.cache.get((self.digest, name), lambda: pixels)
-        if found is None:
-            raise NotKeptError(f"{name} of {self.digest} is not kept")
-        return cast("Made", found)
-
-
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    """The part of a cache that is about one LR file."""
-
-    cache: ByteCache
-    digest: str
-    folder: TileFolder | None
-
-    def __call__(self, name: str, make: Callable[[], Made], /) -> Made:
-        folder = self.folder
-        if folder is None or not name.startswith("tile "):
-            return self.cache.get((self.digest, name), make)
-        pixels = cast("Callable[[], U8Array]", make)
-        kept = self.cache.get(
-            (self.digest, name), lambda: folder.get(f"{self.digest} {name}", pixels)
-        )
-        return cast("Made", kept)
 
 
 class Archive:
@@ -213,7 +168,7 @@ class Archive:
             UsageError: The region does not lie within the photo, or the size is not one.
             RefoldError: The rendition is missing or damaged, or the store fails.
         """
-        known = _Kept if kept_only else _Remembered
+        known = Kept if kept_only else Remembered
         remember = known(self.cache, _restorable(row).lr_sha256, self._tiles)
         return view(self.opened(row), self._models, region, size, remember=remember)
 

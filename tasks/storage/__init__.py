@@ -22,9 +22,10 @@ from tasks.storage.errors import (
     UnstorableKeyError,
 )
 from tasks.storage.local import LocalStore
+from tasks.storage.objects import ObjectInfo, Surveyed, Trouble
 from tasks.storage.place import Place
 from tasks.storage.secrets import refuse_credentials
-from tasks.storage.store import ObjectInfo, Store, Surveyed, Trouble
+from tasks.storage.store import Store
 
 __all__ = [
     "NotPermittedError",

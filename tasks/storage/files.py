@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from tasks.storage.store import ObjectInfo
+from tasks.storage.objects import ObjectInfo
 from tasks.storage.versions import EXACT
 
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)

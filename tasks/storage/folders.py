@@ -15,8 +15,8 @@ from tasks.storage.beneath import Beneath
 from tasks.storage.errors import StorageError
 from tasks.storage.files import described
 from tasks.storage.names import escaped, key_part
+from tasks.storage.objects import ObjectInfo, Surveyed, Trouble, TroubleKind
 from tasks.storage.place import LocalPlace, local_place
-from tasks.storage.store import ObjectInfo, Surveyed, Trouble, TroubleKind
 
 _LOOKED_UP_TOGETHER: Final = 1024
 """Files whose status is held in memory at once."""

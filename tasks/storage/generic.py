@@ -26,8 +26,9 @@ from tasks.storage.errors import (
     StorageError,
     UnstorableKeyError,
 )
+from tasks.storage.objects import ObjectInfo
 from tasks.storage.place import Place, local_place
-from tasks.storage.store import ObjectInfo, Store
+from tasks.storage.store import Store
 
 
 class GenericStore(Store):

@@ -23,8 +23,9 @@ from tasks.storage.files import described, modified_at, version_mark
 from tasks.storage.folders import FolderWalk
 from tasks.storage.local_errors import NOT_THERE, reading, writing
 from tasks.storage.names import MAX_PATH_BYTES, path_of
+from tasks.storage.objects import ObjectInfo, Surveyed
 from tasks.storage.place import LocalPlace, Place, local_place
-from tasks.storage.store import ObjectInfo, Store, Surveyed
+from tasks.storage.store import Store
 
 _UNFINISHED: Final = re.compile(r"\.[0-9a-f]{16}\.refold-tmp")
 """What a killed writer leaves; not an object, never listed."""

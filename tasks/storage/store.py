@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from rescaling_core.errors import UsageError
 from tasks.storage.errors import (
@@ -16,56 +15,10 @@ from tasks.storage.errors import (
     ObjectNotFoundError,
     StorageError,
 )
-from tasks.storage.locks import Lock
+from tasks.storage.objects import ObjectInfo, Surveyed
 from tasks.storage.place import Place
 
 _MISREAD_BY_DELTA: Final = re.compile(r"%[0-9A-Fa-f]{2}|[\\\x00-\x1f\x7f\ud800-\udfff]")
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectInfo:
-    """One object as a listing shows it."""
-
-    key: str
-    """Relative to the store's root, parts separated by `/`, unquoted."""
-    size: int
-    """Bytes."""
-    etag: str
-    """Changes when the content does; made by the store, compared for equality only."""
-    modified: datetime | None = field(default=None, compare=False)
-    """When it was last written, by the store's clock; None where the store does not say."""
-    lock: Lock | None = field(default=None, compare=False)
-    """What keeps it from being removed; None where nothing does, and in listings."""
-
-
-TroubleKind = Literal[
-    "FolderUnreadable",
-    "FileUnreadable",
-    "NameUnspellable",
-    "LinkLeadsOut",
-    "LinkBroken",
-    "NotAFile",
-    "ArchiveInside",
-]
-"""Why something that lies in a collection is not taken as a source."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why something that lies in a collection is not taken as a source."""
-
-    error_class: TroubleKind
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Surveyed:
-    """Something that lies in a collection."""
-
-    info: ObjectInfo
-    """Of a folder that cannot be read, the key ends in a slash."""
-    trouble: Trouble | None = None
-    """None: it is an object that can be read, as far as the listing tells."""
 
 
 class Store(ABC):

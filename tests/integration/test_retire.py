@@ -35,8 +35,8 @@ from tasks.plans.options import PlanOptions, build_plan
 from tasks.renditions import restoring
 from tasks.storage import StorageError, open_store
 from tasks.storage.local import LocalStore
+from tasks.storage.objects import Surveyed
 from tasks.storage.s3 import parts
-from tasks.storage.store import Surveyed
 from tests.command import RefoldHere, photograph
 from tests.retirement import retire_once, site_of
 from tests.small_archive import HerePool, SmallArchive, copied, small_archive

@@ -26,7 +26,7 @@ from rescaling_core import codecs
 from rescaling_core.photo.served import MEDIA_TYPES, ServedFormat, encode_served
 from rescaling_core.pixels.area import Area
 from tasks.catalog.paging import MOST_ROWS, Position, Search
-from tasks.renditions.archive import NotKeptError
+from tasks.renditions.remembered import NotKeptError
 
 router = APIRouter(prefix="/v1/renditions", tags=["renditions"])
 

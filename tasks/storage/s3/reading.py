@@ -12,11 +12,11 @@ from tasks.storage.errors import (
     ObjectColdError,
     StorageError,
 )
+from tasks.storage.objects import ObjectInfo
 from tasks.storage.s3.bucket import TRANSPORT_ERRORS, S3Bucket
 from tasks.storage.s3.classes import class_of, cold_error, thaw_request
 from tasks.storage.s3.errors import is_beyond, is_cold, is_precondition, is_thawing
 from tasks.storage.s3.retention import lock_of
-from tasks.storage.store import ObjectInfo
 
 CHUNK_BYTES: Final = 8 * 2**20
 """Of an object that is read piece by piece."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from tasks.storage.errors import ObjectChangedError, StorageError
+from tasks.storage.objects import ObjectInfo
 from tasks.storage.s3 import parts as s3_multipart
 from tasks.storage.s3.classes import class_of, storage_class_of
 from tasks.storage.s3.delta import WITH_CHECKSUM, delta_options
@@ -17,7 +18,6 @@ from tasks.storage.s3.errors import is_cold, is_conflict, is_precondition
 from tasks.storage.s3.reading import S3Reader
 from tasks.storage.s3.retention import lock_of, naming_retention, retention_of
 from tasks.storage.s3.uploads import unfinished_uploads
-from tasks.storage.store import ObjectInfo
 
 CREATE_ATTEMPTS: Final = 5
 """AWS answers 409 to a conditional write that met another one in flight: ask again."""
