@@ -58,7 +58,11 @@ class BijectiveRescaler(Rescaler):
         self.check_scale(scale)
         if latent is None:
             b, _, h, w = lr.shape
-            latent = self.draw_latent((b, self.latent_channels, h, w), generator)
+            shape = (b, self.latent_channels, h, w)
+            if self.latent_policy.kind == "zeros":  # made where they are needed
+                latent = lr.new_zeros(shape)
+            else:
+                latent = self.draw_latent(shape, generator)
         latent = latent.to(lr)
         return self.decode(torch.cat((lr, latent), dim=1))[..., : size[0], : size[1]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -103,7 +104,21 @@ def _resize_axis(
     ratio = length / old if ratio is None else ratio
     if length == old and ratio == 1:
         return image
-    return _weighted_sum(image, axis, *_taps(old, length, ratio, name))
+    taps = _taps_on(old, length, ratio, name, image.device, image.dtype)
+    return _weighted_sum(image, axis, *taps)
+
+
+@lru_cache(maxsize=16)
+def _taps_on(
+    old: int, new: int, ratio: float, name: Kernel, device: torch.device, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """`_taps` where they are used: a step of training needs the same ones each time.
+
+    To copy them to a GPU would wait for all it is at, and cannot be recorded in a graph.
+    """
+    with torch.inference_mode(mode=False):  # whoever asks first, training can use them too
+        positions, weights = _taps(old, new, ratio, name)
+        return positions.to(device), weights.to(device, dtype)
 
 
 def _weighted_sum(image: Tensor, axis: int, positions: Tensor, weights: Tensor) -> Tensor:

@@ -62,8 +62,19 @@ class Descent:
         """The averaged weights, which later steps go on changing."""
         return self._average.tensors
 
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """What is trained."""
+        return self._parameters
+
     def step(self, loss: Tensor) -> tuple[float, float]:
-        """Go down the gradient of a loss.
+        """Go down the gradient of a loss; see `descend`."""
+        self._optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return self.descend()
+
+    def descend(self) -> tuple[float, float]:
+        """Go down the gradient that the parameters hold.
 
         Returns:
             The 2-norm of the gradient before clipping, and the learning rate. Where the norm is not
@@ -72,8 +83,6 @@ class Descent:
         rate = learning_rate(self.done, self._plan)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        self._optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
         norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, self._plan.clip))
         if isfinite(norm):
             self._optimiser.step()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rescaling_core.networks import Rescaler
     from rescaling_core.training.recipe import Distance, ObjectiveName, Recipe
 
-_LUMA: Final = (0.299, 0.587, 0.114)
+_RED, _GREEN, _BLUE = 0.299, 0.587, 0.114
 _CHARBONNIER_EPSILON: Final = 1e-6
 
 
@@ -169,7 +169,7 @@ def distance(a: Tensor, b: Tensor, kind: Distance) -> Tensor:
 
 def _luma(image: Tensor) -> Tensor:
     """(B, 3, H, W) → (B, 1, H, W), BT.601."""
-    return torch.sum(image * image.new_tensor(_LUMA)[:, None, None], 1, keepdim=True)
+    return _RED * image[:, :1] + _GREEN * image[:, 1:2] + _BLUE * image[:, 2:]
 
 
 def _size(image: Tensor) -> tuple[int, int]:

@@ -138,17 +138,26 @@ def qualities_of(index: int, pictures: CodedPictures) -> list[int]:
 class PairSampler:
     """Square crops of pairs, neither flipped nor turned: a codec's errors have a direction."""
 
-    def __init__(self, pairs: Sequence[Pair], *, patch: int, scale: int) -> None:
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        *,
+        patch: int,
+        scale: int,
+        device: torch.device | str = "cpu",
+    ) -> None:
         """Keep the pairs that are large enough.
 
         Args:
             pairs: Their arrays may be memory-mapped: only what is drawn is read.
             patch: Decoded pixels on a side.
             scale: Of the restorer.
+            device: Where patches are wanted.
 
         Raises:
             UsageError: No picture is as large as a patch.
         """
+        self._device = device
         self._pairs = [pair for pair in pairs if min(pair.decoded.shape[:2]) >= patch]
         if not self._pairs:
             raise UsageError(f"no training image of at least {scale * patch} pixels on a side")
@@ -165,8 +174,8 @@ class PairSampler:
 
         Returns:
             Decoded (count, 3 · pictures, patch, patch) and original patches (count, 3,
-            scale · patch, scale · patch), float32 in [0, 1], and for each the qualities of its
-            pictures. What a final filter sees beside the decoded one comes first.
+            scale · patch, scale · patch), float32 in [0, 1], on the device, and for each the
+            qualities of its pictures. What a final filter sees beside the decoded one comes first.
         """
         decoded, original = [], []
         qualities: list[list[int]] = []
@@ -187,12 +196,12 @@ class PairSampler:
             s = self._scale
             original.append(_crop(pair.original, s * top, s * left, s * self._patch))
             qualities.append(told)
-        return _batch(decoded), _batch(original), qualities
+        return self._batch(decoded), self._batch(original), qualities
+
+    def _batch(self, patches: list[U8Array]) -> Tensor:
+        pixels = torch.from_numpy(np.stack(patches)).to(self._device)
+        return pixels.permute(0, 3, 1, 2).float() / 255
 
 
 def _crop(image: U8Array, top: int, left: int, side: int) -> U8Array:
     return image[top : top + side, left : left + side]
-
-
-def _batch(patches: list[U8Array]) -> Tensor:
-    return torch.from_numpy(np.stack(patches)).permute(0, 3, 1, 2).float() / 255

@@ -10,6 +10,7 @@ from rescaling_core.networks.latent import seeded_generator
 from rescaling_core.networks.restorer import Restorer, mixed
 from rescaling_core.training.descent import Descent, prepare
 from rescaling_core.training.pairs import PairSampler
+from rescaling_core.training.recorded import Recorded
 from rescaling_core.training.trainer import STEPS_PER_SEED, StepReport
 
 if TYPE_CHECKING:
@@ -61,8 +62,12 @@ class RestorerTrainer:
         self.restorer = restorer.requires_grad_()  # loaded weights are frozen
         prepare(restorer, device)
         self._device = torch.device(device)
-        self._patches = PairSampler(pairs, patch=plan.patch, scale=restorer.scale)
-        self._descent = Descent(self.restorer, plan, done=first_step)
+        self._patches = PairSampler(
+            pairs, patch=plan.patch, scale=restorer.scale, device=self._device
+        )
+        on_gpu = self._device.type == "cuda"
+        self._descent = Descent(self.restorer, plan, done=first_step, fused=on_gpu or None)
+        self._recorded: Recorded | None = None
 
     @property
     def done(self) -> int:
@@ -73,13 +78,22 @@ class RestorerTrainer:
         """Do one step."""
         plan = self.recipe.optimisation
         generator = seeded_generator(self.recipe.seed * STEPS_PER_SEED + self.done)
-        luma, colours = self._errors(*self._patches.draw(plan.batch, generator))
-        loss = luma + self.recipe.colour * colours
-        norm, rate = self._descent.step(loss)
+        decoded, original, qualities = self._patches.draw(plan.batch, generator)
+        told, gains = (one.to(self._device) for one in self.restorer.conditions(qualities))
+        batch = (decoded, original, told, gains)
+        if self._device.type == "cuda":
+            if self._recorded is None:
+                self._recorded = Recorded(self._errors, batch, self._descent.parameters)
+            values = self._recorded(*batch)
+            norm, rate = self._descent.descend()
+        else:
+            values = self._errors(*batch)
+            norm, rate = self._descent.step(values["loss"])
+        numbers = {name: value.item() for name, value in values.items()}
         return StepReport(
             step=self.done,
-            loss=loss.item(),
-            terms={"luma": luma.item(), "colours": colours.item()},
+            loss=numbers.pop("loss"),
+            terms=numbers,
             gradient_norm=norm,
             learning_rate=rate,
             scale=float(self.restorer.scale),
@@ -100,20 +114,20 @@ class RestorerTrainer:
         self._descent.load_state_dict(state)
 
     def _errors(
-        self, decoded: Tensor, original: Tensor, qualities: Sequence[Sequence[int]]
-    ) -> tuple[Tensor, Tensor]:
+        self, decoded: Tensor, original: Tensor, told: Tensor, gains: Tensor
+    ) -> dict[str, Tensor]:
         """Squared errors of luma, and of the colours it corrects, in units of the expected error.
 
-        Weighted by each picture's own error instead, nearly flat pictures rule the gradient, and
-        luma gained a fifth as much in the same time.
+        Their weighted sum is the loss. Weighted by each picture's own error instead, nearly flat
+        pictures rule the gradient, and luma gained a fifth as much in the same time.
         """
-        told, gains = (one.to(self._device) for one in self.restorer.conditions(qualities))
-        decoded = decoded.to(self._device, memory_format=torch.channels_last)
-        original = original.to(self._device)
+        decoded = decoded.to(memory_format=torch.channels_last)
         base = self.restorer.base(decoded)
         missing = mixed(original - base, cast("Tensor", self.restorer.to_ycbcr))
         missing = missing / gains[:, None, None, None]
         correction = self.restorer.correction(decoded, told, gains)
         left = correction - missing[:, : correction.shape[1]]
         errors = left.square().mean(dim=(0, 2, 3))
-        return errors[0], errors[1:].sum()
+        luma, colours = errors[0], errors[1:].sum()
+        loss = luma + self.recipe.colour * colours
+        return {"luma": luma, "colours": colours, "loss": loss}

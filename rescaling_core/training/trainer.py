@@ -16,9 +16,10 @@ from rescaling_core.training.acceleration import accelerate
 from rescaling_core.training.data import PatchSampler
 from rescaling_core.training.descent import Descent, prepare
 from rescaling_core.training.objectives import OBJECTIVES
+from rescaling_core.training.recorded import Recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from rescaling_core.networks import Rescaler
     from rescaling_core.pixels.arrays import U8Array
@@ -77,6 +78,12 @@ def new_rescaler(recipe: Recipe) -> Rescaler:
                 if name.endswith("weight"):
                     parameter.mul_(recipe.init_gain)
     return rescaler
+
+
+def _is_fixed(recipe: Recipe) -> bool:
+    """Whether all steps compute the same of their patches: nothing is drawn, no codec is asked."""
+    is_random = recipe.latent.is_random
+    return len(recipe.scales) == 1 and not recipe.compression.codecs and not is_random
 
 
 ALONE: Final = Team()
@@ -139,6 +146,8 @@ class Trainer:
         self._patches = PatchSampler(images, patch=plan.patch, device=self._device)
         fused = self._device.type == "cuda"
         self._descent = Descent(self.rescaler, plan, done=first_step, fused=fused)
+        self._records = fused and team.size == 1 and _is_fixed(recipe)
+        self._recorded: dict[bool, Recorded] = {}
 
     @property
     def done(self) -> int:
@@ -155,17 +164,49 @@ class Trainer:
             generator = seeded_generator(seed * STEPS_PER_SEED + self.done)
         hr = self._patches.draw(plan.batch // self._team.size, generator)
         hr = hr.to(memory_format=torch.channels_last)
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_half(self.done)):
-            loss: Loss = self._loss(hr, scale, self.recipe, generator)
-        norm, rate = self._descent.step(loss.total)
+        replayed = self._replayed(hr, scale) if self._records else None
+        if replayed is not None:
+            values: Mapping[str, Tensor] = replayed
+            norm, rate = self._descent.descend()
+        else:
+            values = self._computed(hr, scale, generator, half=self._is_half(self.done))
+            norm, rate = self._descent.step(values["loss"])
+        numbers = {name: value.item() for name, value in values.items()}
         return StepReport(
             step=self.done,
-            loss=loss.total.item(),
-            terms={name: term.item() for name, term in loss.terms.items()},
+            loss=numbers.pop("loss"),
+            terms=numbers,
             gradient_norm=norm,
             learning_rate=rate,
             scale=scale,
         )
+
+    def _computed(
+        self, hr: Tensor, scale: float, generator: torch.Generator, *, half: bool
+    ) -> dict[str, Tensor]:
+        """The loss of a batch under that name, and its terms."""
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=half):
+            loss: Loss = self._loss(hr, scale, self.recipe, generator)
+        return {**loss.terms, "loss": loss.total}
+
+    def _replayed(self, hr: Tensor, scale: float) -> Mapping[str, Tensor] | None:
+        """The same, with the gradients; recorded once for either precision.
+
+        None where the network does what cannot be recorded: it is then never tried again.
+        """
+        half = self._is_half(self.done)
+        if half not in self._recorded:
+            unused = seeded_generator(0)
+
+            def compute(batch: Tensor) -> dict[str, Tensor]:
+                return self._computed(batch, scale, unused, half=half)
+
+            try:
+                self._recorded = {half: Recorded(compute, [hr], self._descent.parameters)}
+            except RuntimeError:
+                self._records = False
+                return None
+        return self._recorded[half](hr)
 
     def averaged(self, device: str = "cpu") -> Rescaler:
         """A copy with the averaged weights, for evaluation, float32, on `device`."""

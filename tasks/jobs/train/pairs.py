@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import get_ident
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import torch
 
 from rescaling_core.codecs.fingerprint import fingerprint, settings_of
 from rescaling_core.training.pairs import Pair, code, code_layers, fitting, qualities_of
@@ -53,7 +56,7 @@ class PairFolder:
         content.update(repr(original.shape).encode())
         path = self._path / f"{content.hexdigest()[:24]}-{self._coding}-q{quality}.npy"
         if not path.exists():
-            part = path.with_suffix(f".{os.getpid()}.part")
+            part = path.with_suffix(f".{os.getpid()}-{get_ident()}.part")
             with part.open("wb") as file:
                 np.save(file, self._made(original, quality))
             os.replace(part, path)
@@ -83,12 +86,20 @@ def training_pairs(
     *,
     pause: Pause = NEVER,
 ) -> list[Pair]:
-    """All images, each at the qualities that are its turn."""
-    pairs = []
-    for index, image in enumerate(images):
+    """All images, each at the qualities that are its turn.
+
+    As many are coded at once as torch has threads; encoders and decoders leave Python's lock alone.
+    """
+
+    def of_image(index: int) -> list[Pair]:
         pause.wait()
-        pairs += [folder.pair(image, quality) for quality in qualities_of(index, pictures)]
-        progress.report(Progress(step="code", done=index + 1, total=len(images)))
+        return [folder.pair(images[index], quality) for quality in qualities_of(index, pictures)]
+
+    pairs: list[Pair] = []
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        for index, coded in enumerate(pool.map(of_image, range(len(images)))):
+            pairs += coded
+            progress.report(Progress(step="code", done=index + 1, total=len(images)))
     return pairs
 
 
@@ -96,4 +107,6 @@ def measured_pairs(
     folder: PairFolder, images: Sequence[U8Array], pictures: CodedPictures
 ) -> list[Pair]:
     """All images, each at every quality that is measured."""
-    return [folder.pair(image, quality) for image in images for quality in pictures.measured]
+    wanted = [(image, quality) for image in images for quality in pictures.measured]
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return list(pool.map(lambda one: folder.pair(*one), wanted))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rescaling_core.networks.restorer import Restorer
     from rescaling_core.pixels.arrays import U8Array
     from rescaling_core.training.restorer_recipe import RestorerRecipe
+    from rescaling_core.zoo.restorers import LoadedRestorer
 
 
 def first_restorer(recipe: RestorerRecipe) -> Restorer:
@@ -41,10 +42,17 @@ def first_restorer(recipe: RestorerRecipe) -> Restorer:
         raise UsageError(f"recipe {recipe.id}: network: {error}") from error
     if recipe.start is not None:
         try:
-            grow(restorers.load(recipe.start).network, network)
+            grow(_network_of(restorers.load(recipe.start), recipe), network)
         except ValueError as error:
             raise UsageError(f"recipe {recipe.id}: start = {recipe.start}: {error}") from error
     return network
+
+
+def _network_of(start: LoadedRestorer, recipe: RestorerRecipe) -> Restorer:
+    """Of weights that hold two networks, the one that the recipe goes on with."""
+    if recipe.behind is not None and start.final is not None:
+        return start.final.network
+    return start.network
 
 
 def beneath_of(recipe: RestorerRecipe) -> Beneath | None:

@@ -24,10 +24,11 @@ from rescaling_core.training.restorer_recipe import CodedPictures, RestorerRecip
 from rescaling_core.training.restorer_trainer import RestorerTrainer, new_restorer
 from rescaling_core.training.restorer_validation import measure_restorer
 from rescaling_core.zoo import restorers
+from tasks.jobs.train.data import load_any_recipe
 from tasks.jobs.train.folder import CHECKPOINT, RunFolder
 from tasks.jobs.train.pairs import PairFolder, training_pairs
 from tasks.jobs.train.pause import Pause
-from tasks.jobs.train.restorers import train_restorer_here
+from tasks.jobs.train.restorers import first_restorer, train_restorer_here
 from tests.unit.restorers import ERRORS
 
 if TYPE_CHECKING:
@@ -229,6 +230,16 @@ def test_a_run_starts_from_a_smaller_network_and_not_from_a_larger_one(tmp_path:
         train_restorer_here(
             _recipe(start=start, network=smaller), *data, tmp_path / "smaller", **options
         )
+
+
+def test_a_final_filter_goes_on_from_the_filter_of_weights_that_hold_two_networks() -> None:
+    recipe = load_any_recipe("layered-avif-lite")
+    assert isinstance(recipe, RestorerRecipe)
+    shipped = restorers.load("layered-avif-lite.2026-11")
+    assert shipped.final is not None
+    first = first_restorer(replace(recipe, start=shipped.id)).state_dict()
+    expected = shipped.final.network.state_dict()
+    assert all(torch.equal(first[name], tensor) for name, tensor in expected.items())
 
 
 @pytest.mark.parametrize(
