@@ -156,8 +156,8 @@ def find_weights(reference: str) -> WeightsFile | None:
     What a record in storage says is never given to this: see `tasks.models.lookup`.
 
     Args:
-        reference: An id of the zoo or of `installed_models`, with its tag, or without it for the
-            newest; a path; or `URL#sha256=DIGEST`.
+        reference: An id of `installed_models`, an id of the zoo with its tag, or either without it
+            for the newest; a path; or `URL#sha256=DIGEST`.
 
     Returns:
         None for a filter, which has no weights.
@@ -177,6 +177,8 @@ def find_weights(reference: str) -> WeightsFile | None:
     if reference.endswith(".safetensors"):
         return _file(Path(reference), name=reference)
     shipped = None if SHA256.fullmatch(reference) else zoo.shipped_path(reference)
+    if shipped is not None and shipped.stem != reference and _is_installed(reference):
+        shipped = None  # what the owner brought in under this very id, not others of that name
     return _file(shipped or _installed_path(reference), name=reference)
 
 
@@ -204,6 +206,10 @@ def load_rescaler(reference: str) -> LoadedRescaler:
     """
     found = find_weights(reference)
     return zoo.load(reference) if found is None else found.load()
+
+
+def _is_installed(model_id: str) -> bool:
+    return any(card.id == model_id for card in installed_models())
 
 
 def _installed_path(reference: str) -> Path:
