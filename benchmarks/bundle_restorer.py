@@ -2,8 +2,8 @@
 
     python -m benchmarks.bundle_restorer restorer-avif-lite RUN --tag 2026-11 --hardware "1 core"
 
-RUN is the folder that `refold train --out` wrote. A run that is not finished is bundled as it
-stands, from its last checkpoint.
+RUN is the folder that `refold train --out` wrote: the best weights so far are bundled, of a run
+that is not finished as well.
 """
 
 from __future__ import annotations
@@ -17,12 +17,8 @@ import torch
 
 from benchmarks.restorers import BENCH, figures, measure, pictures_of, table
 from rescaling_core.training.restorer_recipe import RestorerRecipe
-from rescaling_core.training.restorer_trainer import new_restorer
 from rescaling_core.zoo import restorers
-from rescaling_core.zoo.restorer_card import Coding
 from tasks.jobs.train.data import load_any_recipe
-from tasks.jobs.train.folder import CHECKPOINT, RunFolder
-from tasks.jobs.train.restorers import beneath_of
 
 
 def bundle(
@@ -30,42 +26,23 @@ def bundle(
     sets: list[str],
 ) -> None:  # fmt: skip
     """Write `<id>.<tag>.safetensors` and its card."""
-    state = torch.load(run / CHECKPOINT, weights_only=True)
-    network = new_restorer(recipe)
-    network.load_state_dict(state["average"])
-    network.eval().requires_grad_(requires_grad=False)
-    validated = [one["validation"] for one in RunFolder(run).records() if "validation" in one]
-    held_out = {key: value for key, value in validated[-1].items() if key != "psnr_y"}
-    pictures = recipe.pictures
-    coding = Coding.of(pictures.codec, pictures.effort, pictures.quality)
-    metrics: dict[str, Any] = {"held-out windows": held_out}
-    made: dict[str, Any] = {}
-    final, beneath = None, beneath_of(recipe)
-    if beneath is not None:  # its figures with pictures are those of `benchmarks.floor`
-        final = restorers.FinalFilter(network, coding)
-        enlargement = beneath.enlargement
-        network, coding, sets = enlargement.network, enlargement.coding, []
-        made = {"enlargement": enlargement.card.training}
-        metrics = {"final filter, held-out windows": held_out}
-        metrics |= {f"enlargement, {key}": v for key, v in enlargement.card.metrics.items()}
-    card = restorers.describe(
-        network,
-        coding,
-        restorer_id=f"{recipe.id}.{tag}",
-        title=recipe.title,
+    made = restorers.load(run / f"{recipe.id}.safetensors")
+    if made.card is None:
+        raise SystemExit(f"{run}: {recipe.id}.json is missing")
+    network, final = made.network, made.final
+    metrics: dict[str, Any] = dict(made.card.metrics)
+    if final is not None:  # its figures with pictures are those of `benchmarks.floor`
+        sets = []
+    card = replace(
+        made.card,
+        id=f"{recipe.id}.{tag}",
         training={
-            "recipe": recipe.id,
+            **made.card.training,
             "data": recipe.data,
             "command": f"refold train --config {recipe.id} --data FOLDER",
-            "seed": recipe.seed,
             "hardware": hardware,
-            "cpu_minutes": round(state["seconds"] / 60, 1),
-            "iterations": state["done"],
-            **made,
         },
-        metrics=metrics,
         notes=notes,
-        final=None if final is None else (final.network, final.coding),
     )
     restorers.RESTORERS_DIR.mkdir(exist_ok=True)
     path = restorers.RESTORERS_DIR / f"{card.id}.safetensors"

@@ -1,11 +1,11 @@
 """Put the weights of a training run into the zoo, with a card that holds their own tables.
 
-python benchmarks/bundle_weights.py RECIPE RUN SETS_DIR --hardware "2 CPU cores" [--codec jpeg-420
---quality 30 --quality 90]
+python -m benchmarks.bundle_weights RECIPE RUN SETS_DIR --tag 2026-11 --hardware "2 CPU cores"
+[--codec jpeg-420 --quality 30 --quality 90]
 
 RECIPE is a file or the id of a bundled recipe; RUN is the folder that `refold train --out` wrote;
-SETS_DIR holds one folder of images for each benchmark set. A run that is not finished is bundled
-as it stands, from its last checkpoint.
+SETS_DIR holds one folder of images for each benchmark set. The best weights of the run so far are
+bundled, of one that is not finished as well.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ import torch
 import typer
 
 from rescaling_core import zoo
-from rescaling_core.training.trainer import new_rescaler
 from tasks.jobs.evaluate.benchmark import EvaluationRow, codec_specs, evaluate_set, list_sets
 from tasks.jobs.train.data import load_recipe
-from tasks.jobs.train.folder import CHECKPOINT
 
 if TYPE_CHECKING:
     from rescaling_core.networks import Rescaler
@@ -31,6 +29,7 @@ def bundle(
     recipe_id: str,
     run: Path,
     sets_dir: str,
+    tag: Annotated[str, typer.Option()],
     hardware: Annotated[str, typer.Option()],
     codec: Annotated[str, typer.Option()] = "png",
     quality: Annotated[list[int] | None, typer.Option()] = None,
@@ -38,26 +37,27 @@ def bundle(
     only: Annotated[list[str] | None, typer.Option("--set")] = None,
     notes: Annotated[str, typer.Option()] = "",
 ) -> None:
-    """Write `<id>.safetensors` and `<id>.json`."""
+    """Write `<id>.<tag>.safetensors` and its card."""
     recipe = load_recipe(recipe_id)
     rescaler, training = read_run(recipe, run)
     training["hardware"] = hardware
     training["command"] = f"refold train --config {recipe.id} --data FOLDER"
+    model_id = f"{recipe.id}.{tag}"
     card = zoo.describe(
-        rescaler, model_id=recipe.id, title=recipe.title, training=training, notes=notes
+        rescaler, model_id=model_id, title=recipe.title, training=training, notes=notes
     )
-    path = zoo.WEIGHTS_DIR / f"{recipe.id}.safetensors"
+    path = zoo.WEIGHTS_DIR / f"{model_id}.safetensors"
     zoo.save(path, rescaler, card, dtype=torch.float16)
     specs = codec_specs(codec, quality or [])
     rows = [
         row
         for benchmark in list_sets(sets_dir, only or ())
-        for row in evaluate_set(sets_dir, benchmark, recipe.id, scale or (), specs)
+        for row in evaluate_set(sets_dir, benchmark, model_id, scale or (), specs)
     ]
     metrics = {title(row, rows): figures(row) for row in rows}
     described = zoo.describe(
         rescaler,
-        model_id=recipe.id,
+        model_id=model_id,
         title=recipe.title,
         training=training,
         metrics=metrics,
@@ -70,19 +70,9 @@ def bundle(
 
 
 def read_run(recipe: Recipe, run: Path) -> tuple[Rescaler, dict[str, object]]:
-    """The averaged weights at the last checkpoint, and the facts of the run."""
-    state = torch.load(run / CHECKPOINT, weights_only=True)
-    rescaler = new_rescaler(recipe)
-    rescaler.load_state_dict(state["average"])
-    facts = {
-        "recipe": recipe.id,
-        "data": recipe.data,
-        "seed": recipe.seed,
-        "minutes": round(state["seconds"] / 60),
-        "iterations": state["done"],
-        "start": recipe.start,
-    }
-    return rescaler.eval().requires_grad_(requires_grad=False), facts
+    """The best weights of a run, and the facts of it."""
+    made = zoo.load(run / f"{recipe.id}.safetensors")
+    return made.rescaler, {**made.card.training, "data": recipe.data, "start": recipe.start}
 
 
 def title(row: EvaluationRow, rows: list[EvaluationRow]) -> str:

@@ -47,7 +47,7 @@ floor = {{ psnr_y = {FLOOR} }}
 candidates = [
   {{ rescaler = "none", codec = "avif-420", quality = {{ min = 10, max = 95 }} }},
   {{ rescaler = "none", codec = "avif-420", quality = {{ min = 10, max = 95 }}, \
-restorer = "restorer-avif-lite" }},
+restorer = "restorer-avif" }},
 ]
 """
 

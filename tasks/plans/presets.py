@@ -24,7 +24,7 @@ target = "x2"
 floor = { psnr_y = 34 }
 candidates = [
   { rescaler = "none", codec = "avif-420", quality = { min = 10, max = 95 }, \
-restorer = "restorer-avif-lite" },
+restorer = "restorer-avif" },
   { rescaler = "none", codec = "webp", quality = { min = 10, max = 98 } },
   { rescaler = "none", codec = "jxl", quality = { min = 20, max = 97 } },
   { rescaler = "lanczos", codec = "avif", quality = 20, restorer = "layered-avif-lite", \
@@ -76,7 +76,7 @@ target = "x2"
 floor = { psnr_y = 40, ssim_y = 0.97 }
 candidates = [
   { rescaler = "none", codec = "avif-420", quality = { min = 40, max = 100 }, \
-restorer = "restorer-avif-lite" },
+restorer = "restorer-avif" },
   { rescaler = "none", codec = "avif", quality = { min = 40, max = 100 } },
   { rescaler = "none", codec = "webp", quality = { min = 60, max = 100 } },
   { rescaler = "none", codec = "jxl", quality = { min = 50, max = 99 } },
