@@ -142,7 +142,11 @@ def import_weights(
 def installed_models() -> tuple[ModelCard, ...]:
     """The cards of the weights in `weights_folder()`, by id; what is unreadable is left out."""
     cards = []
-    for path in sorted(weights_folder().glob("*.safetensors")):
+    try:
+        paths = sorted(weights_folder().glob("*.safetensors"))
+    except OSError:  # a home that this process may not enter
+        return ()
+    for path in paths:
         try:
             cards.append(zoo.load(path).card)
         except RefoldError:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -12,6 +13,9 @@ from rescaling_core import zoo
 from rescaling_core.errors import CheckpointError, UsageError
 from rescaling_core.networks import LatentPolicy, build
 from tasks.models import weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +127,22 @@ def test_a_name_without_its_tag_is_the_newest_of_that_name(tmp_path: Path) -> No
     assert weights.load_rescaler("mine.2026-12b").rescaler.config["growth"] == 12
     with pytest.raises(UsageError, match=r"no rescaler 'mine\.2026-11'"):
         weights.load_rescaler("mine.2026-11")
+
+
+def test_a_folder_that_cannot_be_listed_hides_nothing_that_ships(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(folder: Path, pattern: str) -> Iterator[Path]:
+        if folder == weights.weights_folder():
+            raise PermissionError(13, "Permission denied")
+        return whole(folder, pattern)
+
+    whole = Path.glob
+    monkeypatch.setattr(Path, "glob", refused)
+    assert weights.installed_models() == ()
+    found = weights.find_weights("irn-x2-lite")
+    assert found is not None
+    assert found.sha256 == zoo.load("irn-x2-lite.2026-11").weights_sha256
 
 
 def _official(tmp_path: Path) -> Path:
