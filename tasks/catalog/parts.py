@@ -166,11 +166,15 @@ def _may_hold(file: pq.ParquetFile, group: int, key: str, keys: Sequence[str]) -
 
 def read_part(store: Store, key: str, schema: pa.Schema) -> pa.Table:
     """All rows of a file, with the columns of a table; those that the file has not are null."""
-    part = pq.read_table(io.BytesIO(store.get(key)))
+    return with_columns(pq.read_table(io.BytesIO(store.get(key))), schema)
+
+
+def with_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Rows with the columns of a table; those they have not are null."""
     columns = [
-        part.column(field.name).cast(field.type)
-        if field.name in part.schema.names
-        else pa.nulls(len(part), field.type)
+        rows.column(field.name).cast(field.type)
+        if field.name in rows.schema.names
+        else pa.nulls(len(rows), field.type)
         for field in schema
     ]
     return pa.table(columns, schema=schema)

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from tasks.catalog.parts import Part, keys_within, matches, parts_of, read_part, write_part
+from tasks.catalog.parts import (
+    Part,
+    keys_within,
+    matches,
+    parts_of,
+    read_part,
+    with_columns,
+    write_part,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -96,7 +104,7 @@ class Upsert:
                 actions += self._written_again(part, replaced, new)
         fresh = [number for number in range(len(rows)) if number not in there] if insert else []
         if fresh:
-            actions.append(self._write(_with_columns(new.take(fresh), self._schema)))
+            actions.append(self._write(with_columns(new.take(fresh), self._schema)))
         if actions:
             self._table.create_write_transaction(
                 actions, "append", self._table.schema(), commit_properties=properties
@@ -141,14 +149,3 @@ class Upsert:
 
     def _write(self, rows: pa.Table) -> AddAction:
         return write_part(self._store, self._prefix, rows, indexed=self._indexed, data_change=True)
-
-
-def _with_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Rows with the columns of a table; those they have not are null."""
-    columns = [
-        rows.column(field.name).cast(field.type)
-        if field.name in rows.schema.names
-        else pa.nulls(len(rows), field.type)
-        for field in schema
-    ]
-    return pa.table(columns, schema=schema)
