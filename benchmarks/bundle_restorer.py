@@ -27,8 +27,6 @@ def bundle(
 ) -> None:  # fmt: skip
     """Write `<id>.<tag>.safetensors` and its card."""
     made = restorers.load(run / f"{recipe.id}.safetensors")
-    if made.card is None:
-        raise SystemExit(f"{run}: {recipe.id}.json is missing")
     network, final = made.network, made.final
     metrics: dict[str, Any] = dict(made.card.metrics)
     if final is not None:  # its figures with pictures are those of `benchmarks.floor`
