@@ -85,11 +85,13 @@ def archive(
     return len(made.lr_data) if isinstance(made, Rendition) else 0
 
 
-def measure(path: Path, floor: float, plans: dict[str, TargetPlan]) -> dict[str, Counted]:
+def measure(
+    path: Path, floor: float, plans: dict[str, TargetPlan], networks: Networks
+) -> dict[str, Counted]:
     """One picture, by the bisection and by every plan in turn."""
     data = path.read_bytes()
     photo = decode_photo(data)
-    networks, found = Networks(), {}
+    found = {}
     for name in (RIVAL, *plans):
         found[name] = one = Counted((photo.height, photo.width))
         started = time.process_time()
@@ -139,10 +141,13 @@ def main() -> None:
         wanted = Floor(psnr_y=given.floor)
         plan = read_plan(PRESETS[name], name=name, floor=wanted, as_installed=True)
         plans[name] = next(one for one in plan.targets if one.target.scale is not None)
-    rows = []
+    rows: list[dict[str, Counted]] = []
+    networks = Networks()
     for one in given.sets:
         for path in sorted((given.bench / one).iterdir())[:: given.every]:
-            rows.append(measure(path, given.floor, plans))
+            if not rows:  # networks are loaded and compiled once by a worker, not for each picture
+                measure(path, given.floor, plans, networks)
+            rows.append(measure(path, given.floor, plans, networks))
             print(path.stem, {who: round(cell.seconds, 1) for who, cell in rows[-1].items()})
     print()
     print(table(rows))

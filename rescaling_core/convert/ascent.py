@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, log
+from math import inf, isfinite, log
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rescaling_core.convert.rivals import NOTHING, Cost
@@ -68,20 +68,43 @@ RESTORED: Final = 0.25
 """dB that a restorer adds, roughly: a guess that only shortens searches."""
 
 
-def _judged(judge: Judge, attempt: Attempt) -> tuple[float, int]:
-    """Measure a file, without its restorer first; its slack, and the bytes it then has."""
-    if attempt.plain is not None:
-        slack = judge.judge(attempt.plain.encoded, attempt.plain.restored)
-        if slack >= 0:
-            return slack + RESTORED, attempt.plain.nbytes
-    return judge.judge(attempt.encoded, attempt.restore()), attempt.nbytes
+_CLEARLY: Final = 1.25
+"""A file that misses the floor by so many times what the restorer last added misses it still when
+it is restored. From one step of quality to the next what it adds changes by a twentieth."""
 
 
-def try_once(judge: Judge, attempt: Attempt) -> Cost:
+@dataclass(slots=True)
+class Trials:
+    """Measures the files of one candidate, and learns from each what its restorer adds."""
+
+    judge: Judge
+    _gain: float | None = None
+    """What the restorer added to the last file that was restored, in dB or about."""
+
+    def slack(self, attempt: Attempt) -> tuple[float, int]:
+        """Measure a file, without its restorer first; its slack, and the bytes it then has.
+
+        Restoring takes as long as encoding: a file that is clearly not good enough is not restored.
+        """
+        plain, judge = attempt.plain, self.judge
+        if plain is None:
+            return judge.judge(attempt.encoded, attempt.restore()), attempt.nbytes
+        without = judge.judge(plain.encoded, plain.restored)
+        if without >= 0:
+            return without + RESTORED, plain.nbytes
+        if self._gain is not None and without < -_CLEARLY * self._gain:
+            return without + self._gain, attempt.nbytes
+        slack = judge.judge(attempt.encoded, attempt.restore())
+        if slack > without and isfinite(slack - without):
+            self._gain = slack - without
+        return slack, attempt.nbytes
+
+
+def try_once(trials: Trials, attempt: Attempt) -> Cost:
     """Try a candidate of one quality."""
-    if judge.is_too_large(attempt.encoded):
+    if trials.judge.is_too_large(attempt.encoded):
         return Cost(attempt.nbytes, at_least=True)
-    slack, nbytes = _judged(judge, attempt)
+    slack, nbytes = trials.slack(attempt)
     return Cost(nbytes) if slack >= 0 else NOTHING
 
 
@@ -103,7 +126,7 @@ class _InVainError(Exception):
 
 
 def climb(
-    judge: Judge,
+    trials: Trials,
     make: Callable[[int], Attempt],
     count: int,
     *,
@@ -114,7 +137,7 @@ def climb(
     """Search the lowest step of quality that reaches the floor.
 
     Args:
-        judge: What is known, and where tries are handed in.
+        trials: What is known, and where tries are handed in.
         make: Makes the file of a step.
         count: Steps there are.
         start: The first to try.
@@ -122,6 +145,7 @@ def climb(
         weighing: Measure files that are too large, too, as restoring takes little: the search ends
             with the first that misses the floor.
     """
+    judge = trials.judge
     sizes: dict[int, int] = {}
     slacks: dict[int, float] = {}
     """Of those that may win."""
@@ -134,7 +158,7 @@ def climb(
             if value < 0:
                 raise _InVainError
             return value
-        slacks[step], sizes[step] = _judged(judge, attempt)
+        slacks[step], sizes[step] = trials.slack(attempt)
         return slacks[step]
 
     try:
@@ -151,7 +175,7 @@ def climb(
 
 
 def climb_below(
-    judge: Judge, make: Callable[[int], Attempt], count: int, *, start: int, slope: float
+    trials: Trials, make: Callable[[int], Attempt], count: int, *, start: int, slope: float
 ) -> Landing:
     """As `climb`, where restoring takes far longer than encoding and there is a limit to beat.
 
@@ -165,7 +189,7 @@ def climb_below(
             made[step] = make(step)
         return made[step]
 
-    limit = judge.limit
+    limit = trials.judge.limit
     over = lowest_enough(
         0,
         count - 1,
@@ -176,11 +200,11 @@ def climb_below(
     top = count - 1 if over is None else over - 1
     if top >= 0:
         attempt = make_once(top)
-        slack, nbytes = _judged(judge, attempt)
+        slack, nbytes = trials.slack(attempt)
         if slack >= 0:
             if top == 0:
                 return Landing(Cost(nbytes))
-            lower = climb(judge, make_once, top, start=top // 2, slope=slope)
+            lower = climb(trials, make_once, top, start=top // 2, slope=slope)
             found = lower.cost.nbytes is not None and not lower.cost.at_least
             return lower if found else Landing(Cost(nbytes))
     return Landing(NOTHING if over is None else Cost(made[over].nbytes, at_least=True))

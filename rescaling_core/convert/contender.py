@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rescaling_core.convert.ascent import RESTORED, Attempt, Plain
 from rescaling_core.convert.forecast import Glimpse, foretell
@@ -38,6 +38,9 @@ class Contender:
     """Whether restoring takes far longer than encoding."""
     gain: float = 0.0
     """dB that a forecast leaves out: what a restorer adds."""
+    optimism: float = 1.0
+    """By how much its forecasts fall short of the bytes it takes in the end, beside those of
+    full-size files of the same codec."""
 
     def attempt(self, step: int, nudge: Nudge | None = None) -> Attempt:
         """Make the file of a step."""
@@ -74,7 +77,13 @@ class Contender:
 
         beside = quick.in_earnest(self.spec.effort)
         found = foretell(len(self.steps), glance, beside, start=self.start, slope=self.usual_slope)
-        return replace(found, at=found.at - self.gain / found.slope)
+        at = found.at - self.gain / found.slope
+        return replace(found, at=at, nbytes=self.optimism * found.nbytes)
+
+
+_RESIDUAL: Final = 1.05
+"""Over 34 pictures of four sets, the nine residuals that were searched took 0.2 to 17 % more than
+was foretold, 6 % on average."""
 
 
 def of_qualities(candidate: Candidate, bench: Workbench) -> Contender:
@@ -122,4 +131,5 @@ def of_residual(
 
     steps = plan.codec.codec.steps(*plan.qualities)
     gain = RESTORED if bench.filters(base) else 0.0
-    return Contender(plan.codec, steps, make, fixed=len(base.data), gain=gain)
+    fixed = len(base.data)
+    return Contender(plan.codec, steps, make, fixed=fixed, gain=gain, optimism=_RESIDUAL)

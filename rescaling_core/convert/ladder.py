@@ -9,7 +9,7 @@ from math import ceil, inf, isfinite
 from typing import TYPE_CHECKING, Final
 
 from rescaling_core import codecs
-from rescaling_core.convert.ascent import Attempt, climb, climb_below, try_once
+from rescaling_core.convert.ascent import Attempt, Trials, climb, climb_below, try_once
 from rescaling_core.convert.contender import of_qualities, of_residual
 from rescaling_core.convert.finish import finish, prove
 from rescaling_core.convert.outcome import Kept, Rendition
@@ -167,11 +167,12 @@ class _Ladder:
 
     def _cost(self, candidate: Candidate) -> Cost:
         if candidate.rescaler == TRANSCODE:
-            return try_once(self, self._attempt(self.bench.transcode(candidate)))
+            return try_once(Trials(self), self._attempt(self.bench.transcode(candidate)))
         if candidate.residual is not None:
             return self._split(candidate, candidate.residual)
         if candidate.qualities is None:
-            return try_once(self, of_qualities(candidate, self.bench).make(candidate.codec))
+            attempt = of_qualities(candidate, self.bench).make(candidate.codec)
+            return try_once(Trials(self), attempt)
         return self._ascend(of_qualities(candidate, self.bench), None)
 
     def _attempt(self, encoded: Encoded) -> Attempt:
@@ -206,14 +207,15 @@ class _Ladder:
             search = climb
         count = len(contender.steps)
         start = min(max(start, 0), count - 1)
-        landing = search(self, contender.attempt, count, start=start, slope=slope)
+        trials = Trials(self)
+        landing = search(trials, contender.attempt, count, start=start, slope=slope)
         cost = landing.cost
         found = None if cost.at_least else cost.nbytes
         if found is not None and forecast is not None and isfinite(forecast.nbytes):
             self.bias[codec] = (found - contender.fixed) / forecast.nbytes
-        return self._nudged(contender, landing) if contender.spec.codec.nudges else cost
+        return self._nudged(contender, landing, trials) if contender.spec.codec.nudges else cost
 
-    def _nudged(self, contender: Contender, landing: Landing) -> Cost:
+    def _nudged(self, contender: Contender, landing: Landing, trials: Trials) -> Cost:
         """Try what lies between the step that was found and the one below: one or two files."""
         step, gap = landing.step, landing.slack - landing.below
         if step is None or not isfinite(gap):
@@ -225,7 +227,7 @@ class _Ladder:
             tries.append((step, "below"))
         for at, nudge in tries:
             attempt = contender.attempt(at, nudge)
-            cost = try_once(self, attempt)
+            cost = try_once(trials, attempt)
             if cost.nbytes is not None and not cost.at_least:
                 return cost
         return landing.cost

@@ -75,7 +75,8 @@ def psnr(restored: U8Array, reference: U8Array, *, border: int = 0) -> float:
 def psnr_y(restored: U8Array, reference: U8Array, *, border: int = 0) -> float:
     """PSNR on luma: the figure the papers' tables show. As `psnr` otherwise."""
     a, b = _cropped(restored, reference, border)
-    return psnr_of(a, b, luma)
+    squares = fsum(float(np.sum(_luma_error(a[one], b[one]) ** 2)) for one in strips(a.shape))
+    return _psnr(squares / (a.shape[0] * a.shape[1]))
 
 
 def ssim(restored: U8Array, reference: U8Array, *, border: int = 0) -> float:
@@ -177,8 +178,23 @@ def psnr_of(a: Any, b: Any, plane: Plane) -> float:
         float(np.sum((plane(a[strip]) - plane(b[strip])) ** 2)) for strip in strips(a.shape)
     )
     count: int = a.shape[0] * a.shape[1] * plane(a[:1, :1]).size
-    error = squares / count
+    return _psnr(squares / count)
+
+
+def _psnr(error: float) -> float:
+    """Of a mean squared error."""
     return 10 * log10(_PEAK**2 / error) if error > 0 else inf
+
+
+def _luma_error(a: U8Array, b: U8Array) -> FloatArray:
+    """The luma of the difference of two pictures, which takes a fifth of the time of two lumas."""
+    difference = np.atleast_3d(np.subtract(a, b, dtype=np.int16))
+    if difference.shape[2] == 1:
+        return np.asarray(difference[..., 0] * _LUMA.sum())
+    error = difference[..., 0] * _LUMA[0]
+    for channel in (1, 2):
+        error += difference[..., channel] * _LUMA[channel]
+    return np.asarray(error)
 
 
 def _mean_ssim(a: Samples, b: Samples) -> float:
