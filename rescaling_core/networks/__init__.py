@@ -15,6 +15,7 @@ from rescaling_core.networks import (
     dlv_irn,
     filters,
     firn,
+    hyperthumbnail,
     irn,
     irn_color,
     irn_crm,
@@ -46,7 +47,18 @@ __all__ = [
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
     {
         module.FAMILY.name: module.FAMILY
-        for module in (filters, irn, irn_crm, irn_color, sain, aidn, dlv_irn, tirn, firn)
+        for module in (
+            filters,
+            irn,
+            irn_crm,
+            irn_color,
+            sain,
+            aidn,
+            dlv_irn,
+            tirn,
+            firn,
+            hyperthumbnail,
+        )
     }
 )
 

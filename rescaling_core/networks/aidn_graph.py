@@ -1,4 +1,4 @@
-"""Where a part of an image lies, as nodes of a graph: the inputs of AIDN's ONNX file."""
+"""Where a part of an image lies, as nodes of a graph: inputs of AIDN's ONNX file, and of others."""
 
 from __future__ import annotations
 

@@ -35,14 +35,14 @@ class MeanShift(nn.Conv2d):
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(ReLU(conv(x)))."""
+    """x + conv(ReLU(conv(x))), 3×3 where not said otherwise."""
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, features: int, side: int = 3) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(features, features, 3, padding=1),
+            nn.Conv2d(features, features, side, padding=side // 2),
             nn.ReLU(),
-            nn.Conv2d(features, features, 3, padding=1),
+            nn.Conv2d(features, features, side, padding=side // 2),
         )
 
     def forward(self, x: Tensor) -> Tensor:

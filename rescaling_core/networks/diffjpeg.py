@@ -14,6 +14,9 @@ from rescaling_core.containers.jpeg_standard import CHROMA_TABLE, LUMA_TABLE
 
 Rounding = Literal["fourier", "exact"]
 
+BLOCK: Final = 8
+"""Side of a block of JPEG, in samples."""
+
 _TO_YCC: Final = (
     (0.299, 0.587, 0.114),
     (-0.168736, -0.331264, 0.5),
@@ -87,6 +90,16 @@ def block_dct(plane: Tensor) -> Tensor:
     b, c, h, w = padded.shape
     dct = _dct(plane)
     return dct @ padded.view(b, c, h // 8, 8, w // 8, 8).transpose(3, 4) @ dct.T
+
+
+def dct_kernels() -> Tensor:
+    """`block_dct` of all three planes of `to_ycc` as one convolution of RGB, of stride 8.
+
+    Returns:
+        (192, 3, 8, 8): the coefficients of luma by rows, then those of either colour difference.
+    """
+    colours, dct = torch.tensor(_TO_YCC), _dct(torch.empty(0, dtype=torch.float32))
+    return torch.einsum("ck,ui,vj->cuvkij", colours, dct, dct).flatten(0, 2)
 
 
 def _mix(image: Tensor, matrix: tuple[tuple[float, ...], ...]) -> Tensor:

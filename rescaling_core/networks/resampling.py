@@ -146,7 +146,7 @@ def _taps(old: int, new: int, ratio: float, name: Kernel) -> tuple[Tensor, Tenso
     return torch.where(mirrored < old, mirrored, 2 * old - 1 - mirrored), weights[used]
 
 
-def _cubic(x: Tensor) -> Tensor:
+def cubic(x: Tensor) -> Tensor:
     """Keys' cubic with a = −½, zero beyond 2."""
     x = x.abs()
     near = 1.5 * x**3 - 2.5 * x**2 + 1
@@ -161,6 +161,6 @@ def _lanczos(x: Tensor) -> Tensor:
 
 
 _KERNELS: Final[dict[str, tuple[Callable[[Tensor], Tensor], float]]] = {
-    "bicubic": (_cubic, 4.0),
+    "bicubic": (cubic, 4.0),
     "lanczos": (_lanczos, 6.0),
 }

@@ -49,6 +49,19 @@ CASES: Final[dict[str, tuple[str, dict[str, Any], float]]] = {
     "t-irn x4": ("t-irn", {"scale": 4, "blocks": [1, 1], "growth": 4}, 4),
     "firn x2": ("firn", {"scale": 2, "blocks": [2]}, 2),
     "firn x4": ("firn", {"scale": 4, "blocks": [1, 1]}, 4),
+    "hyperthumbnail x2": (
+        "hyperthumbnail",
+        {
+            "scale": 2,
+            "features": 8,
+            "residual_blocks": 2,
+            "coefficient_blocks": 1,
+            "encoder_features": 8,
+            "encoder_blocks": 1,
+            "growth": 4,
+        },
+        2,
+    ),
     "bicubic x2.5": ("filter", {"kernel": "bicubic"}, 2.5),
     "lanczos x2.5": ("filter", {"kernel": "lanczos"}, 2.5),
 }

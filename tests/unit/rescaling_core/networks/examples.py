@@ -29,6 +29,12 @@ NETWORKS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "aidn-plus": ("aidn", {"features": 16, "residual_blocks": 2, "codec_quality": 90,
                            "adapt_every": 2}),
     "aidn-x4": ("aidn", {"features": 16, "residual_blocks": 2, "fixed_scale": 4}),
+    "hyperthumbnail-x2": ("hyperthumbnail", {
+        "scale": 2, "features": 8, "residual_blocks": 1, "coefficient_blocks": 1,
+        "encoder_features": 8, "encoder_blocks": 1, "growth": 4}),
+    "hyperthumbnail-x3": ("hyperthumbnail", {
+        "scale": 3, "features": 8, "residual_blocks": 2, "coefficient_blocks": None,
+        "encoder_features": 8, "encoder_blocks": 1, "growth": 4}),
     "bicubic": ("filter", {"kernel": "bicubic"}),
     "lanczos": ("filter", {"kernel": "lanczos"}),
 }  # fmt: skip

@@ -45,7 +45,7 @@ def test_a_graph_restores_what_the_network_restores(name: str) -> None:
         else:
             sides = [(0, side // 3, side, h_or_w, side) for h_or_w, side in
                      ((h, floor(h * scale)), (w, floor(w * scale)))]  # fmt: skip
-            feeds["scale"] = np.array([scale])
+            feeds["scale"] = np.array([float(scale)])
             feeds["rows"], feeds["columns"] = (np.array(side) for side in sides)
             windows = [
                 Window(given=slice(0, n), asked=slice(first, stop), length=n, result=whole)

@@ -115,7 +115,8 @@ def test_a_missing_and_an_unexpected_key_are_named(name: str) -> None:
 @each
 def test_a_latent_policy_it_has_no_use_for_is_refused(name: str) -> None:
     kind, config = NETWORKS[name]
-    refused = "mixture" if kind in ("filter", "aidn", "irn", "firn") else "none"
+    without = ("filter", "aidn", "irn", "firn", "hyperthumbnail")
+    refused = "mixture" if kind in without else "none"
     with pytest.raises(CheckpointError, match="latents are"):
         build(kind, config, LatentPolicy(refused))
 

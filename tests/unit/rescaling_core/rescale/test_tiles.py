@@ -121,6 +121,11 @@ def test_tiled_aidn_differs_by_rounding_only(name: str, scale: float) -> None:
     _same_when_tiled(example(name), scale, most=1)
 
 
+@pytest.mark.parametrize(("name", "scale"), [("hyperthumbnail-x2", 2), ("hyperthumbnail-x3", 3)])
+def test_tiled_hyperthumbnail_differs_by_rounding_only(name: str, scale: float) -> None:
+    _same_when_tiled(example(name), scale, most=1)
+
+
 def _same_when_tiled(rescaler: Rescaler, scale: float, most: int) -> None:
     pixels, tiling = _photo(131, 170), Tiling(tile=50, overlap=20)
     lr = downscale_pixels(rescaler, pixels, scale, tiling=WHOLE)

@@ -21,10 +21,13 @@ TINY = {
     "dlv-irn": {"scale": 4, "blocks": (1, 1), "growth": 4, "depth": 3},
     "t-irn": {"scale": 2, "blocks": (1,), "growth": 4, "depth": 3},
     "firn": {"scale": 4, "blocks": (1, 1)},
+    "hyperthumbnail": {"scale": 2, "features": 8, "residual_blocks": 1, "coefficient_blocks": 1,
+                       "encoder_features": 8, "encoder_blocks": 1, "growth": 4},
 }  # fmt: skip
 SCALES = {"irn-color": (1.0,), "dlv-irn": (4.0,), "firn": (4.0,), "aidn": (1.5, 2.0, 3.7)}
 OBJECTIVES = {"sain": "sain", "aidn": "aidn", "irn": "irn"}
-COMPRESSION = {"sain": Compression(codecs=("jpeg-420",), quality=(30, 90), gradient="simulated")}
+_JPEG = Compression(codecs=("jpeg-420",), quality=(30, 90), gradient="simulated")
+COMPRESSION = {"sain": _JPEG, "hyperthumbnail": _JPEG}
 
 
 def training_images():

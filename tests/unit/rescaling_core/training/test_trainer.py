@@ -15,7 +15,7 @@ from rescaling_core.training.acceleration import accelerate
 from rescaling_core.training.recipe import Objective, Optimisation
 from rescaling_core.training.trainer import Team, Trainer, new_rescaler
 from rescaling_core.training.validation import measure_set
-from tasks.jobs.train.data import RECIPES_DIR
+from tasks.jobs.train.data import RECIPES_DIR, load_recipe
 from tests.unit.rescaling_core.training.families import STEPS, TINY, tiny_recipe, training_images
 
 
@@ -29,10 +29,10 @@ def test_every_family_with_weights_is_tested_here():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["irn", "t-irn", "sain", "aidn"])
+@pytest.mark.parametrize("family", ["irn", "t-irn", "sain", "aidn", "hyperthumbnail"])
 def test_training_lowers_the_loss(family, images):
     plan = Optimisation(steps=80, batch=4, patch=32, warmup=2, learning_rate=5e-3)
-    gain = 1.0 if family == "aidn" else 10.0
+    gain = 1.0 if family in ("aidn", "hyperthumbnail") else 10.0
     recipe = tiny_recipe(family, scales=(2.0,), optimisation=plan, init_gain=gain)
     trainer = Trainer(recipe, new_rescaler(recipe), images)
     losses = [trainer.step().loss for _ in range(80)]
@@ -99,6 +99,20 @@ def test_the_network_of_every_bundled_recipe_can_be_built(path):
     with torch.device("meta"):
         rescaler = networks.build(values["family"], values["network"], policy)
     assert all(scale in rescaler.scales for scale in values["scales"])
+
+
+@pytest.mark.parametrize("name", ["hyperthumbnail-x2", "hyperthumbnail-x4"])
+def test_the_recipe_trains_through_jpeg_with_a_price_on_bits(name, images):
+    recipe = load_recipe(str(RECIPES_DIR / f"{name}.toml"))
+    plan = replace(recipe.optimisation, batch=1, patch=64, warmup=1)
+    trainer = Trainer(replace(recipe, optimisation=plan), new_rescaler(recipe), images)
+    before = {key: value.clone() for key, value in trainer.rescaler.state_dict().items()}
+    reports = [trainer.step() for _ in range(2)]
+    assert all(np.isfinite(report.gradient_norm) for report in reports)
+    assert reports[0].terms.keys() == {"restoration", "guidance", "rate"}
+    after = trainer.rescaler.state_dict()
+    for half in ("encoder.head.weight", "decoder.coefficients.expand.weight"):
+        assert not torch.equal(before[half], after[half])
 
 
 def test_fine_tuning_moves_weights_and_leaves_constants_alone(images):
