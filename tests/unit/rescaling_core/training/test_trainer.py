@@ -12,7 +12,7 @@ from rescaling_core.errors import UsageError
 from rescaling_core.networks import LatentPolicy
 from rescaling_core.networks.restorer import Restorer
 from rescaling_core.training.acceleration import accelerate
-from rescaling_core.training.recipe import Objective, Optimisation
+from rescaling_core.training.recipe import Compression, Objective, Optimisation
 from rescaling_core.training.trainer import Team, Trainer, new_rescaler
 from rescaling_core.training.validation import measure_set
 from tasks.jobs.train.data import RECIPES_DIR, load_recipe
@@ -29,13 +29,23 @@ def test_every_family_with_weights_is_tested_here():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["irn", "t-irn", "sain", "aidn", "hyperthumbnail"])
+@pytest.mark.parametrize("family", ["irn", "t-irn", "sain", "aidn"])
 def test_training_lowers_the_loss(family, images):
     plan = Optimisation(steps=80, batch=4, patch=32, warmup=2, learning_rate=5e-3)
-    gain = 1.0 if family in ("aidn", "hyperthumbnail") else 10.0
+    gain = 1.0 if family == "aidn" else 10.0
     recipe = tiny_recipe(family, scales=(2.0,), optimisation=plan, init_gain=gain)
     trainer = Trainer(recipe, new_rescaler(recipe), images)
     losses = [trainer.step().loss for _ in range(80)]
+    assert np.mean(losses[-20:]) < 0.8 * np.mean(losses[:10])
+
+
+@pytest.mark.slow
+def test_training_lowers_the_loss_of_a_network_that_starts_as_a_filter(images):
+    """HyperThumbnail's start is a good one, and JPEG's noise would hide what is gained at first."""
+    plan = Optimisation(steps=300, batch=4, patch=32, warmup=2, learning_rate=5e-3)
+    recipe = tiny_recipe("hyperthumbnail", optimisation=plan, compression=Compression())
+    trainer = Trainer(recipe, new_rescaler(recipe), images)
+    losses = [trainer.step().loss for _ in range(300)]
     assert np.mean(losses[-20:]) < 0.8 * np.mean(losses[:10])
 
 
