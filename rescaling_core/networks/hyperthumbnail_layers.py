@@ -89,7 +89,9 @@ class Decoder(nn.Module):
             first: Row and column of its first pixel in the whole, where JPEG's blocks begin.
         """
         seen = lr - _GREY
-        x = seen if self.coefficients is None else _join(seen, self.coefficients(seen, first))
+        x = seen
+        if self.coefficients is not None:
+            x = torch.cat((seen, self.coefficients(seen, first)), 1)
         x = _trunk(x, self.head, self.body, self.end)
         around = F.pad(lr, [_REACH] * 4, mode="replicate")
         enlarged = F.conv2d(around, cast("Tensor", self.cubic), groups=3)
@@ -176,10 +178,6 @@ def _trunk_graph(g: Graph, x: Node, head: nn.Module, body: nn.ModuleList, end: n
     for block in body:
         r = cast("ResidualBlock", block).graph(g, r)
     return g.add(x, g.conv2d(r, end))
-
-
-def _join(*parts: Tensor) -> Tensor:
-    return torch.cat(parts, dim=1)
 
 
 def _silent(layer: nn.Conv2d) -> nn.Conv2d:

@@ -41,7 +41,7 @@ def measure_deep(restored: U16Array, source: U16Array) -> dict[str, Any]:
         for strip in strips(source.shape)
     )
     return {
-        "psnr_y": psnr_of(restored, source, _luma),
+        "psnr_y": psnr_of(restored, source, _luma_error),
         "ssim_y": ssim_of(restored, source, _luma),
         "max_abs_error": ceil(largest / _LEVEL),
     }
@@ -67,6 +67,10 @@ def compare_deep(restored: bytes, source: bytes) -> Comparison:
     if back.alpha is not None and own.alpha is not None:
         lost += [] if np.array_equal(back.alpha, own.alpha) else ["alpha"]
     return Comparison(**measure_deep(back.colours, own.colours), lost=tuple(lost))
+
+
+def _luma_error(a: U16Array, b: U16Array) -> FloatArray:
+    return _luma(a) - _luma(b)
 
 
 def _luma(strip: U16Array) -> FloatArray:

@@ -28,6 +28,8 @@ FloatArray = npt.NDArray[np.float64]
 Samples = npt.NDArray[np.uint8] | FloatArray
 Plane = Callable[[Any], FloatArray]
 """Turns a strip of an image into the samples that are measured."""
+Difference = Callable[[Any, Any], FloatArray]
+"""By how much the samples that are measured differ in a strip of two images."""
 
 _PEAK: Final = 255.0
 _LUMA: Final = np.array([65.481, 128.553, 24.966]) / 255
@@ -69,14 +71,13 @@ def psnr(restored: U8Array, reference: U8Array, *, border: int = 0) -> float:
         ValueError: The shapes differ, or nothing is left after cropping.
     """
     a, b = _cropped(restored, reference, border)
-    return psnr_of(a, b, _samples)
+    return psnr_of(a, b, _error)
 
 
 def psnr_y(restored: U8Array, reference: U8Array, *, border: int = 0) -> float:
     """PSNR on luma: the figure the papers' tables show. As `psnr` otherwise."""
     a, b = _cropped(restored, reference, border)
-    squares = fsum(float(np.sum(_luma_error(a[one], b[one]) ** 2)) for one in strips(a.shape))
-    return _psnr(squares / (a.shape[0] * a.shape[1]))
+    return psnr_of(a, b, _luma_error)
 
 
 def ssim(restored: U8Array, reference: U8Array, *, border: int = 0) -> float:
@@ -136,8 +137,8 @@ def measure_unrounded(restored: FloatArray, reference: U8Array, *, border: int) 
     a, b = restored[inner].astype(np.float64) * _PEAK, reference[inner].astype(np.float64)
     y_a, y_b = a @ _LUMA, b @ _LUMA
     return UnroundedQuality(
-        psnr=psnr_of(a, b, _samples),
-        psnr_y=psnr_of(y_a, y_b, _samples),
+        psnr=psnr_of(a, b, _error),
+        psnr_y=psnr_of(y_a, y_b, _error),
         ssim=_mean_ssim(a, b),
         ssim_y=ssim_of(y_a + 16, y_b + 16, _samples),
     )
@@ -172,18 +173,16 @@ def _samples(strip: Samples) -> FloatArray:
     return np.asarray(strip, np.float64)
 
 
-def psnr_of(a: Any, b: Any, plane: Plane) -> float:
-    """PSNR over what `plane` gives of two pictures, whose peak is 255; `inf` where it is equal."""
-    squares = fsum(
-        float(np.sum((plane(a[strip]) - plane(b[strip])) ** 2)) for strip in strips(a.shape)
-    )
-    count: int = a.shape[0] * a.shape[1] * plane(a[:1, :1]).size
-    return _psnr(squares / count)
-
-
-def _psnr(error: float) -> float:
-    """Of a mean squared error."""
+def psnr_of(a: Any, b: Any, difference: Difference) -> float:
+    """PSNR over the differences of two pictures, whose peak is 255; `inf` where there are none."""
+    squares = fsum(float(np.sum(difference(a[strip], b[strip]) ** 2)) for strip in strips(a.shape))
+    count: int = a.shape[0] * a.shape[1] * difference(a[:1, :1], b[:1, :1]).size
+    error = squares / count
     return 10 * log10(_PEAK**2 / error) if error > 0 else inf
+
+
+def _error(a: Samples, b: Samples) -> FloatArray:
+    return _samples(a) - _samples(b)
 
 
 def _luma_error(a: U8Array, b: U8Array) -> FloatArray:
