@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from rescaling_core.errors import CheckpointError
-from rescaling_core.networks.aidn_graph import Place
 from rescaling_core.networks.aidn_half import Half
 from rescaling_core.networks.aidn_layers import JpegTables
 from rescaling_core.networks.base import Downscaled, ResamplingRescaler, ScaleRange, Window
@@ -18,6 +17,7 @@ from rescaling_core.networks.bijective import pad_to_multiple
 from rescaling_core.networks.diffjpeg import jpeg
 from rescaling_core.networks.family import Family
 from rescaling_core.networks.latent import LatentKind, LatentPolicy
+from rescaling_core.networks.place_graph import Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

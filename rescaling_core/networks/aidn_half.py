@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from rescaling_core.networks.aidn_layers import MeanShift, Resampling, ResidualBlock, ScaleAdapter
 
 if TYPE_CHECKING:
-    from rescaling_core.networks.aidn_graph import Place
     from rescaling_core.networks.base import Window
     from rescaling_core.networks.graph import Graph, Node
+    from rescaling_core.networks.place_graph import Place
 
 
 class Half(nn.Module):

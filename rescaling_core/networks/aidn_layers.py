@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from rescaling_core.containers.jpeg_standard import CHROMA_TABLE, LUMA_TABLE
 
 if TYPE_CHECKING:
-    from rescaling_core.networks.aidn_graph import Axis, Place
     from rescaling_core.networks.base import Window
     from rescaling_core.networks.graph import Graph, Node
+    from rescaling_core.networks.place_graph import Axis, Place
 
 _MEAN: Final = (0.4488, 0.4371, 0.4040)
 """Mean colour of the DIV2K training set, RGB."""

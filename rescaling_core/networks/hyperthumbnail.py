@@ -25,12 +25,12 @@ from __future__ import annotations
 from math import isqrt
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rescaling_core.networks.aidn_graph import Place
 from rescaling_core.networks.base import Downscaled, ResamplingRescaler, ScaleRange, Window
 from rescaling_core.networks.bijective import pad_to_multiple
 from rescaling_core.networks.family import Family
 from rescaling_core.networks.hyperthumbnail_layers import Decoder, Encoder
 from rescaling_core.networks.latent import LatentKind, LatentPolicy
+from rescaling_core.networks.place_graph import Place
 
 if TYPE_CHECKING:
     import torch

@@ -1,4 +1,4 @@
-"""Where a part of an image lies, as nodes of a graph: inputs of AIDN's ONNX file, and of others."""
+"""Where a part of an image lies, as nodes of a graph: inputs of the ONNX files of two families."""
 
 from __future__ import annotations
 
