@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,8 +14,6 @@ from flows.cli.console import Json, Verbose, out, print_json, print_table
 from flows.cli.examples import examples_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rescaling_core.zoo import ModelCard
     from rescaling_core.zoo.restorer_card import RestorerCard
 
@@ -26,6 +25,7 @@ models_app = typer.Typer(
 @models_app.command("list", epilog=examples_of("models list"))
 def list_models(json: Json = False, verbose: Verbose = False) -> None:
     """List the rescalers and restorers that ship with Refold, and those brought in."""
+    from flows.cli.model_rows import row_of
     from rescaling_core import zoo
     from rescaling_core.zoo import restorers
     from tasks.models.weights import installed_models
@@ -38,23 +38,12 @@ def list_models(json: Json = False, verbose: Verbose = False) -> None:
     table = Table(box=None, pad_edge=False)
     for name in ("id", "for"):
         table.add_column(name, no_wrap=True)
-    for name in ("parameters", "MACs/pixel", "measured"):
+    for name in ("parameters", "MACs/pixel", "Set5"):
         table.add_column(name, justify="right", no_wrap=True)
     for name in ("trained", "licence"):
         table.add_column(name, no_wrap=True)
     for card in cards:
-        if isinstance(card, restorers.RestorerCard):
-            lowest, highest = card.coding.qualities
-            use, macs = f"{card.coding.codec} at {lowest} to {highest}", card.macs_per_pixel
-            measured, count = _gain(card), card.parameters
-            if card.final is not None:
-                use = f"{use}, x2, layered"
-                macs, count = macs + card.final.macs_per_pixel, count + card.final.parameters
-        else:
-            use, macs = f"{card.scales}, {card.family}", card.macs_per_hr_pixel
-            measured, count = _set5(card), card.parameters
-        numbers = (_count(count), _count(macs), measured)
-        table.add_row(card.id, use, *numbers, _trained(card.training), card.licence)
+        table.add_row(*astuple(row_of(card)))
     print_table(table)
 
 
@@ -147,32 +136,3 @@ def _print_kept(card: ModelCard, path: Path, *, json: bool) -> None:
 def _record(card: ModelCard | RestorerCard) -> dict[str, Any]:
     record: dict[str, Any] = json_module.loads(card.to_json())
     return record
-
-
-def _count(value: float) -> str:
-    for unit, size in (("M", 1e6), ("k", 1e3)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value:.0f}"
-
-
-def _set5(card: ModelCard) -> str:
-    """Restored from what the network itself downscaled, or what a coded LR image leaves of that."""
-    named = [name for name in card.metrics if name.partition(",")[0] == "Set5"]
-    row = card.metrics[named[-1]] if named else None
-    value = row.get("psnr_y") if isinstance(row, dict) else None
-    return "" if value is None else f"{named[-1]}: {value:.2f} dB"
-
-
-def _gain(card: RestorerCard) -> str:
-    """Bytes saved at the quality that presets ask for."""
-    kodak = card.metrics.get("Kodak", {})
-    row = kodak.get("bytes_at", {}).get("34 dB", {})
-    return f"Kodak at 34 dB: {row['percent']:+.1f} %" if "percent" in row else ""
-
-
-def _trained(training: Mapping[str, Any]) -> str:
-    """How long, on what kind of machine."""
-    minutes = training.get("cpu_minutes") or training.get("minutes")
-    steps = training.get("iterations")
-    return "" if minutes is None or steps is None else f"{minutes:.0f} min, {steps:,} steps"

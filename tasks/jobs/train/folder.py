@@ -116,7 +116,11 @@ def write_weights(
         rescaler: With the averaged weights.
         training: Facts of the run for the card: data, hardware, minutes, ….
     """
-    facts = {"recipe": recipe.id, "seed": recipe.seed, **training}
+    facts: dict[str, Any] = {"recipe": recipe.id, "seed": recipe.seed}
+    if recipe.compression.codecs:
+        names, quality = recipe.compression.codecs, recipe.compression.quality
+        facts["compression"] = {"codecs": list(names), "quality": list(quality)}
+    facts |= training
     card = zoo.describe(rescaler, model_id=recipe.id, title=recipe.title, training=facts)
     return zoo.save(path, rescaler, card, dtype=torch.float16)
 
