@@ -71,7 +71,10 @@ image:  ## build the container image; VARIANT=cuda for GPUs, ENGINE=docker for D
 
 sbom: $(STAMP)  ## list all that is installed (CycloneDX) in dist/, and the licences in docs/
 	@mkdir -p dist
-	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	@# A program of its own: what it needs makes each import of Prefect take twice as long.
+	$(PYTHON) -m venv build/sbom
+	build/sbom/bin/python -m pip install --quiet --constraint $(CONSTRAINTS) cyclonedx-bom
+	build/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 		--output-file dist/refold.cdx.json $(VENV)
 	$(BIN)/python infra/licences.py > docs/licences.md
 
