@@ -36,6 +36,7 @@ from tasks.storage import open_store
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tasks.collection.shards import ShardPlan
     from tasks.jobs.archive.worker import ShardResult
 
 SIDE = 512
@@ -50,10 +51,7 @@ def main() -> None:
     given = parser.parse_args()
     with TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "photos").mkdir()
-        astronaut = skimage.data.astronaut()
-        for i in range(given.images):
-            Image.fromarray(np.roll(astronaut, 9 * i, axis=1)).save(folder / f"photos/{i:03}.png")
+        write_photographs(folder / "photos", given.images)
         seconds = convert(folder, given.rescaler)
     rates = {nodes: given.images * SIDE**2 / 1e6 / min(turns) for nodes, turns in seconds.items()}
     for nodes, rate in rates.items():
@@ -64,8 +62,16 @@ def main() -> None:
         given.json.write_text(json.dumps(report, indent=1), "utf-8")
 
 
-def convert(folder: Path, rescaler: str) -> dict[int, list[float]]:
-    """Seconds for the collection, by the number of nodes at work, three turns each."""
+def write_photographs(folder: Path, images: int) -> None:
+    """Write so many photographs of one size, each another."""
+    folder.mkdir()
+    astronaut = skimage.data.astronaut()
+    for i in range(images):
+        Image.fromarray(np.roll(astronaut, 9 * i, axis=1)).save(folder / f"{i:03}.png")
+
+
+def work_on(folder: Path, rescaler: str) -> tuple[ConversionJob, ShardPlan]:
+    """What workers are told once, and the shards of the collection: 16 of them."""
     job = ConversionJob(
         source_url=str(folder / "photos"),
         archive_url=str(folder / "archive"),
@@ -74,21 +80,26 @@ def convert(folder: Path, rescaler: str) -> dict[int, list[float]]:
     )
     catalog = open_catalog(open_store(job.archive_url))
     pending = archiving.find_pending.fn(open_store(job.source_url), catalog, job.plan)
-    shards = archiving.shards_of(pending, job.plan, workers=4)
+    return job, archiving.shards_of(pending, job.plan, workers=4)
+
+
+def convert(folder: Path, rescaler: str) -> dict[int, list[float]]:
+    """Seconds for the collection, by the number of nodes at work, three turns each."""
+    job, shards = work_on(folder, rescaler)
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     cluster.add_node(num_cpus=1)
     ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
     seconds: dict[int, list[float]] = {1: [], 2: []}
     try:
         with worker_pool(ShardConverter, "convert", (job,), worker_slots()) as pool:
-            _check(pool.run(shards))  # loads and compiles on both
+            check(pool.run(shards))  # loads and compiles on both
             for _ in range(3):
                 started = time.monotonic()
                 for shard in shards:
-                    _check(pool.run([shard]))
+                    check(pool.run([shard]))
                 seconds[1].append(time.monotonic() - started)
                 started = time.monotonic()
-                _check(pool.run(shards))
+                check(pool.run(shards))
                 seconds[2].append(time.monotonic() - started)
     finally:
         ray.shutdown()
@@ -96,7 +107,12 @@ def convert(folder: Path, rescaler: str) -> dict[int, list[float]]:
     return seconds
 
 
-def _check(results: Iterable[ShardResult | Lost]) -> None:
+def check(results: Iterable[ShardResult | Lost]) -> None:
+    """Take all results.
+
+    Raises:
+        RuntimeError: A worker died.
+    """
     if any(isinstance(result, Lost) for result in results):
         raise RuntimeError("a worker died")
 

@@ -6,6 +6,8 @@ Makes the collection out of scikit-image's samples, most of 0.05 to 2 megapixels
 one key makes its worker kill itself whenever it is read, and one worker is killed from outside. The
 large ones are converted with the bicubic baseline, in a run of their own. Leaves `soak.json` and
 `soak.svg`: resident memory of the driver and of all workers, and what the object store holds.
+For each process that lives a minute or longer it says how much more it holds in the last quarter
+of its life than in the second one (median), the first one being its start.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import os
 import signal
 import time
 import urllib.request
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
 
 SAMPLES = ("chelsea", "astronaut", "coffee", "rocket")
 LARGE = (9000, 6667)
+A_MINUTE = 60
+"""In samples."""
 
 
 class PoisonedConverter(ShardConverter):
@@ -70,6 +74,8 @@ class Sample:
     driver: float
     workers: float
     object_store: float
+    each: dict[int, float] = field(default_factory=dict)
+    """Of each worker, by its process id."""
 
 
 def write_collection(folder: Path, images: int, large: int) -> float:
@@ -95,17 +101,17 @@ def watch(samples: list[Sample], stop: Event) -> None:
     """Take a sample a second until told to stop."""
     started, driver, held = time.monotonic(), psutil.Process(), 0.0
     while not stop.wait(1):
-        workers = 0
+        each: dict[int, float] = {}
         for child in driver.children(recursive=True):
             try:
                 if child.name().startswith("ray::"):
-                    workers += child.memory_info().rss
+                    each[child.pid] = child.memory_info().rss / 2**20
             except psutil.Error:
                 continue
         held = object_store_bytes(held)
         own = driver.memory_info().rss
         seconds = time.monotonic() - started
-        samples.append(Sample(seconds, own / 2**20, workers / 2**20, held / 2**20))
+        samples.append(Sample(seconds, own / 2**20, sum(each.values()), held / 2**20, each))
 
 
 def object_store_bytes(before: float) -> float:
@@ -148,14 +154,34 @@ def run(folder: Path, part: str, rescaler: str, *, kill: bool) -> ArchiveTally:
     if kill:
         Thread(target=kill_one, daemon=True).start()
     with disable_run_logger(), worker_pool(PoisonedConverter, "convert", (job,), slots) as pool:
-        enough = slots.count * archiving.SHARDS_PER_WORKER
-        for wave in run.waves(shards, cut=len(shards), at_least=enough, total=pending.count):
+        # Waves as short as can be: the tally, which tells when to kill, advances with them.
+        waves = run.waves(shards, cut=len(shards), at_least=slots.count, total=pending.count)
+        for wave in waves:
             run.add(archiving.convert_wave.fn(wave, pool, catalog, job))
             print(f"{part}: {run.tally.done} of {pending.count}", flush=True)
     rows = sum(1 for _ in catalog.rows())
     if (run.tally.done, rows) != (pending.count, pending.count):
         raise RuntimeError(f"{pending.count} sources, {run.tally.done} counted, {rows} rows")
     return run.tally
+
+
+def growth(samples: list[Sample]) -> dict[str, list[float]]:
+    """Median MiB in the second and in the last quarter of the life of each process.
+
+    Those that live less than a minute are left out.
+    """
+    lives: dict[str, list[float]] = {"driver": [one.driver for one in samples]}
+    for one in samples:
+        for process, held in one.each.items():
+            lives.setdefault(f"worker {process}", []).append(held)
+    lasting = {name: life for name, life in lives.items() if len(life) >= A_MINUTE}
+    return {
+        name: [
+            round(float(np.median(part)))
+            for part in (life[len(life) // 4 : len(life) // 2], life[-(len(life) // 4) :])
+        ]
+        for name, life in lasting.items()
+    }
 
 
 def plot(samples: list[Sample], path: Path) -> None:
@@ -190,7 +216,7 @@ def main() -> None:
         watcher.start()
         try:
             small = run(folder, "small", given.rescaler, kill=True)
-            large = run(folder, "large", "bicubic", kill=False)
+            large = run(folder, "large", "bicubic", kill=False) if given.large else ArchiveTally()
         finally:
             stop.set()
             watcher.join()
@@ -206,6 +232,7 @@ def main() -> None:
             name: round(max(getattr(one, name) for one in samples))
             for name in ("driver", "workers", "object_store")
         },
+        "second_and_last_quarter_mib": growth(samples),
         "samples": [asdict(one) for one in samples],
     }
     (given.out / "soak.json").write_text(json.dumps(report), "utf-8")

@@ -16,6 +16,7 @@ from threading import Lock
 from typing import Final
 
 from tasks import settings
+from tasks.cluster.memory import FREE_MEMORY
 
 _STANDARD_ERROR: Final = 2
 """File descriptor: what Python calls `sys.stderr` may be something else by then."""
@@ -47,13 +48,17 @@ class Watchdog:
 
     @contextmanager
     def watching(self, seconds: float) -> Iterator[None]:
-        """End this process if what is done inside takes longer."""
+        """End this process if what is done inside takes longer.
+
+        What it leaves free goes back to the system.
+        """
         mine = object()
         self._change(mine, time.monotonic() + seconds)
         try:
             yield
         finally:
             self._change(mine, None)
+            FREE_MEMORY.give_back()
 
     def _change(self, mine: object, deadline: float | None) -> None:
         with self._lock:
