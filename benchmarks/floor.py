@@ -113,11 +113,16 @@ def strategies(
         "avif": [full("avif-420", 10, 95), full("avif", 10, 95)],
         "jxl": [full("jxl", 20, 97)],
     }
+    for name in ("jpeg", "webp", "avif", "jxl"):
+        single[f"{name} + filter"] = [replace(one, filter="fitted") for one in single[name]]
     efforts = {SLOW: 6, SLOWER: 7}
     for name, effort in efforts.items():
         single[name] = [full("avif-420", 10, 95, effort)]
     if restorer is not None:
         single["avif + restorer"] = [full("avif-420", 10, 95, None, restorer)]
+        single["avif + restorer + filter"] = [
+            replace(one, filter="fitted") for one in single["avif + restorer"]
+        ]
         for name, effort in efforts.items():
             single[f"{name} + restorer"] = [full("avif-420", 10, 95, effort, restorer)]
     luma = replace(residual, luma=True)

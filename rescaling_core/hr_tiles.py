@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 
 from rescaling_core.convert import residual
+from rescaling_core.fitted import REACH, filtered
 from rescaling_core.pixels import differences
 from rescaling_core.pixels.area import Area
 from rescaling_core.pixels.grey import as_grey
@@ -58,7 +59,20 @@ def restored_area(
     record = opened.metadata
     area.check_within(record.width, record.height)
     make_tiles = _filtered_tiles if record.is_filtered else _summed_tiles
-    return _put_together(make_tiles(opened, models, remember), area, record.channels)
+    tiles = make_tiles(opened, models, remember)
+    if record.fitted is None:
+        return _put_together(tiles, area, record.channels)
+    seen = _with_surroundings(area, record.width, record.height)
+    pixels = filtered(_put_together(tiles, seen, record.channels), record.fitted)
+    top, left = area.top - seen.top, area.left - seen.left
+    return pixels[top : top + area.height, left : left + area.width]
+
+
+def _with_surroundings(area: Area, width: int, height: int) -> Area:
+    """What a fitted filter sees of a photo, to make an area of it."""
+    left, top = max(0, area.left - REACH), max(0, area.top - REACH)
+    right, bottom = min(width, area.right + REACH), min(height, area.bottom + REACH)
+    return Area(left, top, right - left, bottom - top)
 
 
 def _put_together(tiles: Iterable[_Tile], area: Area, channels: int) -> U8Array:

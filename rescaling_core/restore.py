@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rescaling_core import metadata
 from rescaling_core.convert import residual
 from rescaling_core.errors import RestorationMismatchError
+from rescaling_core.fitted import filtered
 from rescaling_core.opened import agreed, open_lr, source_file_of
 from rescaling_core.pixels import differences
 from rescaling_core.pixels.grey import as_grey
@@ -86,7 +87,9 @@ def restore_whole(opened: OpenedLr, models: Models) -> Photo:
         if behind is not None and behind[0].final is not None and record.is_filtered:
             total = residual.filtered(behind[0].final.network, restored, total, record)
         restored = total
-    checked_already = record.fingerprint is None and record.is_as_stored
+    if record.fitted is not None:
+        restored = filtered(restored, record.fitted)
+    checked_already = record.fingerprint is None and record.is_told_by_pixels
     if not checked_already and not metadata.fingerprint_agrees(restored, record.fingerprint):
         raise RestorationMismatchError(f"{opened.name}: the restored image is not the one measured")
     return replace(opened.frame, pixels=restored)

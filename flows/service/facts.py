@@ -73,6 +73,8 @@ def _recorded(record: RestorationMetadata) -> list[tuple[str, str]]:
         )
     if record.restorer is not None:
         facts.append(("Restorer", record.restorer))
+    if record.fitted is not None:
+        facts.append(("Filter", f"fitted to the picture, {record.fitted.nbytes} bytes"))
     if record.refinement:
         facts.append(("Refined", f"in {record.refinement} steps"))
     if record.max_abs_error is not None:

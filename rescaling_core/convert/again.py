@@ -43,6 +43,7 @@ def plan_like(recorded: RestorationMetadata) -> TargetPlan:
                 refinement=recorded.refinement or 0,
                 lr_mode="colour" if recorded.lr_channels == 3 else "source",
                 restorer=recorded.restorer,
+                filter="none" if recorded.fitted is None else "fitted",
             ),
         ),
         floor=floor,

@@ -21,7 +21,7 @@ _STEEPNESS: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A file that is taken without the restorer, where that is enough."""
+    """A file whose restoration is at hand: without the restorer, or with a fitted filter."""
 
     encoded: Encoded
     restored: U8Array
@@ -41,6 +41,8 @@ class Attempt:
     restore: Callable[[], U8Array]
     plain: Plain | None = None
     """The same file without its restorer, where that is enough: it is a little smaller."""
+    fit: Callable[[U8Array], Plain | None] | None = None
+    """The same file with a filter fitted to what it restores to, where a little is missing."""
 
     @property
     def nbytes(self) -> int:
@@ -66,6 +68,10 @@ class Judge(Protocol):
 
 RESTORED: Final = 0.25
 """dB that a restorer adds, roughly: a guess that only shortens searches."""
+FITTED: Final = 0.1
+"""The same of a fitted filter."""
+_MOST_FITTED: Final = 1.0
+"""dB below the floor from which on no filter is fitted."""
 
 
 _CLEARLY: Final = 1.25
@@ -87,17 +93,25 @@ class Trials:
         Restoring takes as long as encoding: a file that is clearly not good enough is not restored.
         """
         plain, judge = attempt.plain, self.judge
-        if plain is None:
-            return judge.judge(attempt.encoded, attempt.restore()), attempt.nbytes
-        without = judge.judge(plain.encoded, plain.restored)
-        if without >= 0:
-            return without + RESTORED, plain.nbytes
-        if self._gain is not None and without < -_CLEARLY * self._gain:
-            return without + self._gain, attempt.nbytes
-        slack = judge.judge(attempt.encoded, attempt.restore())
+        without = -inf
+        if plain is not None:
+            without = judge.judge(plain.encoded, plain.restored)
+            if without >= 0:
+                return without + RESTORED, plain.nbytes
+            if self._gain is not None and without < -_CLEARLY * self._gain:
+                return without + self._gain, attempt.nbytes
+        restored = attempt.restore()
+        slack = judge.judge(attempt.encoded, restored)
         if slack > without and isfinite(slack - without):
             self._gain = slack - without
-        return slack, attempt.nbytes
+        if attempt.fit is None or slack < -_MOST_FITTED:
+            return slack, attempt.nbytes
+        if slack >= 0:
+            return slack + FITTED, attempt.nbytes
+        better = attempt.fit(restored)
+        if better is None or judge.is_too_large(better.encoded):
+            return slack, attempt.nbytes
+        return judge.judge(better.encoded, better.restored), better.nbytes
 
 
 def try_once(trials: Trials, attempt: Attempt) -> Cost:

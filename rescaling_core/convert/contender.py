@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from rescaling_core.convert.ascent import RESTORED, Attempt, Plain
+from rescaling_core.convert.ascent import FITTED, RESTORED, Attempt, Plain
 from rescaling_core.convert.forecast import Glimpse, foretell
 from rescaling_core.convert.search import USUAL_SLOPE
 from rescaling_core.plan import FULL_SIZE
@@ -37,7 +38,7 @@ class Contender:
     is_slow: bool = False
     """Whether restoring takes far longer than encoding."""
     gain: float = 0.0
-    """dB that a forecast leaves out: what a restorer adds."""
+    """dB that a forecast leaves out: what a restorer or a fitted filter adds."""
     optimism: float = 1.0
     """By how much its forecasts fall short of the bytes it takes in the end, beside those of
     full-size files of the same codec."""
@@ -94,17 +95,19 @@ def of_qualities(candidate: Candidate, bench: Workbench) -> Contender:
 
     full = candidate.rescaler == FULL_SIZE
 
+    fits = candidate.filter == "fitted"
+
     def make(spec: CodecSpec) -> Attempt:
         plain = bench.encode(replace(candidate, codec=spec, restorer=None))
         restored = None if name is None else bench.with_restorer(plain, name)
-        if restored is None:
-            return Attempt(plain, lambda: bench.restore(plain))
-        beside = Plain(plain, plain.pixels) if full else None
-        return Attempt(restored, lambda: bench.restore(restored), plain=beside)
+        file = plain if restored is None else restored
+        beside = Plain(plain, plain.pixels) if full and restored is not None else None
+        fit = partial(bench.with_fitted, file) if fits else None
+        return Attempt(file, lambda: bench.restore(file), plain=beside, fit=fit)
 
     codec = candidate.codec
     slow = not full
-    gain = RESTORED if full and name is not None else 0.0
+    gain = RESTORED if full and name is not None else FITTED if fits else 0.0
     return Contender(codec, codec.codec.steps(low, high), make, is_slow=slow, gain=gain)
 
 

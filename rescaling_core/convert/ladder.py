@@ -143,15 +143,16 @@ class _Ladder:
             with self._noting_refusals(candidate):
                 cost = self._ascend(contender, forecast)
                 self.rivals.add(candidate.strategy, cost)
-                if candidate.restorer is not None and candidate.plain not in candidates:
-                    self._account_for(candidate.plain, cost)
+                for simpler in candidate.simpler:
+                    if simpler not in candidates:
+                        self._account_for(simpler, cost)
         for candidate in others:
             with self._noting_refusals(candidate):
                 self.rivals.add(candidate.strategy, self._cost(candidate))
 
     def _account_for(self, plain: Candidate, cost: Cost) -> None:
-        """What the codec alone would store: more than with the restorer, unless it won itself."""
-        won = self.best is not None and self.best.encoded.candidate.restorer is None
+        """What a simpler form would store: more than the other, unless it won itself."""
+        won = self.best is not None and self.best.encoded.draft.strategy == plain.strategy
         exact = won and self.limit == cost.nbytes
         self.rivals.add(
             plain.strategy, replace(cost, at_least=cost.nbytes is not None and not exact)

@@ -15,7 +15,7 @@ from rescaling_core import codecs
 from rescaling_core.codecs import attachment
 from rescaling_core.errors import CodecError
 from rescaling_core.metadata.evidence import DIGEST_DIGITS
-from rescaling_core.metadata.record import ResidualRecord
+from rescaling_core.metadata.parts import ResidualRecord
 from rescaling_core.rescale.decoded import DEFAULT_TILE, restore_decoded
 
 if TYPE_CHECKING:

@@ -38,8 +38,8 @@ class Rivals:
 
     @classmethod
     def of(cls, candidates: Sequence[Candidate], source_bytes: int) -> Rivals:
-        """Those of a plan; what is behind a restorer counts without it as well."""
-        names = [name for one in candidates for name in (one.strategy, one.plain.strategy)]
+        """Those of a plan; what is behind a restorer or a filter counts without it as well."""
+        names = [form.strategy for one in candidates for form in (one, *one.simpler)]
         return cls(source_bytes, names)
 
     def add(self, strategy: str, cost: Cost) -> None:

@@ -13,6 +13,7 @@ from rescaling_core.convert.draft import LATENT_SEED, draft_metadata
 from rescaling_core.convert.outcome import restorer_of
 from rescaling_core.convert.trial import Encoded, Trial
 from rescaling_core.errors import CodecError, UsageError
+from rescaling_core.fitted import filtered, fit
 from rescaling_core.pixels import differences
 from rescaling_core.pixels.grey import as_colour, as_grey
 from rescaling_core.plan import AS_STORED, FULL_SIZE
@@ -92,6 +93,17 @@ class Workbench:
         data = metadata.finalise(plain.data, metadata.with_room(draft))
         candidate = replace(plain.candidate, restorer=name)
         return replace(plain, data=data, draft=draft, candidate=candidate)
+
+    def with_fitted(self, encoded: Encoded, restored: U8Array) -> Plain | None:
+        """The same file with a filter fitted to what it restores to; None where none pays."""
+        with self.lane:
+            found = fit(restored, self.photo.pixels, len(encoded.data))
+            if found is None:
+                return None
+            better = filtered(restored, found)
+        draft = replace(encoded.draft, fitted=found, schema_version=metadata.FITTED_VERSION)
+        data = metadata.finalise(encoded.data, metadata.with_room(draft))
+        return Plain(replace(encoded, data=data, draft=draft), better)
 
     def behind(self, base: Encoded, name: str) -> Encoded:
         """A small image that a restorer enlarges, to which a residual is to be added.

@@ -18,10 +18,12 @@ from rescaling_core.metadata.evidence import (
     pixels_digest,
 )
 from rescaling_core.metadata.giving_back import photo_from_restoration
-from rescaling_core.metadata.record import SCHEMA_VERSION, ResidualRecord, RestorationMetadata
+from rescaling_core.metadata.parts import FITTED_VERSION, ResidualRecord
+from rescaling_core.metadata.record import SCHEMA_VERSION, RestorationMetadata
 
 __all__ = [
     "DIGEST_DIGITS",
+    "FITTED_VERSION",
     "SCHEMA_VERSION",
     "Carried",
     "ResidualRecord",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rescaling_core import limits
 from rescaling_core.errors import MetadataError
+from rescaling_core.fitted import FittedFilter
 from rescaling_core.metadata import compact_parts, wire
 from rescaling_core.metadata.compact_parts import CODEC_NUMBERS
 from rescaling_core.quality.scores import MEASURES
@@ -22,8 +23,8 @@ from rescaling_core.quality.scores import MEASURES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VERSION_BYTE: Final = b"\x02"
-"""What a compact record begins with; one of version 1 begins with a brace."""
+COMPACT_VERSIONS: Final = (2, 3)
+"""What a compact record may begin with, as one byte; one of version 1 begins with a brace."""
 
 _MOST_PACKED: Final = 64
 _SPARE: Final = 2**20
@@ -82,7 +83,7 @@ def pack(document: Mapping[str, Any]) -> bytes:
     """Write a record.
 
     Args:
-        document: As `RestorationMetadata.to_json` writes it, version 2.
+        document: As `RestorationMetadata.to_json` writes it, of one of `COMPACT_VERSIONS`.
     """
     flat = _flattened(document)
     derived = _derived(flat)
@@ -117,7 +118,9 @@ def pack(document: Mapping[str, Any]) -> bytes:
         parts.append((34, wire.blob(34, zlib.compress(text, 9))))
     if "residual" in flat:
         parts.append((35, wire.blob(35, compact_parts.pack_residual(flat["residual"]))))
-    return VERSION_BYTE + b"".join(part for _, part in sorted(parts))
+    if "fitted" in flat:
+        parts.append((47, wire.blob(47, FittedFilter.from_json(flat["fitted"]).to_bytes())))
+    return bytes((document["schema_version"],)) + b"".join(part for _, part in sorted(parts))
 
 
 def unpack(data: bytes) -> dict[str, Any]:
@@ -126,14 +129,14 @@ def unpack(data: bytes) -> dict[str, Any]:
     Raises:
         MetadataError: It is damaged, or of a version this release does not know.
     """
-    if data[:1] != VERSION_BYTE:
+    if not data or data[0] not in COMPACT_VERSIONS:
         raise MetadataError(
             f"restoration metadata of version {data[0] if data else 'none'}: this release reads "
-            "versions 1 and 2; a newer one is needed"
+            "versions 1, 2 and 3; a newer one is needed"
         )
     try:
         found = _read(data[1:])
-        return _unflattened(_DEFAULTS | _derived(_DEFAULTS | found) | found)
+        return _unflattened(_DEFAULTS | _derived(_DEFAULTS | found) | found, data[0])
     except (ValueError, TypeError, KeyError, IndexError, ArithmeticError, zlib.error) as error:
         raise MetadataError(f"restoration metadata are damaged: {error}") from error
 
@@ -162,6 +165,8 @@ def _read(data: bytes) -> dict[str, Any]:
             found["residual"] = compact_parts.unpack_residual(value)
         elif number == 46 and isinstance(value, bytes):
             found["jpeg"] = compact_parts.unpack_jpeg(value)
+        elif number == 47 and isinstance(value, bytes):
+            found["fitted"] = FittedFilter.from_bytes(value).to_json()
     return found
 
 
@@ -178,9 +183,9 @@ def _flattened(document: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _unflattened(flat: dict[str, Any]) -> dict[str, Any]:
+def _unflattened(flat: dict[str, Any], version: int) -> dict[str, Any]:
     document = dict(flat)
-    document["schema_version"] = 2
+    document["schema_version"] = version
     kind, std = document.pop("latent_kind"), document.pop("latent_std")
     document["latent_policy"] = {"kind": kind, "std": std}
     document["padding"] = "replicate"

@@ -90,7 +90,7 @@ def with_room(draft: RestorationMetadata) -> RestorationMetadata:
         draft,
         lr_pixels_sha256="0" * DIGEST_DIGITS,
         tried=0,
-        fingerprint=None if draft.is_as_stored else _FINGERPRINTS[planes],
+        fingerprint=None if draft.is_told_by_pixels else _FINGERPRINTS[planes],
         **measures,
     )
 

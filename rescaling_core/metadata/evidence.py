@@ -60,7 +60,7 @@ def measured(
 
 def _evidence_of(draft: RestorationMetadata, restored: U8Array) -> str | None:
     """What pixels as they are decoded do not need; of a restorer one plane tells enough."""
-    if draft.is_as_stored:
+    if draft.is_told_by_pixels:
         return None
     return fingerprint(restored if draft.restorer is None else as_grey(restored))
 

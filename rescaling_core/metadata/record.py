@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import inf
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from rescaling_core import limits
 from rescaling_core.errors import MetadataError
@@ -13,33 +13,19 @@ from rescaling_core.latent import LatentPolicy
 from rescaling_core.metadata import compact
 from rescaling_core.metadata.carried import Carried
 from rescaling_core.metadata.checks import check_record
+from rescaling_core.metadata.parts import ResidualRecord, fitted_of, residual_of
 from rescaling_core.photo.record import MODES
 from rescaling_core.plan.strategy import AS_STORED, strategy_name
 from rescaling_core.quality.scores import MEASURES, Scores, known, names_in_order
 
+if TYPE_CHECKING:
+    from rescaling_core.fitted import FittedFilter
+
 SCHEMA_VERSION: Final = 2
 """Raised when a reader of the version before would restore wrongly. Fields may be added within a
-version: readers ignore those they do not know."""
-READ_VERSIONS: Final = (1, 2)
+version: readers ignore those they do not know. A record with a fitted filter is of version 3."""
+READ_VERSIONS: Final = (1, 2, 3)
 """What this release reads: every version there ever was."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResidualRecord:
-    """A coded residual that lies in the LR file; see `rescaling_core.convert.residual`."""
-
-    codec: str
-    """As `CodecSpec.parse` reads it."""
-    quality: int | None
-    """In the codec's own scale; None for lossless."""
-    nbytes: int
-    """Of the coded residual; part of the LR file's."""
-    sha256: str
-    """Of the coded residual; in version 2 its first 16 bytes."""
-    luma: bool | None = None
-    """Whether it is one plane, what is missing of luma, which is added to all channels alike."""
-    filtered: bool | None = None
-    """Whether the sum goes through the final filter that the restorer's weights hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +102,9 @@ class RestorationMetadata(Scores):
     made_from: str | None = None
     """What of the source a preview was made from, in words, where that is not all of its picture
     as it is; None for the whole."""
-    schema_version: Literal[1, 2] = SCHEMA_VERSION
+    fitted: FittedFilter | None = None
+    """What filters the luma of what is restored, as the last step; None for nothing."""
+    schema_version: Literal[1, 2, 3] = SCHEMA_VERSION
 
     @property
     def is_preview(self) -> bool:
@@ -126,6 +114,11 @@ class RestorationMetadata(Scores):
     @property
     def is_as_stored(self) -> bool:
         """Whether the pixels of the LR file, as they are decoded, are the restoration."""
+        return self.is_told_by_pixels and self.fitted is None
+
+    @property
+    def is_told_by_pixels(self) -> bool:
+        """Whether the decoded pixels decide every level of the restoration, on any machine."""
         return self.rescaler in AS_STORED and self.restorer is None
 
     @property
@@ -153,6 +146,7 @@ class RestorationMetadata(Scores):
             refined=self.refinement is not None,
             colour=self.lr_channels == 3,
             restorer=self.restorer,
+            fitted=self.fitted is not None,
         )
 
     def to_json(self) -> str:
@@ -163,12 +157,9 @@ class RestorationMetadata(Scores):
         document["latent_policy"] = {"kind": policy.kind, "std": policy.std}
         document["extras"] = self.extras.to_json()
         if self.residual is not None:
-            record = asdict(self.residual)
-            document["residual"] = {
-                name: value
-                for name, value in record.items()
-                if name not in _OPTIONAL_RESIDUAL or value is not None
-            }
+            document["residual"] = self.residual.to_json()
+        if self.fitted is not None:
+            document["fitted"] = self.fitted.to_json()
         for measure, value in known(self):
             if value == inf:
                 document[measure.name] = "inf"  # JSON has no such number
@@ -192,7 +183,7 @@ class RestorationMetadata(Scores):
         if version not in READ_VERSIONS or isinstance(version, bool):
             raise MetadataError(
                 f"restoration metadata of schema version {version}: this release reads versions "
-                f"{' and '.join(map(str, READ_VERSIONS))}; a newer one is needed"
+                f"{', '.join(map(str, READ_VERSIONS))}; a newer one is needed"
             )
         return _read(document)
 
@@ -230,16 +221,6 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     },
 }
 
-_TYPES_RESIDUAL: Final[dict[str, tuple[type, ...]]] = {
-    "codec": (str,),
-    "quality": (int, type(None)),
-    "nbytes": (int,),
-    "sha256": (str,),
-}
-_OPTIONAL_RESIDUAL: Final[dict[str, tuple[type, ...]]] = dict.fromkeys(
-    ("luma", "filtered"), (bool, type(None))
-)
-
 
 def _read(document: dict[str, Any]) -> RestorationMetadata:
     infinite = [
@@ -274,26 +255,11 @@ def _read(document: dict[str, Any]) -> RestorationMetadata:
         values["latent_policy"] = LatentPolicy(policy["kind"], float(policy.get("std", 1.0)))
     except (KeyError, TypeError, ValueError) as error:
         raise MetadataError(f"restoration metadata: latent_policy: {error}") from error
-    values["residual"] = _residual(document.get("residual"))
+    values["residual"] = residual_of(document.get("residual"))
     if values["residual"] and values["residual"].filtered and values["restorer"] is None:
         raise MetadataError("restoration metadata: residual: filtered, but by no restorer")
-    record = RestorationMetadata(
-        **values, extras=Carried.from_json(extras), schema_version=document["schema_version"]
-    )
+    version = document["schema_version"]
+    values["fitted"] = fitted_of(document.get("fitted"), values["rescaler"], version)
+    record = RestorationMetadata(**values, extras=Carried.from_json(extras), schema_version=version)
     check_record(record)
-    return record
-
-
-def _residual(document: Any) -> ResidualRecord | None:
-    if document is None:
-        return None
-    try:
-        known = {name: document[name] for name in _TYPES_RESIDUAL}
-        optional = {name: document.get(name) for name in _OPTIONAL_RESIDUAL}
-        record = ResidualRecord(**known, **optional)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise MetadataError(f"restoration metadata: residual: {error}") from error
-    for name, types in (_TYPES_RESIDUAL | _OPTIONAL_RESIDUAL).items():
-        if not isinstance(getattr(record, name), types):
-            raise MetadataError(f"restoration metadata: residual: {name} is damaged")
     return record

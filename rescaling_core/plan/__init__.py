@@ -1,6 +1,6 @@
 """What an owner asks for: targets, candidates, floors and limits, checked before any work."""
 
-from rescaling_core.plan.candidate import Candidate, LrMode, ResidualPlan, Sources
+from rescaling_core.plan.candidate import Candidate, LastFilter, LrMode, ResidualPlan, Sources
 from rescaling_core.plan.plan import (
     DEFAULT_MAX_PIXELS,
     DEFAULT_PREVIEW_CODEC,
@@ -37,6 +37,7 @@ __all__ = [
     "ArchivePlan",
     "Candidate",
     "Floor",
+    "LastFilter",
     "LrMode",
     "ResidualPlan",
     "Sources",

@@ -58,6 +58,9 @@ class Candidate:
     """Id of what improves the decoded picture, or enlarges it in place of a plain filter; with a
     residual, what corrects the sum too. At full size a picture that reaches the floor without it
     is stored without it."""
+    filter: LastFilter = "none"
+    """`fitted`: at full size, a filter is fitted to what the photo decodes or restores to, where
+    that brings it to the floor."""
 
     def __post_init__(self) -> None:
         name = f"candidate {self.rescaler} {self.codec}"
@@ -80,6 +83,8 @@ class Candidate:
                 f"{name}: a restorer works at full size or behind a plain filter "
                 f"({', '.join(PLAIN_FILTERS)}), not behind another network"
             )
+        if self.filter != "none" and (self.rescaler != FULL_SIZE or self.codec.quality is None):
+            raise UsageError(f"{name}: a filter is fitted to lossy files at full size")
         if self.rescaler == TRANSCODE and str(self.codec) != "jxl-lossless":
             raise UsageError(f"{name}: JPEG files are transcoded to jxl-lossless")
         if self.rescaler == DEEP and (self.codec.name != "avif" or self.codec.chroma is not None):
@@ -100,12 +105,19 @@ class Candidate:
             refined=self.refinement > 0,
             colour=self.lr_mode == "colour",
             restorer=self.restorer,
+            fitted=self.filter == "fitted",
         )
 
     @property
     def plain(self) -> Candidate:
-        """The same without a restorer."""
-        return replace(self, restorer=None)
+        """The same without a restorer, and without a filter."""
+        return replace(self, restorer=None, filter="none")
+
+    @property
+    def simpler(self) -> tuple[Candidate, ...]:
+        """What its files may be stored as too, where that is enough: without one or the other."""
+        forms = dict.fromkeys((replace(self, filter="none"), self.plain))
+        return tuple(one for one in forms if one != self)
 
     @property
     def is_exact(self) -> bool:
@@ -139,3 +151,6 @@ Sources = Literal["any", "jpeg", "other"]
 
 
 LrMode = Literal["source", "colour"]
+
+
+LastFilter = Literal["none", "fitted"]

@@ -34,6 +34,7 @@ EXACT_FILE = (TRANSCODE, REPACK)
 """What comes back is the very file that the source was."""
 
 _AT_FULL_SIZE = " at full size"
+_FITTED = "fitted filter"
 _TRANSCODED = "JPEG XL of the JPEG"
 _REPACKED = "packed file"
 _DEEP = "12-bit AVIF in the packed file"
@@ -47,6 +48,7 @@ def strategy_name(
     refined: bool = False,
     colour: bool = False,
     restorer: str | None = None,
+    fitted: bool = False,
 ) -> str:
     """Candidates that differ in qualities, steps or versions of the weights have the same name.
 
@@ -57,11 +59,11 @@ def strategy_name(
         refined: Whether the LR image is refined.
         colour: Whether the LR image of a grey source is in colour.
         restorer: Id of what improves the decoded picture, or enlarges it; its tag does not matter.
+        fitted: Whether a filter is fitted to what is restored at full size.
     """
-    if rescaler == FULL_SIZE and restorer is not None:
-        return f"{codec} + {name_of(restorer)}{_AT_FULL_SIZE}"
     if rescaler == FULL_SIZE:
-        return codec + _AT_FULL_SIZE
+        behind = [*([name_of(restorer)] if restorer is not None else []), *[_FITTED] * fitted]
+        return " + ".join((codec, *behind)) + _AT_FULL_SIZE
     if rescaler == TRANSCODE:
         return _TRANSCODED
     if rescaler == REPACK:

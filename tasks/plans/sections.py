@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from rescaling_core.photo import DEFAULT_MAX_CARRIED
-from rescaling_core.plan import DEFAULT_MAX_PIXELS, LrMode, Sources, StoredAs
+from rescaling_core.plan import DEFAULT_MAX_PIXELS, LastFilter, LrMode, Sources, StoredAs
 from rescaling_core.quality.scores import MEASURES
 
 
@@ -89,6 +89,7 @@ class CandidateSection(_Section):
     refinement: Steps = (0,)
     lr_mode: LrMode = "source"
     restorer: str | None = None
+    filter: LastFilter = "none"
 
 
 class TargetSection(_Section):
@@ -120,6 +121,7 @@ _SECTIONS: Final[dict[str, type[_Section]]] = {
 _WORDS: Final = {
     "sources": get_args(Sources),
     "lr_mode": get_args(LrMode),
+    "filter": get_args(LastFilter),
     "store": get_args(StoredAs),
 }
 

@@ -172,6 +172,7 @@ def _candidates(section: CandidateSection, target: Target, path: str) -> list[Ca
             refinement=steps,
             lr_mode=section.lr_mode,
             restorer=section.restorer,
+            filter=section.filter,
         )
         found.append(_at(path, make))
         if section.restorer is not None:

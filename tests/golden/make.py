@@ -1,8 +1,9 @@
 """Writes a golden archive: once, and never again.
 
-    python -m tests.golden.make NAME
+    python -m tests.golden.make NAME [--since 3]
 
-NAME is the release; between releases, when the format of the files has changed, the month.
+NAME is the release; between releases, when the format of the files has changed, the month, and
+then only what files could not hold before.
 
 What it holds is small, so that an archive of every release can be kept for good: pictures of 61 x
 47 pixels, and one tiny network of each family with weights drawn at random. What ships is too
@@ -46,6 +47,7 @@ from rescaling_core.plan import (
 )
 from rescaling_core.restore import restore, restore_source_file
 from tasks.catalog import open_catalog
+from tasks.catalog.place import LrPlace
 from tasks.collection.shards import SourceObject
 from tasks.control.record import Counts, JobRun, write_run
 from tasks.models.archived import settle
@@ -92,6 +94,7 @@ class Case:
     luma: bool = False
     """Of the residual."""
     restorer: str | None = None
+    fitted: bool = False
     qualities: tuple[int, int] | None = None
     floor: float = 1.0
     """PSNR-Y, where there is something to search."""
@@ -191,6 +194,18 @@ CASES_SINCE_VERSION_2: Final = [
     Case("deep", "avif", source="deep.tif", target="x1", qualities=(10, 100), floor=38.0),
 ]  # fmt: skip
 
+CASES_SINCE_VERSION_3: Final = [
+    Case("none", "jpeg-420", source="hills.png", fitted=True, qualities=(20, 90), floor=38.4),
+    Case("none", "webp", source="hills.png", fitted=True, qualities=(20, 90), floor=38.4),
+    Case("none", "jpeg", source="grey.png", fitted=True, qualities=(5, 90), floor=36.5),
+]  # fmt: skip
+
+CASES_SINCE: Final = {
+    1: [*CASES, *CASES_SINCE_VERSION_2, *CASES_SINCE_VERSION_3],
+    3: CASES_SINCE_VERSION_3,
+}
+"""By the version of the restoration metadata."""
+
 
 def write_networks(folder: Path) -> dict[str, str]:
     """The tiny networks as files, by their ids."""
@@ -228,6 +243,7 @@ def plan_of(case: Case, reference: str) -> ArchivePlan:
         qualities=None if residual else case.qualities,
         residual=residual,
         restorer=case.restorer,
+        filter="fitted" if case.fitted else "none",
         refinement=case.refinement,
         lr_mode="colour" if case.colour else "source",
     )
@@ -236,7 +252,7 @@ def plan_of(case: Case, reference: str) -> ArchivePlan:
     return ArchivePlan(targets=(target,))
 
 
-def write(folder: Path) -> None:
+def write(folder: Path, cases: list[Case]) -> None:
     """Write the archive and what comes back from it."""
     archive_url = str(folder / "archive")
     archive = open_store(archive_url)
@@ -245,7 +261,7 @@ def write(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         paths = write_networks(Path(scratch))
         rows = []
-        for number, case in enumerate([*CASES, *CASES_SINCE_VERSION_2]):
+        for number, case in enumerate(cases):
             reference = paths.get(case.rescaler, case.rescaler)
             plan, models = settle(plan_of(case, reference), archive)
             data = (SOURCES | SINCE_VERSION_2)[case.source]
@@ -262,10 +278,12 @@ def write(folder: Path) -> None:
             assert isinstance(made, Rendition), (case, made)
             held = made.metadata.restorer
             assert (held is None) == (case.restorer is None), (case, made.metadata)
+            assert (made.metadata.fitted is not None) == case.fitted, (case, made.metadata)
             digest = hashlib.sha256(made.lr_data).hexdigest()
             key = rendition_key(case.target, source.key, digest, made.extension)
             archive.put(key, made.lr_data)
-            rows.append(replace(record.archived(made, key, digest), seconds=0.0))
+            place = LrPlace(key, len(made.lr_data), digest)
+            rows.append(replace(record.archived(made, place), seconds=0.0))
             expected[key] = what_comes_back(made.lr_data, folder / "restored" / f"{number:02}.png")
         catalog.commit_shard("golden", rows)
     run = JobRun(job="archive", run_id="golden", parameters={"source": "/photos"})
@@ -316,12 +334,14 @@ def main() -> None:
     """Write the archive of a release."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("name", help="of the release, or the month")
-    folder = HERE / parser.parse_args().name
+    parser.add_argument("--since", type=int, choices=CASES_SINCE, default=1, help="version")
+    given = parser.parse_args()
+    folder = HERE / given.name
     if folder.exists():
         sys.exit(f"{folder} is there: a golden archive never changes")
-    write(folder)
+    write(folder, CASES_SINCE[given.since])
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    print(f"{folder}: {len(CASES) + len(CASES_SINCE_VERSION_2)} renditions, {size} bytes")
+    print(f"{folder}: {len(CASES_SINCE[given.since])} renditions, {size} bytes")
 
 
 if __name__ == "__main__":

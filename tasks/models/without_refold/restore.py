@@ -1,4 +1,4 @@
-"""Restore the pictures of this archive without Refold. Version 6.
+"""Restore the pictures of this archive without Refold. Version 7.
 
     pip install pillow numpy onnxruntime
     python restore.py renditions packs --out restored        (all of them, or name some)
@@ -108,8 +108,8 @@ def read_record(data):
 
 
 def read_compact(message):
-    """Version 2: a byte 2, then a message of Protocol Buffers."""
-    if message[:1] != b"\2":
+    """Versions 2 and 3: a byte that says which, then a message of Protocol Buffers."""
+    if message[:1] not in (b"\2", b"\3"):
         raise CannotRestoreError("its metadata are of a later version: take a newer restore.py")
     fields = read_message(message[1:])
     record = {"mode": "RGB", "target": "x2", "rescaler": "none", "weights_sha256": NO_WEIGHTS}
@@ -131,6 +131,8 @@ def read_compact(message):
         residual = read_message(fields[35])
         record["residual"] = {"sha256": residual[4].hex(), "quality": residual.get(2)}
         record["residual"]["filtered"] = bool(residual.get(6))
+    if 47 in fields:
+        record["fitted"] = fields[47]
     if "scale" not in record and record["target"][:1] == "x":
         full = record["rescaler"] in ("none", "jpeg-transcode")  # others state theirs
         record["scale"] = 1.0 if full else float(record["target"][1:])
@@ -207,7 +209,7 @@ def restored(record, data, models):
             seen = [(hr, record["quality"]), (total, record["residual"]["quality"])]
             total = by_restorer(seen, record, models, "final_")
         hr = total
-    return hr, info
+    return (fitted(hr, record["fitted"]) if "fitted" in record else hr), info
 
 
 def levels(image, channels):
@@ -354,6 +356,61 @@ def resampled(lr, size, scale, name):
             if weight.any()
         )
     return image
+
+
+# --- a filter that was fitted to the picture, in whole numbers ------------------------------------
+
+PAIRS = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0))
+PAIRS += ((1, 2), (1, -2), (2, 1), (2, -1), (0, 3), (3, 0))
+
+
+def moved(plane, edge, y, x):
+    """A plane without its edge, so many pixels down and to the right."""
+    height, width = plane.shape
+    return plane[edge + y : height - edge + y, edge + x : width - edge + x]
+
+
+def fitted(hr, coded):
+    """Filter luma: each class of pixels by coefficients in 1/128 for pairs of neighbours."""
+    if coded[:1] not in (b"\1", b"\2"):
+        raise CannotRestoreError("its filter is of a later kind: take a newer restore.py")
+    taps, count, width = 6 * coded[0], coded[1], coded[1].bit_length()
+    end = 2 + (30 * width + 7) // 8
+    packed = int.from_bytes(coded[2:end], "little")
+    filters = np.zeros((count + 1, taps), np.int32)
+    filters[1:] = np.frombuffer(coded[end:], np.int8).reshape(count, taps)
+    table = filters[[packed >> width * at & (1 << width) - 1 for at in range(30)]]
+    height, wide, planes = hr.shape
+    columns, out = np.arange(-3, wide + 3).clip(0, wide - 1), np.empty_like(hr)
+    for top in range(0, height, 128):
+        bottom = min(top + 128, height)
+        near = hr[np.arange(top - 3, bottom + 3).clip(0, height - 1)][:, columns].astype(np.int32)
+        weights = np.array([19595, 38470, 7471] if planes == 3 else [65536], np.int32)
+        luma = (near @ weights + 2048) >> 12
+        which = classes(luma >> 2)
+        change = np.zeros(which.shape, np.int32)
+        for at, (y, x) in enumerate(PAIRS[:taps]):
+            seen = moved(luma, 3, y, x) + moved(luma, 3, -y, -x) - 2 * moved(luma, 3, 0, 0)
+            change += table[which, at] * seen
+        out[top:bottom] = (hr[top:bottom] + ((change + 1024) >> 11)[..., None]).clip(0, 255)
+    return out
+
+
+def classes(luma):
+    """0 to 29: how much luma, in quarters of a level, bends around a pixel, and which way."""
+    sums = []
+    for y, x in PAIRS[:4]:
+        bend = abs(2 * moved(luma, 1, 0, 0) - moved(luma, 1, y, x) - moved(luma, 1, -y, -x))
+        steps = [(down, right) for down in range(-2, 3) for right in range(-2, 3)]
+        sums.append(sum(moved(bend, 2, *step) for step in steps).astype(np.int64))
+    across, down, falling, rising = sums
+    level = sum((across + down >= bound).astype(int) for bound in (100, 200, 400, 800, 1600))
+    most, least = np.maximum(across, down), np.minimum(across, down) + 1
+    high, low = np.maximum(falling, rising), np.minimum(falling, rising) + 1
+    slanted = high * least > most * low
+    which = np.where(slanted, np.where(falling > rising, 3, 4), np.where(across > down, 1, 2))
+    clear = np.where(slanted, 2 * high > 3 * low, 2 * most > 3 * least)
+    return 5 * level + which * clear
 
 
 # --- random latents, as torch draws them ----------------------------------------------------------

@@ -263,7 +263,7 @@ def _document(**changes) -> str:
 
 
 def test_a_newer_version_is_an_error_that_names_both() -> None:
-    with pytest.raises(MetadataError, match=r"version 7: this release reads versions 1 and 2"):
+    with pytest.raises(MetadataError, match=r"version 7: this release reads versions 1, 2, 3"):
         RestorationMetadata.from_json(_document(schema_version=7))
 
 
@@ -326,8 +326,8 @@ def test_fields_of_a_compact_record_that_are_not_known_are_ignored() -> None:
 
 def test_a_compact_record_of_a_newer_version_is_an_error() -> None:
     record = _draft(_PHOTO, CodecSpec("png"), _lr(_PHOTO)).to_bytes()
-    with pytest.raises(MetadataError, match="version 3: this release reads versions 1 and 2"):
-        RestorationMetadata.from_bytes(b"\x03" + record[1:])
+    with pytest.raises(MetadataError, match="version 9: this release reads versions 1, 2 and 3"):
+        RestorationMetadata.from_bytes(b"\x09" + record[1:])
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "5", "[" * 100_000, '{"a":1}'])

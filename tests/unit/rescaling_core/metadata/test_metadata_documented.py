@@ -43,7 +43,7 @@ def test_the_documented_message_has_the_numbers_that_are_written() -> None:
     tables = (compact._TEXTS, compact._DIGESTS, compact._NUMBERS, compact._DOUBLES)
     written = {number: name for table in tables for number, name in table.items()}
     others = {7: "codec", 29: "fingerprint", 33: "origin", 34: "extras", 35: "residual"}
-    others[46] = "jpeg"
+    others |= {46: "jpeg", 47: "fitted"}
     assert documented == written | others
     codecs = re.findall(r"([a-z0-9-]+) (\d+)(?:,|\n)", message.partition("codec = 7")[2])
     assert {name: int(n) for name, n in codecs} == compact_parts.CODEC_NUMBERS
