@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf, isfinite, log
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 from rescaling_core.convert.rivals import NOTHING, Cost
 from rescaling_core.convert.search import lowest_enough
@@ -33,6 +33,10 @@ class Plain:
         return len(self.encoded.data)
 
 
+Fit: TypeAlias = "Callable[[U8Array], Plain | None]"
+"""Gives a file with a filter fitted to what it restores to; None where none pays."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """A file, and how to restore from it, which may take far longer than to make it."""
@@ -41,7 +45,7 @@ class Attempt:
     restore: Callable[[], U8Array]
     plain: Plain | None = None
     """The same file without its restorer, where that is enough: it is a little smaller."""
-    fit: Callable[[U8Array], Plain | None] | None = None
+    fit: Fit | None = None
     """The same file with a filter fitted to what it restores to, where a little is missing."""
 
     @property
@@ -71,21 +75,24 @@ RESTORED: Final = 0.25
 FITTED: Final = 0.1
 """The same of a fitted filter."""
 _MOST_FITTED: Final = 1.0
-"""dB below the floor from which on no filter is fitted."""
-
+"""dB below the floor from which on no filter is fitted, before it is known what one adds."""
+_MOST_FITTED_BEHIND: Final = 0.1
+"""The same behind a restorer, which leaves little."""
 
 _CLEARLY: Final = 1.25
-"""A file that misses the floor by so many times what the restorer last added misses it still when
-it is restored. From one step of quality to the next what it adds changes by a twentieth."""
+"""A file that misses the floor by so many times what the restorer, or a filter, last added misses
+it still with it. From one step of quality to the next what it adds changes by a twentieth."""
 
 
 @dataclass(slots=True)
 class Trials:
-    """Measures the files of one candidate, and learns from each what its restorer adds."""
+    """Measures the files of one candidate, and learns what its restorer and a filter add."""
 
     judge: Judge
     _gain: float | None = None
     """What the restorer added to the last file that was restored, in dB or about."""
+    _fitted: float | None = None
+    """What a fitted filter added to the last file that got one."""
 
     def slack(self, attempt: Attempt) -> tuple[float, int]:
         """Measure a file, without its restorer first; its slack, and the bytes it then has.
@@ -104,14 +111,35 @@ class Trials:
         slack = judge.judge(attempt.encoded, restored)
         if slack > without and isfinite(slack - without):
             self._gain = slack - without
-        if attempt.fit is None or slack < -_MOST_FITTED:
+        if attempt.fit is None:
             return slack, attempt.nbytes
         if slack >= 0:
-            return slack + FITTED, attempt.nbytes
-        better = attempt.fit(restored)
-        if better is None or judge.is_too_large(better.encoded):
+            return slack + (self._fitted or FITTED), attempt.nbytes
+        return self._with_filter(attempt, attempt.fit, restored, slack)
+
+    def _with_filter(
+        self, attempt: Attempt, fit: Fit, restored: U8Array, slack: float
+    ) -> tuple[float, int]:
+        """Fit a filter, unless so much is missing that it would not do.
+
+        Args:
+            attempt: A file that misses the floor.
+            fit: Its own.
+            restored: What it restores to.
+            slack: Of that.
+        """
+        reach = _MOST_FITTED if attempt.plain is None else _MOST_FITTED_BEHIND
+        if self._fitted is not None:
+            reach = _CLEARLY * self._fitted
+        if slack < -reach:
             return slack, attempt.nbytes
-        return judge.judge(better.encoded, better.restored), better.nbytes
+        better = fit(restored)
+        if better is None or self.judge.is_too_large(better.encoded):
+            return slack, attempt.nbytes
+        filtered = self.judge.judge(better.encoded, better.restored)
+        if filtered > slack and isfinite(filtered - slack):
+            self._fitted = filtered - slack
+        return filtered, better.nbytes
 
 
 def try_once(trials: Trials, attempt: Attempt) -> Cost:
