@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.plan import Candidate, Floor, ResidualPlan, Target, TargetPlan
-from rescaling_core.quality.metrics import PSNR_Y
+from rescaling_core.quality.pixel_measures import PSNR_Y
 from rescaling_core.quality.scores import known
 
 if TYPE_CHECKING:

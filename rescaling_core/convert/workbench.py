@@ -17,7 +17,7 @@ from rescaling_core.fitted import filtered, fit
 from rescaling_core.pixels import differences
 from rescaling_core.pixels.grey import as_colour, as_grey
 from rescaling_core.plan import AS_STORED, FULL_SIZE
-from rescaling_core.quality.metrics import PSNR_Y
+from rescaling_core.quality.pixel_measures import PSNR_Y
 from rescaling_core.quality.scores import known, measure_all
 from rescaling_core.rescale import downscale_pixels, restore_pixels
 from rescaling_core.rescale.decoded import restore_decoded

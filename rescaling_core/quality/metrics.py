@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 
 from rescaling_core.pixels.strips import strips
-from rescaling_core.quality.measure import Measure
 
 if TYPE_CHECKING:
     from rescaling_core.pixels.arrays import U8Array
@@ -31,12 +30,12 @@ Plane = Callable[[Any], FloatArray]
 Difference = Callable[[Any, Any], FloatArray]
 """By how much the samples that are measured differ in a strip of two images."""
 
-_PEAK: Final = 255.0
-_LUMA: Final = np.array([65.481, 128.553, 24.966]) / 255
-ROUNDED_OTHERWISE: Final = 0.1
-"""Share of pixels that another device is taken to round to the next level."""
-_C1: Final = (0.01 * _PEAK) ** 2
-_C2: Final = (0.03 * _PEAK) ** 2
+PEAK: Final = 255.0
+"""The highest level of a sample."""
+LUMA: Final = np.array([65.481, 128.553, 24.966]) / 255
+"""Shares of R, G and B in the Y of MATLAB's `rgb2ycbcr`."""
+_C1: Final = (0.01 * PEAK) ** 2
+_C2: Final = (0.03 * PEAK) ** 2
 _WINDOW: Final = 11
 _SIGMA: Final = 1.5
 
@@ -52,8 +51,8 @@ def luma(pixels: Samples) -> FloatArray:
     """
     rgb = np.atleast_3d(pixels).astype(np.float64)
     if rgb.shape[2] == 1:
-        return np.asarray(rgb[..., 0] * _LUMA.sum() + 16)
-    return np.asarray(rgb @ _LUMA + 16)
+        return np.asarray(rgb[..., 0] * LUMA.sum() + 16)
+    return np.asarray(rgb @ LUMA + 16)
 
 
 def psnr(restored: U8Array, reference: U8Array, *, border: int = 0) -> float:
@@ -134,8 +133,8 @@ def measure_unrounded(restored: FloatArray, reference: U8Array, *, border: int) 
     if restored.shape != reference.shape:
         raise ValueError(f"shapes differ: {restored.shape} and {reference.shape}")
     inner = np.s_[border : len(reference) - border, border : reference.shape[1] - border]
-    a, b = restored[inner].astype(np.float64) * _PEAK, reference[inner].astype(np.float64)
-    y_a, y_b = a @ _LUMA, b @ _LUMA
+    a, b = restored[inner].astype(np.float64) * PEAK, reference[inner].astype(np.float64)
+    y_a, y_b = a @ LUMA, b @ LUMA
     return UnroundedQuality(
         psnr=psnr_of(a, b, _error),
         psnr_y=psnr_of(y_a, y_b, _error),
@@ -178,7 +177,7 @@ def psnr_of(a: Any, b: Any, difference: Difference) -> float:
     squares = fsum(float(np.sum(difference(a[strip], b[strip]) ** 2)) for strip in strips(a.shape))
     count: int = a.shape[0] * a.shape[1] * difference(a[:1, :1], b[:1, :1]).size
     error = squares / count
-    return 10 * log10(_PEAK**2 / error) if error > 0 else inf
+    return 10 * log10(PEAK**2 / error) if error > 0 else inf
 
 
 def _error(a: Samples, b: Samples) -> FloatArray:
@@ -189,10 +188,10 @@ def _luma_error(a: U8Array, b: U8Array) -> FloatArray:
     """The luma of the difference of two pictures, which takes a fifth of the time of two lumas."""
     difference = np.atleast_3d(np.subtract(a, b, dtype=np.int16))
     if difference.shape[2] == 1:
-        return np.asarray(difference[..., 0] * _LUMA.sum())
-    error = difference[..., 0] * _LUMA[0]
+        return np.asarray(difference[..., 0] * LUMA.sum())
+    error = difference[..., 0] * LUMA[0]
     for channel in (1, 2):
-        error += difference[..., channel] * _LUMA[channel]
+        error += difference[..., channel] * LUMA[channel]
     return np.asarray(error)
 
 
@@ -239,69 +238,3 @@ def _blur(plane: FloatArray, kernel: FloatArray) -> FloatArray:
             total += weight * plane[offset : offset + length]
         plane = np.ascontiguousarray(total.T)
     return plane
-
-
-def margin_of_rounding(floor: float) -> float:
-    """How far PSNR-Y falls where a tenth of all pixels is off by one level in every channel.
-
-    Another device may round what lies between two levels otherwise. The same restorer in float32,
-    by another library, turned 8 samples in a million; in bfloat16, 5 in a hundred, which moved
-    PSNR-Y by 0.0008 dB at most, as most of them lay between the levels.
-
-    Args:
-        floor: PSNR-Y in dB.
-
-    Returns:
-        dB: 0.012 at 34, 0.05 at 40, and 0.5 at 50.
-    """
-    added = ROUNDED_OTHERWISE * float(_LUMA.sum()) ** 2
-    return 10 * log10(1 + added * 10 ** (floor / 10) / _PEAK**2)
-
-
-PSNR_Y: Final = Measure(
-    name="psnr_y",
-    title="PSNR-Y",
-    unit="dB",
-    compute=psnr_y,
-    best=inf,
-    lowest=0,
-    highest=100,
-    compared=True,
-    number=10,
-    margin_name="margin_db",
-    margin=margin_of_rounding,
-    most_margin=10,
-    worth_db=1.0,
-)
-
-SSIM_Y: Final = Measure(
-    name="ssim_y",
-    title="SSIM-Y",
-    compute=ssim_y,
-    best=1.0,
-    lowest=0,
-    highest=1,
-    digits=4,
-    number=11,
-    margin_name="margin_ssim",
-    margin=0.0005,  # that tenth of pixels, see above, moves it by 0.0004
-    most_margin=0.1,
-    worth_db=50.0,
-)
-
-MAX_ABS_ERROR: Final = Measure(
-    name="max_abs_error",
-    title="largest error",
-    compute=max_abs_error,
-    best=0,
-    lowest=0,
-    highest=255,
-    digits=0,
-    higher_is_better=False,
-    whole=True,
-    number=12,
-    margin_name="margin_levels",
-    margin=1,
-    most_margin=16,
-    worth_db=0.5,
-)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
-from rescaling_core.quality.metrics import MAX_ABS_ERROR, PSNR_Y, SSIM_Y
 from rescaling_core.quality.perceptual import SSIMULACRA2
+from rescaling_core.quality.pixel_measures import MAX_ABS_ERROR, PSNR_Y, SSIM_Y
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -33,6 +33,7 @@ from rescaling_core.plan import (
 )
 from rescaling_core.plan.rival import Rival
 from rescaling_core.quality import metrics
+from rescaling_core.quality.pixel_measures import PSNR_Y
 from rescaling_core.quality.scores import MEASURES
 from rescaling_core.restore import restore, restore_source_file
 
@@ -121,9 +122,7 @@ def test_the_chosen_candidate_reaches_the_floor_and_no_cheaper_tried_one_does(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Workbench, "measure", spy)
         outcome = _convert(data, *ladder, psnr_y=psnr_y)
-    reaching = [
-        size for size, reached in tried if reached >= psnr_y + metrics.PSNR_Y.margin_at(psnr_y)
-    ]
+    reaching = [size for size, reached in tried if reached >= psnr_y + PSNR_Y.margin_at(psnr_y)]
     if isinstance(outcome, Kept):
         assert reaching == []
         assert outcome.best is not None
@@ -133,7 +132,7 @@ def test_the_chosen_candidate_reaches_the_floor_and_no_cheaper_tried_one_does(
     assert len(outcome.lr_data) == min(reaching)
     assert outcome.metadata.tried == len(tried)
     restored = restore(outcome.lr_data, models, recorded=outcome.metadata)
-    assert metrics.psnr_y(restored.pixels, pixels) >= psnr_y + metrics.PSNR_Y.margin_at(psnr_y)
+    assert metrics.psnr_y(restored.pixels, pixels) >= psnr_y + PSNR_Y.margin_at(psnr_y)
 
 
 def test_the_neighbour_below_the_chosen_quality_misses_the_floor() -> None:
@@ -314,8 +313,7 @@ def test_a_search_ends_between_two_steps_where_that_is_smaller() -> None:
         reaching = [
             len(file)
             for file in made.values()
-            if metrics.psnr_y(codecs.decode(file), pixels)
-            >= psnr_y + metrics.PSNR_Y.margin_at(psnr_y)
+            if metrics.psnr_y(codecs.decode(file), pixels) >= psnr_y + PSNR_Y.margin_at(psnr_y)
         ]
         earnest = [len(made[spec]) for spec in asked if spec.effort is None]
         assert len(made[chosen]) == min(set(reaching) & set(earnest))

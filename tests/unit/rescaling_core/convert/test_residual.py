@@ -23,6 +23,7 @@ from rescaling_core.photo import decode_photo
 from rescaling_core.pixels import differences, strips
 from rescaling_core.plan import Candidate, Floor, ResidualPlan, Target, TargetPlan
 from rescaling_core.quality import metrics
+from rescaling_core.quality.pixel_measures import PSNR_Y
 from rescaling_core.restore import restore
 
 models = lru_cache(zoo.load)
@@ -177,7 +178,7 @@ def test_a_residual_of_luma_is_one_plane_that_corrects_luma_alone() -> None:
     assert coded is not None
     assert codecs.decode(coded).shape[2] == 1
     restored = restore(made.lr_data, models, recorded=made.metadata).pixels
-    assert metrics.psnr_y(restored, PIXELS) >= 34 + metrics.PSNR_Y.margin_at(34)
+    assert metrics.psnr_y(restored, PIXELS) >= 34 + PSNR_Y.margin_at(34)
     again = convert(photo, ref, plan_like(made.metadata), models, software="test")
     assert isinstance(again, Rendition)
     assert again.metadata.residual is not None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rescaling_core.metadata import compact
 from rescaling_core.quality.floor import NO_FLOOR, Floor
 from rescaling_core.quality.measure import Measure
-from rescaling_core.quality.metrics import SSIM_Y
+from rescaling_core.quality.pixel_measures import SSIM_Y
 from rescaling_core.quality.scores import MEASURES, Scores, known, measure_all, usual
 
 ALL = pytest.mark.parametrize("measure", MEASURES.values(), ids=lambda one: one.name)
