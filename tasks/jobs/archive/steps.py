@@ -27,8 +27,9 @@ from tasks.control.logs import run_log
 from tasks.control.retries import RETRIED
 from tasks.control.run import Wave
 from tasks.jobs.archive.looking import pending_of
+from tasks.jobs.archive.refused import killer_rows
 from tasks.jobs.archive.tally import ArchiveTally, Pending
-from tasks.jobs.archive.worker import ConversionJob, ShardResult, killer_rows
+from tasks.jobs.archive.worker import ConversionJob, ShardResult
 from tasks.storage import Store
 
 SHARDS_PER_WORKER = 4
@@ -122,7 +123,7 @@ def _isolate(lost: Lost, pool: Workers[Shard, ShardResult], job: ConversionJob) 
     rows: list[CatalogRow] = []
     for result in pool.run(shard.singles()):
         if isinstance(result, Lost):
-            rows.extend(killer_rows(result.job, shard, result.reason, job))
+            rows.extend(killer_rows(result.job, shard, result.reason, job.run_id, job.plan))
         else:
             rows.extend(result.rows)
     return ShardResult(shard=shard, rows=tuple(rows), seconds=0.0)

@@ -8,12 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from typing import Final
 
 from rescaling_core import SOFTWARE
 from rescaling_core.codecs import Encode
 from rescaling_core.convert import Kept, Previews, Rendition, convert, least_side
-from rescaling_core.errors import ImageTooLargeError, UnsupportedImageError
+from rescaling_core.errors import UnsupportedImageError
 from rescaling_core.metadata import names_restoration
 from rescaling_core.photo import (
     Photo,
@@ -25,23 +24,20 @@ from rescaling_core.photo import (
     stated_pixels,
 )
 from rescaling_core.plan import PACKED, ArchivePlan, TargetPlan
-from tasks.catalog import CatalogRow, Quarantined
-from tasks.catalog.replacing import THAWED
+from tasks.catalog import CatalogRow
 from tasks.cluster.watchdog import WATCHDOG, allowed_seconds
 from tasks.collection.shards import Shard, SourceObject
 from tasks.control import tracing
 from tasks.control.outcomes import Failure, outcome_of
 from tasks.jobs.archive.concurrency import Headroom, NetworkLane, at_once
 from tasks.jobs.archive.reading import READS_AHEAD, read_ahead
+from tasks.jobs.archive.refused import refused_rows
 from tasks.jobs.archive.telemetry import WorkerMetrics
 from tasks.models.loading import Models, use_share_of_cpus
 from tasks.renditions import circumstances
 from tasks.renditions.rows import RowWriter
 from tasks.renditions.writing import ShardFiles
-from tasks.storage import ObjectColdError, UnstorableKeyError, open_store
-
-NOT_A_SOURCE: Final = frozenset({"LinkLeadsOut", "LinkBroken", "NotAFile", "ArchiveInside"})
-"""Kinds of trouble that are no fault: what has them stays as it is, with the reason."""
+from tasks.storage import UnstorableKeyError, open_store
 
 PIXELS_OF_A_PHOTO = 24_000_000
 """For each of the photos under way, what they may have together; a larger one goes alone."""
@@ -156,7 +152,7 @@ class ShardConverter:
                 else outcome_of(source.key, partial(self._convert_source, turn, found))
             )
             # One picture that does not come back as measured must not cost its neighbours theirs.
-            rows = self._refused(made, record) if isinstance(made, Failure) else made
+            rows = refused_rows(made, record, self._job.plan) if isinstance(made, Failure) else made
             self._metrics.finished(data, rows)
             return rows
 
@@ -164,13 +160,6 @@ class ShardConverter:
             ahead = read_ahead(pool, self._source, shard.sources, self._metrics.waiting, trace)
             made = at_once(rows_of, ahead, self._job.photos_at_once)
             return files.placed(chain.from_iterable(made))
-
-    def _refused(self, made: Failure, record: RowWriter) -> Sequence[CatalogRow]:
-        too_large = made.error_class == ImageTooLargeError.__name__
-        depends_on = circumstances.limit(self._job.plan) if too_large else None
-        if depends_on is None:
-            return _rows_of_failure(record, made)
-        return record.quarantined(made.reason, made.error_class, depends_on=depends_on)
 
     def _pixels_to_be(self, data: bytes) -> int:
         """How many will be decoded: none of what is refused by its header."""
@@ -284,19 +273,3 @@ class ShardConverter:
 def _is_shown(plan: TargetPlan) -> bool:
     """Whether a target is made of sources that no photo can be made of without loss."""
     return plan.target.preview_only or any(one.rescaler in PACKED for one in plan.candidates)
-
-
-def _rows_of_failure(record: RowWriter, failure: Failure) -> Sequence[CatalogRow]:
-    """The rows of what could not be read or converted, one for each target."""
-    if failure.error_class in NOT_A_SOURCE:
-        return [record.kept(name, failure.reason) for name in record.targets]
-    if failure.error_class == ObjectColdError.__name__:
-        return [record.kept(name, failure.reason, depends_on=THAWED) for name in record.targets]
-    return record.quarantined(failure.reason, failure.error_class)
-
-
-def killer_rows(single: Shard, shard: Shard, reason: str, job: ConversionJob) -> list[Quarantined]:
-    """The rows of a source that killed every worker it was given to."""
-    (source,) = single.sources
-    record = RowWriter(job.run_id, shard.shard_id, source, job.plan.target_names, None)
-    return record.quarantined(reason, "WorkerDied")
