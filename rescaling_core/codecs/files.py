@@ -106,13 +106,27 @@ def decode(
         with _opened(data, max_pixels) as image:
             if image.mode not in ("L", "RGB"):
                 raise CodecError(f"LR file: mode {image.mode}: expected L or RGB")
-            image.load()
-            samples = samples_of(image)
+            samples = _samples(data, image)
     except PhotoError as error:
         raise CodecError(f"LR file: {error}") from error
     if channels == 1 and samples.shape[2] == 3:
         samples = samples[..., 1:2]
     return np.ascontiguousarray(samples)
+
+
+def _samples(data: bytes, image: ImageFile) -> U8Array:
+    """The pixels of a file that is open, by the codec's own way where it has one."""
+    codec = codec_of(data)
+    if codec is not None and codec.pixels is not None and image.mode == "RGB" and _is_still(image):
+        samples = codec.pixels(data)
+        if samples is not None and samples.shape == (image.height, image.width, 3):
+            return samples
+    image.load()
+    return samples_of(image)
+
+
+def _is_still(image: ImageFile) -> bool:
+    return not getattr(image, "is_animated", False)
 
 
 def _check_fits(size: tuple[int, int], spec: CodecSpec, extras: FileExtras) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from rescaling_core.containers.layout import Layout
+    from rescaling_core.pixels.arrays import U8Array
 
 Chroma = Literal["4:4:4", "4:2:0"]
 Nudge = Literal["below", "above"]
@@ -120,6 +121,9 @@ class Codec:
     an LR file; see docs/formats.md. Never used again."""
     embedded: Callable[[bytes, Mapping[Any, Any]], FileExtras] = embedded
     """Reads what a file holds beside its pixels; it is given the file and Pillow's `info`."""
+    pixels: Callable[[bytes], U8Array | None] | None = None
+    """Decodes a sound still picture of mode RGB faster than Pillow does, to the same (H, W, 3).
+    It is None, or gives None, if only Pillow can, and may raise anything if the file is damaged."""
     xmp: Callable[[bytes], bytes | None] | None = None
     """Reads the XMP packet of a file without opening it as an image; None if only Pillow can.
     It raises `ValueError` if the file is damaged."""

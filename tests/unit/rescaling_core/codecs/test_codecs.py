@@ -228,3 +228,46 @@ def test_a_file_is_known_by_its_first_bytes_to_be_of_its_codec_and_of_no_other(t
     spec = CodecSpec.parse(text)
     data = codecs.encode(samples.rgb(), spec)
     assert [codec for codec in CODECS.values() if codec.is_file(data)] == [spec.codec]
+
+
+@pytest.mark.parametrize("quality", [None, 1, 80, 100])
+@pytest.mark.parametrize("size", [(1, 1), (31, 50), (256, 301)])
+def test_webp_past_pillow_has_the_pixels_that_pillow_sees(
+    quality: int | None, size: tuple[int, int]
+) -> None:
+    """By imagecodecs, which is not everywhere: a digest must hold whoever decodes."""
+    pytest.importorskip("imagecodecs")
+    pixels = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
+    data = codecs.encode(pixels, CodecSpec("webp", quality))
+    with Image.open(io.BytesIO(data)) as image:
+        expected = np.asarray(image)
+    fast = CODECS["webp"].pixels
+    assert fast is not None
+    found = fast(data)
+    assert found is not None
+    assert np.array_equal(found, expected)
+    assert np.array_equal(codecs.decode(data), expected)
+
+
+def test_webp_is_decoded_by_pillow_where_there_is_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = codecs.encode(np.full((8, 9, 3), 77, np.uint8), CodecSpec("webp", None))
+    monkeypatch.setattr("rescaling_core.codecs.webp._library", lambda: None)
+    assert np.array_equal(codecs.decode(data), np.full((8, 9, 3), 77))
+
+
+def test_an_animated_webp_is_left_to_pillow() -> None:
+    """The first frame may be a part of the canvas, which a decoder of pictures does not know."""
+    frames = [Image.new("RGB", (9, 8), colour) for colour in ("red", "blue")]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    assert np.array_equal(codecs.decode(buffer.getvalue()), np.asarray(frames[0]))
+
+
+@pytest.mark.parametrize("cut", [40, 200, -1])
+def test_a_webp_cut_short_is_refused(cut: int) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)
+    data = codecs.encode(pixels, CodecSpec("webp", 80))
+    with pytest.raises(CodecError):
+        codecs.decode(data[:cut])
