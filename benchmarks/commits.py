@@ -5,7 +5,8 @@
 The table is real, on local disk: one row a source with 1.4 kB of metadata, every second key of a
 range, in files as compaction leaves them. They are written beforehand and not timed. Each kind of
 commit is then measured in a process of its own: rows behind all others, rows spread evenly over the
-table, whose keys are new or whose sources have changed.
+table, whose keys are new or whose sources have changed. Keys that are new are looked for in the
+files that may hold them, or are known to be new from planning, as those of an archive run are.
 """
 
 from __future__ import annotations
@@ -27,13 +28,15 @@ import pyarrow as pa
 
 from benchmarks.catalog import FILE_ROWS, row_of
 from benchmarks.plan import key_of
-from tasks.catalog import RENDITIONS, Archived, open_catalog
-from tasks.catalog.parts import write_part
+from tasks.catalog import RENDITIONS, Archived, Catalog, open_catalog
+from tasks.catalog import query as sql
+from tasks.catalog.absent import NOTHING_KNOWN, Absent
+from tasks.catalog.parts import parts_of, write_part
 from tasks.catalog.table import INDEXED, RENDITIONS_PREFIX
 from tasks.storage import Store, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 FILES_A_COMMIT = 200
 
@@ -47,11 +50,14 @@ class Kind:
     """`behind` all others, or `spread` evenly over the table."""
     changed: bool
     """Whether the sources have rows already, with another change mark."""
+    known: bool = False
+    """Whether planning has seen that no file there was has a row of them."""
 
     @property
     def name(self) -> str:
         """As the command line and the table have it."""
-        return f"{self.rows}-{'changed' if self.changed else 'new'}-{self.where}"
+        what = "changed" if self.changed else "known-new" if self.known else "new"
+        return f"{self.rows}-{what}-{self.where}"
 
 
 KINDS = {
@@ -59,9 +65,11 @@ KINDS = {
     for kind in (
         Kind(64, "behind", changed=False),
         Kind(64, "spread", changed=False),
+        Kind(64, "spread", changed=False, known=True),
         Kind(64, "spread", changed=True),
         Kind(4096, "behind", changed=False),
         Kind(4096, "spread", changed=False),
+        Kind(4096, "spread", changed=False, known=True),
     )
 }
 
@@ -98,12 +106,14 @@ def rows_of(kind: Kind, count: int, number: int) -> list[Archived]:
     else:
         step = 2 * count / kind.rows
         place = 2 * (number + 1) * int(step / 40)
-        keys = [2 * (int(n * step + place) // 2) + (not kind.changed) for n in range(kind.rows)]
-    return [_row(key, f"later-{number}") for key in keys]
+        keys = [2 * (int(n * step + place) // 2) for n in range(kind.rows)]
+    # A new key lies right behind one that is there, and no other commit has it.
+    suffix = "" if kind.changed else f".{kind.name}.{number}"
+    return [_row(key, suffix, f"later-{number}") for key in keys]
 
 
-def _row(number: int, etag: str) -> Archived:
-    fields = row_of(number) | {"source_etag": etag}
+def _row(number: int, suffix: str, etag: str) -> Archived:
+    fields = row_of(number) | {"source_key": key_of(number) + suffix, "source_etag": etag}
     del fields["state"], fields["committed_at"]
     made_up = {"weights_sha256": "", "scale": 2.0, "codec": "avif"}
     return Archived(**fields, **made_up, width=4000, height=3000, mode="RGB")
@@ -113,11 +123,15 @@ def measure(kind: Kind, count: int, url: str, times: int) -> dict[str, Any]:
     """Make commits of one kind in this process."""
     catalog = open_catalog(open_store(url), create=False)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    cpu, wall = [], []
+    files = catalog.files if kind.known else frozenset()
+    cpu, wall, opened = [], [], []
     for number in range(times):
         rows = rows_of(kind, count, number)
+        keys = frozenset(row.source_key for row in rows)
+        known = Absent(keys, files) if kind.known else NOTHING_KNOWN
+        opened.append(_places(catalog, keys, known))
         started, began = time.process_time(), time.perf_counter()
-        if not catalog.commit_shard(f"s{number}", rows):
+        if not catalog.commit_shards([(f"s{number}", rows)], absent=known):
             raise AssertionError(f"{kind.name}: nothing was committed")
         cpu.append(time.process_time() - started)
         wall.append(time.perf_counter() - began)
@@ -131,8 +145,26 @@ def measure(kind: Kind, count: int, url: str, times: int) -> dict[str, Any]:
         "wall_median": round(median(wall), 3),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "before_mib": before // 1024,
-        "files": len(catalog.tables[0].current().file_uris()),
+        "files": len(catalog.files),
+        "opened_first": opened[0],
+        "opened_last": opened[-1],
     }
+
+
+def check(url: str) -> None:
+    """Make sure that no key has two rows, as a commit that was told wrong things would leave."""
+    catalog = open_catalog(open_store(url), create=False)
+    text = f"SELECT count(*) - count(DISTINCT source_key) AS twice FROM {sql.TABLE}"
+    table = catalog.tables[0].current()
+    (found,) = sql.query(table, text, pa.schema([("twice", pa.int64())]))
+    if found.column("twice").to_pylist() != [0]:
+        raise AssertionError(f"{found.column('twice')} keys have more than one row")
+
+
+def _places(catalog: Catalog, keys: Iterable[str], known: Absent) -> int:
+    """How many files a commit of these keys looks into."""
+    parts = parts_of(catalog.tables[0].current(), "source_key")
+    return len(list(known.places(parts, sorted(keys))))
 
 
 def _all(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -147,6 +179,7 @@ def _all(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
                 failed = {"rows": count, "kind": name, "failed": done.returncode}
                 yield failed if done.returncode else json.loads(done.stdout)
+            check(folder)
 
 
 def main() -> None:
@@ -164,8 +197,8 @@ def main() -> None:
         kind, count, url = asked.one
         print(json.dumps(measure(KINDS[kind], int(count), url, asked.times)))
         return
-    print("| rows | commit | CPU s, first | median | most | peak RSS |")
-    print("| ---: | --- | ---: | ---: | ---: | ---: |")
+    print("| rows | commit | CPU s, first | median | most | peak RSS | files opened |")
+    print("| ---: | --- | ---: | ---: | ---: | ---: | ---: |")
     results = []
     for one in _all(asked):
         results.append(one)
@@ -174,7 +207,8 @@ def main() -> None:
             continue
         print(
             f"| {one['rows']:,} | {one['kind']} | {one['cpu_first']} | {one['cpu_median']} "
-            f"| {one['cpu_most']} | {one['peak_mib']:,} MiB |",
+            f"| {one['cpu_most']} | {one['peak_mib']:,} MiB "
+            f"| {one['opened_first']} to {one['opened_last']} of {one['files']:,} |",
             flush=True,
         )
     if asked.out:

@@ -125,4 +125,4 @@ def _convert(
         with place.pool(ShardConverter, "convert", (told,), jobs=len(shards)) as pool:
             enough = min(place.slots.most, len(shards)) * archiving.SHARDS_PER_WORKER
             for wave in run.waves(shards, cut=len(shards), at_least=enough, total=pending.count):
-                run.add(archiving.convert_wave(wave, pool, catalog, job))
+                run.add(archiving.convert_wave(wave, pool, catalog, job, pending.files))

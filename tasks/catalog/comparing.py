@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from tasks.catalog import query as sql
-from tasks.catalog.difference import DONE, MARKS, Difference, difference_of, without_unchanged
+from tasks.catalog.difference import (
+    HELD,
+    MARKS,
+    Difference,
+    difference_of,
+    marked,
+    without_unchanged,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -42,7 +49,7 @@ def compare(
     What is left takes a query that looks at all rows of each source together, and is slower.
     """
     if not batch.num_rows:
-        return Difference(batch, ())
+        return Difference(marked(batch, new=True), ())
     wanted = sorted(set(targets))
     again = f"AND NOT {sql.any_of('state', sorted(retry))}" if retry else ""
     if circumstances and table.has_column("depends_on"):
@@ -59,16 +66,20 @@ def compare(
         rows = pa.Table.from_batches(marks, schema=MARKS)
         batch = without_unchanged(batch, rows, targets=len(wanted))
         if not batch.num_rows:
-            return Difference(batch, ())
-    text = (
-        "SELECT source_key AS key, min(source_etag) AS lowest, max(source_etag) AS highest,"  # noqa: S608
-        " CASE WHEN min(source_sha256) = max(source_sha256)"
-        " AND count(source_sha256) = count(*) THEN min(source_sha256) END AS sha256"
-        f" FROM {sql.TABLE} WHERE {_among(batch)} AND {counts}"
-        f" GROUP BY source_key HAVING count(DISTINCT target) = {len(wanted)}"
+            return Difference(marked(batch, new=True), ())
+    etag, digest, target = (
+        f"CASE WHEN {counts} THEN {column} END"
+        for column in ("source_etag", "source_sha256", "target")
     )
-    done = pa.Table.from_batches(sql.query(table.current(), text, DONE), schema=DONE)
-    return difference_of(batch, done, verify=verify)
+    text = (
+        f"SELECT key, count(DISTINCT target) = {len(wanted)} AS done,"  # noqa: S608
+        " min(etag) AS lowest, max(etag) AS highest, CASE WHEN min(digest) = max(digest)"
+        " AND count(digest) = count(target) THEN min(digest) END AS sha256 FROM"
+        f" (SELECT source_key AS key, {etag} AS etag, {digest} AS digest, {target} AS target"
+        f" FROM {sql.TABLE} WHERE {_among(batch)}) GROUP BY key"
+    )
+    held = pa.Table.from_batches(sql.query(table.current(), text, HELD), schema=HELD)
+    return difference_of(batch, held, verify=verify)
 
 
 def _among(batch: pa.RecordBatch) -> str:

@@ -23,6 +23,7 @@ from deltalake.exceptions import (
     TableNotFoundError,
 )
 
+from tasks.catalog.absent import NOTHING_KNOWN, Absent
 from tasks.catalog.causes import reason_of
 from tasks.catalog.compaction import join_small_files, part_overlapping
 from tasks.catalog.upsert import Upsert
@@ -158,6 +159,7 @@ class CatalogTable:
         judged: Sequence[str],
         replaces: Callable[[Mapping[str, Any], Mapping[str, Any]], bool],
         insert: bool = True,
+        absent: Absent = NOTHING_KNOWN,
         note: str,
     ) -> bool:
         """Write rows of names that are not there, and rows that replace what is there, at once.
@@ -170,6 +172,7 @@ class CatalogTable:
             judged: Columns of a row that `replaces` looks at.
             replaces: Whether a row of the table, given first, gives way to the new one.
             insert: Write rows of names that are not there.
+            absent: Which files are known not to hold which keys.
             note: Recorded with the commit, for those who read the log.
 
         Returns:
@@ -182,7 +185,13 @@ class CatalogTable:
         def attempt(table: DeltaTable, properties: CommitProperties) -> bool:
             one = Upsert(table, self._store, self._prefix, indexed=self._indexed)
             return one.commit(
-                new, properties, name=name, judged=judged, replaces=replaces, insert=insert
+                new,
+                properties,
+                name=name,
+                judged=judged,
+                replaces=replaces,
+                insert=insert,
+                absent=absent,
             )
 
         return self.commit(attempt, note=note)

@@ -12,7 +12,9 @@ import pyarrow as pa
 from deltalake import write_deltalake
 
 from rescaling_core.errors import UsageError
+from tasks.catalog.absent import NOTHING_KNOWN, Absent
 from tasks.catalog.delta import CatalogTable
+from tasks.catalog.parts import parts_of
 from tasks.catalog.place import Move
 from tasks.catalog.reading import CatalogReader
 from tasks.catalog.replacing import JUDGED, gives_way
@@ -91,6 +93,11 @@ class Catalog(CatalogReader):
         """Number of the newest commit to `renditions`."""
         return int(self._renditions.current().version())
 
+    @property
+    def files(self) -> frozenset[str]:
+        """Names of the files that the newest version of `renditions` is made of; see `Absent`."""
+        return frozenset(part.path for part in parts_of(self._renditions.current(), INDEXED[0]))
+
     def commit_shard(
         self,
         shard_id: str,
@@ -126,6 +133,7 @@ class Catalog(CatalogReader):
         *,
         instead_of: Collection[str] = (),
         keep_times: bool = False,
+        absent: Absent = NOTHING_KNOWN,
     ) -> bool:
         """Commit all outcomes of several shards in one transaction; see `commit_shard`.
 
@@ -133,6 +141,7 @@ class Catalog(CatalogReader):
             shards: The id of each, and its rows. No two shards have rows of one source and target.
             instead_of: LR keys whose rows give way too, since what they name is damaged.
             keep_times: Rows that say when they were committed keep that time.
+            absent: Which files are known not to hold which source keys: they are not looked into.
 
         Returns:
             Whether anything was written.
@@ -155,6 +164,7 @@ class Catalog(CatalogReader):
             name=("source_key", "target"),
             judged=JUDGED,
             replaces=partial(gives_way, instead_of=frozenset(instead_of)),
+            absent=absent,
             note=f"shards {ids}",
         )
 

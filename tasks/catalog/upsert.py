@@ -2,8 +2,9 @@
 
 A `MERGE` of deltalake (seen with 1.6.6) reads every column of every file whose range meets the
 range of the new keys: of a table with 10^7 rows some 30 GB, where keys are spread over it. Here
-only the column of keys is read, of the files that may hold one of the new keys, and rows of names
-that no file has are a file more. What is replaced has its file written again.
+only the column of keys is read, of the files that may hold one of the new keys (less those of which
+the caller knows better, see `absent`), and rows of names that no file has are a file more. What is
+replaced has its file written again.
 
 Nothing of it counts before the commit, which succeeds on just the version that was looked at: a
 name that no file of that version has is in none when the commit is made, whoever else writes.
@@ -16,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from tasks.catalog.absent import NOTHING_KNOWN, Absent
 from tasks.catalog.parts import (
     Part,
-    keys_within,
     matches,
     parts_of,
     read_part,
@@ -64,6 +65,7 @@ class Upsert:
         judged: Sequence[str],
         replaces: Callable[[Row, Row], bool],
         insert: bool = True,
+        absent: Absent = NOTHING_KNOWN,
     ) -> bool:
         """Write rows of names that are not there, and rows that replace what is there.
 
@@ -76,6 +78,7 @@ class Upsert:
             judged: Columns of a row that `replaces` looks at.
             replaces: Whether a row of the table, given first, gives way to the new one.
             insert: Write rows of names that are not there. Without, only what is there is changed.
+            absent: Which files are known not to hold which keys.
 
         Returns:
             Whether there was anything to write.
@@ -92,7 +95,9 @@ class Upsert:
         of_name = {tuple(row[column] for column in name): n for n, row in enumerate(rows)}
         there: set[int] = set()
         actions: list[AddAction | RemoveAction] = []
-        for part, held in self._held(sorted({row[self._key] for row in rows}), (*name, *judged)):
+        keys = sorted({row[self._key] for row in rows})
+        places = list(absent.places(parts_of(self._table, self._key), keys))
+        for part, held in self._held(places, (*name, *judged)):
             replaced: dict[int, int] = {}
             for place, old in held:
                 number = of_name.get(tuple(old[column] for column in name))
@@ -112,25 +117,20 @@ class Upsert:
         return bool(actions)
 
     def _held(
-        self, keys: Sequence[str], columns: Sequence[str]
+        self, places: Sequence[tuple[Part, Sequence[str]]], columns: Sequence[str]
     ) -> list[tuple[Part, list[tuple[int, dict[str, Any]]]]]:
-        """The rows of each file that have one of these keys, where there are any."""
-        wanted = [
-            (part, within)
-            for part in parts_of(self._table, self._key)
-            if (within := keys_within(part, keys))
-        ]
+        """The rows of each file that have one of its keys, where there are any."""
 
         def look(one: tuple[Part, Sequence[str]]) -> list[tuple[int, dict[str, Any]]]:
             part, within = one
             found = matches(self._store, self._prefix, part, within, key=self._key, columns=columns)
             return list(found)
 
-        if not wanted:
+        if not places:
             return []
-        with ThreadPoolExecutor(min(self._store.reads_at_once, len(wanted))) as readers:
-            looked = readers.map(look, wanted)
-            return [(part, held) for (part, _), held in zip(wanted, looked, strict=True) if held]
+        with ThreadPoolExecutor(min(self._store.reads_at_once, len(places))) as readers:
+            looked = readers.map(look, places)
+            return [(part, held) for (part, _), held in zip(places, looked, strict=True) if held]
 
     def _written_again(
         self, part: Part, replaced: Mapping[int, int], new: pa.Table

@@ -13,9 +13,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from rescaling_core.errors import UsageError
+from tasks.catalog.difference import NEW
 from tasks.collection.listing import SCHEMA
 
 IntArray = npt.NDArray[np.int64]
+
+PENDING: Final = SCHEMA.append(NEW)
+"""Schema of what is pending: of a listing, and whether the catalog has no row of a source."""
 
 ID_DIGITS: Final = 16
 
@@ -38,6 +42,8 @@ class SourceObject:
     """The kind of trouble, if it is not a source but something that is only accounted for."""
     reason: str | None = None
     """What is wrong with it then."""
+    new: bool = False
+    """Whether the catalog is known to have had no row of it when it was last looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,7 @@ class ShardPlan(Sequence[Shard]):
         """Put together by `plan_shards`.
 
         Args:
-            pending: With `key`, `size` and `etag`.
+            pending: Of `PENDING`.
             starts: Of each shard, and where the last one ends.
             targets: Names, part of the ids.
             plan_digest: Part of the ids.
@@ -140,7 +146,7 @@ def plan_shards(
     """Cut what is pending into shards, in order of keys.
 
     Args:
-        pending: Batches of `listing.SCHEMA`, as `listing.scan` orders them.
+        pending: Batches of `PENDING`, as `listing.scan` orders them.
         max_images: Sources in a shard, at most.
         max_bytes: Bytes of sources in a shard, at most; a larger source is a shard by itself.
         targets: Names, part of the ids.
@@ -151,7 +157,7 @@ def plan_shards(
     """
     if max_images < 1 or max_bytes < 1:
         raise UsageError(f"shards: bounds are positive, not {max_images} images, {max_bytes} bytes")
-    table = pa.Table.from_batches(pending, schema=SCHEMA)
+    table = pa.Table.from_batches(pending, schema=PENDING)
     sizes = [np.asarray(chunk, dtype=np.int64) for chunk in table.column("size").chunks]
     totals = np.cumsum(np.concatenate([np.zeros(1, np.int64), *sizes]))
     starts = np.asarray(list(_starts(totals, max_images, max_bytes)), dtype=np.int64)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from prefect.logging import disable_run_logger
 
-from tasks.catalog import Catalog, open_catalog
+from tasks.catalog import Catalog, CatalogRow, open_catalog, upsert
+from tasks.catalog.parts import Part
 from tasks.cluster.pool import worker_pool
 from tasks.cluster.slots import WorkerSlots
 from tasks.collection.shards import Shard
@@ -18,8 +20,9 @@ from tasks.jobs.archive import steps as archiving
 from tasks.jobs.archive.tally import ArchiveTally
 from tasks.jobs.archive.worker import ConversionJob, ShardConverter, ShardResult
 from tasks.plans.options import PlanOptions, build_plan
-from tasks.storage import StorageError, open_store
+from tasks.storage import StorageError, Store, open_store
 from tests.command import write_photographs
+from tests.rows import row
 from tests.small_archive import HerePool
 
 
@@ -127,3 +130,34 @@ def test_a_wave_that_is_tried_again_converts_what_is_left_and_counts_the_whole(
     assert asked == [*ids[:2], *ids[1:]], "what was committed is not converted again"
     assert tally == ArchiveTally.of(catalog.rows())
     assert (tally.archived, tally.quarantined) == (5, 1)
+
+
+def test_runs_that_planned_before_another_one_committed_leave_every_row_once(
+    job: ConversionJob, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As drivers do that race: what one planned is no less true for what the others do."""
+    catalog.commit_shard("before", [row(" first.png"), row("zz last.png")])
+    (before,) = catalog.files
+    looked: list[str] = []
+    real = upsert.matches
+
+    def noting(store: Store, prefix: str, part: Part, *rest: object, **more: object):
+        looked.append(part.path)
+        return real(store, prefix, part, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(upsert, "matches", noting)
+    source, convert = open_store(job.source_url), ShardConverter(job).convert
+    found = [archiving.find_pending.fn(source, catalog, job.plan) for _ in range(3)]
+    rows: list[list[CatalogRow]] = []
+    with disable_run_logger():
+        for pending in found:
+            assert pending.files == {before}
+            wave = Wave(1, archiving.shards_of(pending, job.plan, workers=1))
+            once = replace(job, run_id=f"run-{len(rows)}")  # a second try would skip what is done
+            archiving.convert_wave.fn(wave, HerePool(convert), catalog, once, pending.files)
+            rows.append(list(catalog.rows()))
+    assert before in catalog.files
+    assert before not in looked, "though its range meets every key"
+    assert looked, "the files of the others are looked into"
+    assert len(rows[0]) == 2 + 6 * 2
+    assert rows[1] == rows[2] == rows[0]

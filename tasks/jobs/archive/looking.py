@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from rescaling_core.plan import ArchivePlan
 from tasks.catalog import Catalog, State
-from tasks.catalog.difference import Doubtful
+from tasks.catalog.difference import Doubtful, marked
 from tasks.collection.access import refuse_nested, require_collection, sources_of
 from tasks.collection.emptied import refuse_emptied
 from tasks.collection.listing import Selection
@@ -54,11 +54,12 @@ def pending_of(
     listed = 0
     pending: list[pa.RecordBatch] = []
     known, here = catalog.exists(), circumstances.of_run(plan)
+    files = catalog.files if known else frozenset()
     for batch in sources_of(source, selection, avoid=(catalog.store.place,)):
         listed += batch.num_rows
         progress.report(Progress(step="scan", done=listed, total=None))
         if not known:
-            pending.append(batch)
+            pending.append(marked(batch, new=True))
             continue
         found = catalog.difference(
             batch,
@@ -72,15 +73,17 @@ def pending_of(
             moved(unchanged)
         changed = {one.key for one in found.doubtful} - {one.key for one in unchanged}
         pending.append(_with(found.pending, batch, changed))
-    return Pending(batches=tuple(pending), listed=listed)
+    return Pending(batches=tuple(pending), listed=listed, files=files)
 
 
 def _with(pending: pa.RecordBatch, batch: pa.RecordBatch, keys: set[str]) -> pa.RecordBatch:
-    """What is pending, and these sources of the batch as well, in the order of keys."""
+    """What is pending, and these changed sources of the batch as well, in the order of keys."""
     if not keys:
         return pending
-    wanted = keys | set(pending.column("key").to_pylist())
-    return batch.filter(pc.is_in(batch.column("key"), pa.array(sorted(wanted)))).sort_by("key")
+    changed = batch.filter(pc.is_in(batch.column("key"), pa.array(sorted(keys))))
+    both = pa.Table.from_batches([pending, marked(changed, new=False)])
+    (found,) = both.sort_by("key").combine_chunks().to_batches()
+    return found
 
 
 @dataclass(frozen=True, slots=True)

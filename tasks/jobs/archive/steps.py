@@ -11,6 +11,7 @@ from prefect import task
 
 from rescaling_core.plan import ArchivePlan
 from tasks.catalog import LIGHT, Catalog, CatalogRow, Quarantined
+from tasks.catalog.absent import Absent
 from tasks.catalog.query import literal
 from tasks.cluster.workers import Lost, Workers
 from tasks.collection.listing import EVERYTHING, Selection
@@ -62,9 +63,21 @@ def shards_of(pending: Pending, plan: ArchivePlan, workers: int) -> ShardPlan:
 
 @task(name="convert wave", task_run_name="convert wave {wave.number}", **RETRIED)
 def convert_wave(
-    wave: Wave[Shard], pool: Workers[Shard, ShardResult], catalog: Catalog, job: ConversionJob
+    wave: Wave[Shard],
+    pool: Workers[Shard, ShardResult],
+    catalog: Catalog,
+    job: ConversionJob,
+    files: frozenset[str] = frozenset(),
 ) -> ArchiveTally:
-    """Convert shards and commit them as they come back; a second try does what is left."""
+    """Convert shards and commit them as they come back; a second try does what is left.
+
+    Args:
+        wave: Of shards.
+        pool: Converts them.
+        catalog: Of the archive.
+        job: What the workers were told.
+        files: Of the catalog, that hold none of the sources which are marked as new.
+    """
     log = run_log()
     committed = _committed(wave.items, catalog, job)
     tally = ArchiveTally.of(row for rows in committed.values() for row in rows)
@@ -73,7 +86,7 @@ def convert_wave(
         _isolate(result, pool, job) if isinstance(result, Lost) else result
         for result in pool.run(left)
     )
-    commit = partial(_commit, catalog)
+    commit = partial(_commit, catalog, files)
     for done in in_groups(results, commit, rows=lambda result: len(result.rows)):
         tally += ArchiveTally.of(done.rows)
         log.info("wave=%d shard=%s rows=%d", wave.number, done.shard.shard_id, len(done.rows))
@@ -83,8 +96,12 @@ def convert_wave(
     return tally
 
 
-def _commit(catalog: Catalog, results: Sequence[ShardResult]) -> None:
-    catalog.commit_shards([(result.shard.shard_id, result.rows) for result in results])
+def _commit(catalog: Catalog, files: frozenset[str], results: Sequence[ShardResult]) -> None:
+    sources = (source for result in results for source in result.shard.sources)
+    catalog.commit_shards(
+        [(result.shard.shard_id, result.rows) for result in results],
+        absent=Absent(frozenset(source.key for source in sources if source.new), files),
+    )
 
 
 def _committed(

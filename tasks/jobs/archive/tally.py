@@ -21,9 +21,11 @@ class Pending:
     """The difference between inventory and catalog."""
 
     batches: tuple[pa.RecordBatch, ...]
-    """Of `listing.SCHEMA`: sources that are new, changed, or lack a target."""
+    """Of `shards.PENDING`: sources that are new, changed, or lack a target."""
     listed: int
     """Sources in the collection."""
+    files: frozenset[str] = frozenset()
+    """Of the catalog as the comparison began: those that hold no source which is marked as new."""
 
     @property
     def count(self) -> int:

@@ -22,6 +22,7 @@ from tasks.catalog import query as sql
 from tasks.catalog.delta import COMPACT_EVERY
 from tasks.catalog.table import RENDITIONS_PREFIX
 from tasks.collection import listing as inventory
+from tasks.collection.shards import PENDING
 from tasks.storage import StorageError, open_store
 from tests.rows import row
 
@@ -169,7 +170,8 @@ def test_pending_is_what_is_new_changed_or_lacks_a_target(catalog):
     )
     listed = _batch(*[(k, "e1") for k in ("bad", "done", "half", "kept", "new")], ("changed", "e2"))
     pending = catalog.pending(listed, ["x2", "x4"])
-    assert pending.schema == inventory.SCHEMA
+    assert pending.schema == PENDING
+    assert pending.column("new").to_pylist() == [False, False, True]
     assert _keys(pending) == ["changed", "half", "new"]
     assert pending.column("etag").to_pylist() == ["e2", "e1", "e1"]
     assert _keys(catalog.pending(listed, ["x2"])) == ["changed", "new"]

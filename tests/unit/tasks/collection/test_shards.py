@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rescaling_core.errors import UsageError
-from tasks.collection import listing as inventory
-from tasks.collection.shards import Shard, SourceObject, plan_shards
+from tasks.collection.shards import PENDING, Shard, SourceObject, plan_shards
 
 SOURCES = st.lists(
     st.builds(SourceObject, st.text(min_size=1), st.integers(0, 500), st.text("0123456789abcdef")),
@@ -21,8 +20,8 @@ SOURCES = st.lists(
 
 
 def _batch(sources: list[SourceObject]) -> pa.RecordBatch:
-    columns = [[getattr(s, name) for s in sources] for name in inventory.SCHEMA.names]
-    return pa.record_batch(columns, schema=inventory.SCHEMA)
+    columns = [[getattr(s, name) for s in sources] for name in PENDING.names]
+    return pa.record_batch(columns, schema=PENDING)
 
 
 def _plan(sources, *, max_images=4, max_bytes=1000, targets=("x2",), plan_digest="p"):
@@ -63,7 +62,8 @@ def test_cutting_holds_no_source_as_a_python_object():
     sizes = pa.array([1000] * count, pa.int64())
     keys = pa.array([f"collection/photo-{number:09}.jpg" for number in range(count)])
     none = pa.nulls(count, pa.string())
-    batch = pa.record_batch([keys, sizes, keys, none, none], schema=inventory.SCHEMA)
+    new = pa.repeat(pa.scalar(True), count)
+    batch = pa.record_batch([keys, sizes, keys, none, none, new], schema=PENDING)
     tracemalloc.start()
     plan = plan_shards([batch], max_images=64, max_bytes=2**30, targets=("x2",), plan_digest="p")
     made = sum(len(shard.sources) for shard in plan[:])
