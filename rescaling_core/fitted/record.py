@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +20,9 @@ TAPS: Final = (6, len(PAIRS))
 """How many coefficients a filter may have: with neighbours within two steps, or within three."""
 
 MOST_FILTERS: Final = 15
+
+_CHECKED_BY: Final = 4
+"""Bytes of the checksum."""
 
 KINDS: Final = {1: TAPS[0], 2: TAPS[1]}
 """Taps by the first byte of what is written down."""
@@ -66,14 +70,16 @@ class FittedFilter:
         """As it lies in a file.
 
         A byte that names the kind, one with the number of filters, each class's filter in as few
-        bits as do, the first class in the lowest ones; then the coefficients.
+        bits as do, the first class in the lowest ones; the coefficients; a checksum of it all. What
+        else a file is checked by says nothing of the filter: its pixels are those before it.
         """
         kind = next(kind for kind, taps in KINDS.items() if taps == len(self.filters[0]))
         width = len(self.filters).bit_length()
         packed = sum(one << at * width for at, one in enumerate(self.classes))
         coefficients = np.array(self.filters, np.int8).tobytes()
         classes = packed.to_bytes(_packed_size(width), "little")
-        return bytes((kind, len(self.filters))) + classes + coefficients
+        written = bytes((kind, len(self.filters))) + classes + coefficients
+        return written + _checksum(written)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> FittedFilter:
@@ -88,6 +94,9 @@ class FittedFilter:
         taps, count = KINDS[data[0]], data[1] if len(data) > 1 else 0
         if not 1 <= count <= MOST_FILTERS or len(data) != size_of(count, taps):
             raise ValueError(f"fitted filter: {count} filters in {len(data)} bytes")
+        data, stated = data[:-_CHECKED_BY], data[-_CHECKED_BY:]
+        if _checksum(data) != stated:
+            raise ValueError("fitted filter: its checksum is another")
         width = count.bit_length()
         end = 2 + _packed_size(width)
         packed = int.from_bytes(data[2:end], "little")
@@ -114,7 +123,12 @@ class FittedFilter:
 
 def size_of(filters: int, taps: int) -> int:
     """Bytes that filters take in a file."""
-    return 2 + _packed_size(filters.bit_length()) + filters * taps
+    return 2 + _packed_size(filters.bit_length()) + filters * taps + _CHECKED_BY
+
+
+def _checksum(written: bytes) -> bytes:
+    """CRC-32, as zlib has it."""
+    return zlib.crc32(written).to_bytes(_CHECKED_BY, "little")
 
 
 def _packed_size(width: int) -> int:

@@ -374,6 +374,9 @@ def fitted(hr, coded):
     """Filter luma: each class of pixels by coefficients in 1/128 for pairs of neighbours."""
     if coded[:1] not in (b"\1", b"\2"):
         raise CannotRestoreError("its filter is of a later kind: take a newer restore.py")
+    coded, stated = coded[:-4], coded[-4:]
+    if zlib.crc32(coded).to_bytes(4, "little") != stated:
+        raise CannotRestoreError("its filter is damaged")
     taps, count, width = 6 * coded[0], coded[1], coded[1].bit_length()
     end = 2 + (30 * width + 7) // 8
     packed = int.from_bytes(coded[2:end], "little")

@@ -75,7 +75,7 @@ def test_its_record_is_of_version_3_and_small(made: Rendition) -> None:
     packed = record.to_bytes()
     assert packed[0] == 3
     assert record.fitted is not None
-    assert len(packed) < 200 + record.fitted.nbytes - 18
+    assert len(packed) < 200 + record.fitted.nbytes - 22
     assert RestorationMetadata.from_bytes(packed) == record
     assert RestorationMetadata.from_json(record.to_json()) == record
 
@@ -145,6 +145,19 @@ def test_a_filter_of_a_later_kind_is_refused_by_name(made: Rendition) -> None:
     data = made.lr_data.replace(own, b"\x09" + own[1:])
     with pytest.raises(MetadataError, match="fitted filter of kind 9: a newer release"):
         read_metadata(data)
+
+
+def test_a_damaged_filter_is_found_from_the_file_alone(made: Rendition) -> None:
+    assert made.metadata.fitted is not None
+    own = made.metadata.fitted.to_bytes()
+    last = bytes([own[-5] ^ 16])  # of a coefficient; the checksum follows
+    data = made.lr_data.replace(own, own[:-5] + last + own[-4:])
+    assert data != made.lr_data
+    with pytest.raises(MetadataError, match="fitted filter: its checksum is another"):
+        restore(data, zoo.load)
+    program = _program()
+    with pytest.raises(program.CannotRestoreError, match="its filter is damaged"):
+        program.restored(program.read_record(data), data, Path("nowhere"))
 
 
 def test_plans_name_it_and_refuse_it_where_there_is_none() -> None:

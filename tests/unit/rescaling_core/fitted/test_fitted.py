@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import pytest
 import skimage.data
@@ -150,6 +152,19 @@ def test_small_pictures(size: tuple[int, int]) -> None:
         assert filtered(pixels, found).shape == pixels.shape
 
 
+def _checked(data: bytes) -> bytes:
+    return data + zlib.crc32(data).to_bytes(4, "little")
+
+
+@given(st.data())
+def test_no_flipped_bit_of_one_goes_unnoticed(data: st.DataObject) -> None:
+    written = bytearray(FittedFilter((1, 2) * 15, (tuple(range(12)), (-3,) * 12)).to_bytes())
+    bit = data.draw(st.integers(0, 8 * len(written) - 1))
+    written[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(ValueError, match="fitted filter"):
+        FittedFilter.from_bytes(bytes(written))
+
+
 @pytest.mark.parametrize(
     ("data", "what"),
     [
@@ -158,10 +173,10 @@ def test_small_pictures(size: tuple[int, int]) -> None:
         (b"\x01\x00", "0 filters"),
         (b"\x01\x10" + bytes(200), "16 filters"),
         (b"\x01\x01" + bytes(4 + 5), "in 11 bytes"),
-        (b"\x01\x02" + b"\xff" * 8 + bytes(12), "a filter that is not there"),
+        (_checked(b"\x01\x02" + b"\xff" * 8 + bytes(12)), "a filter that is not there"),
     ],
 )
-def test_damaged_ones_are_refused(data: bytes, what: str) -> None:
+def test_impossible_ones_are_refused(data: bytes, what: str) -> None:
     with pytest.raises(ValueError, match=what):
         FittedFilter.from_bytes(data)
 
