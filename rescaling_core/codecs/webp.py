@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from rescaling_core.codecs.traits import Codec, of_format
 from rescaling_core.containers.layout import RIFF_CHUNK
+from rescaling_core.errors import CodecUnavailableError
+from rescaling_core.repack.library import imagecodecs
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from rescaling_core.codecs.traits import FileExtras, Settings
     from rescaling_core.pixels.arrays import U8Array
 
@@ -44,10 +43,10 @@ def _pixels(data: bytes) -> U8Array | None:
 
 
 @cache
-def _library() -> ModuleType | Any | None:
+def _library() -> Any:
     try:
-        return importlib.import_module("imagecodecs")
-    except ImportError:
+        return imagecodecs()
+    except CodecUnavailableError:
         return None
 
 

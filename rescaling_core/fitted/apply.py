@@ -19,8 +19,6 @@ I32Array = npt.NDArray[np.int32]
 LEVEL: Final = UNIT * COEFFICIENT
 """Corrections are counted in parts of a level: so many are one."""
 
-_WEIGHTS: Final = (0.299, 0.587, 0.114)
-
 
 def filtered(pixels: U8Array, chosen: FittedFilter) -> U8Array:
     """Filter the luma of a picture.

@@ -7,21 +7,20 @@ without compression, a PNG with other filters.
 
 from __future__ import annotations
 
-import importlib
 import re
 import struct
 import zlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from rescaling_core.containers import png
 from rescaling_core.containers.tiff import Tiff
-from rescaling_core.errors import CodecUnavailableError, UnsupportedImageError
+from rescaling_core.errors import UnsupportedImageError
 from rescaling_core.repack.blocks import Blocks
 from rescaling_core.repack.flat import Stream, flatten
-from rescaling_core.repack.planes import INSTALL
+from rescaling_core.repack.library import imagecodecs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,7 +126,7 @@ def _of_png(data: bytes) -> DeepFile:
     if any(kind == b"tRNS" for kind, _, _ in png.walk(data)):
         raise UnsupportedImageError("a transparent colour key: a restored colour would miss it")
     bands = _PNG_BANDS[colour]
-    samples = np.asarray(_library().png_decode(data)).reshape(height, width, bands)
+    samples = np.asarray(imagecodecs().png_decode(data)).reshape(height, width, bands)
     if samples.dtype != np.uint16:
         raise UnsupportedImageError("a PNG that is not decoded at 16 bits")
     (stream,) = flat.streams
@@ -215,11 +214,11 @@ def _unpacked(tiff: Tiff, coded: bytes, length: int, blocks: Blocks) -> bytes:
     if how in (8, 32946):
         data = zlib.decompressobj().decompress(coded, length)
     elif how == 5:
-        data = bytes(_library().lzw_decode(coded, out=length))
+        data = bytes(imagecodecs().lzw_decode(coded, out=length))
     elif how == 50000:
-        data = bytes(_library().zstd_decode(coded, out=length))
+        data = bytes(imagecodecs().zstd_decode(coded, out=length))
     elif how == 32773:
-        data = bytes(_library().packbits_decode(coded, out=length))
+        data = bytes(imagecodecs().packbits_decode(coded, out=length))
     else:
         raise UnsupportedImageError(f"a TIFF compressed by method {how}, which is not known here")
     if len(data) != length:
@@ -275,10 +274,3 @@ def _without_compression(
             raise UnsupportedImageError(f"a TIFF whose tag {tag} has no room for other numbers")
         struct.pack_into(f"{tiff.order}{len(numbers)}{code}", file, entry.at, *numbers)
     return bytes(file), starts
-
-
-def _library() -> Any:
-    try:
-        return importlib.import_module("imagecodecs")
-    except ImportError as error:
-        raise CodecUnavailableError(f"pictures of 16 bits need another codec: {INSTALL}") from error

@@ -7,16 +7,14 @@ is exact by its specification. So what comes back can be held to a digest.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from rescaling_core.errors import CodecError, CodecUnavailableError
+from rescaling_core.errors import CodecError
+from rescaling_core.repack.library import imagecodecs
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from numpy.typing import NDArray
 
     from rescaling_core.pixels.arrays import U16Array
@@ -25,7 +23,6 @@ CODER: Final = "avif-12"
 """What packs call it."""
 MOST_SIDE: Final = 16_384
 """Pixels: libavif refuses to read larger ones unless told otherwise."""
-INSTALL: Final = "pip install 'refold[deep]'"
 _MOST: Final = 4095
 _MIDDLE: Final = 2048
 _RED, _GREEN, _BLUE = 0.299, 0.587, 0.114
@@ -50,7 +47,7 @@ def coded(samples: U16Array, quality: int, effort: int | None = None) -> bytes:
     height, width = samples.shape[:2]
     if max(height, width) > MOST_SIDE:
         raise CodecError(f"{width} x {height}: at most {MOST_SIDE} a side as AVIF")
-    library = _library()
+    library = imagecodecs()
     try:
         data: bytes = library.avif_encode(
             _planes(samples),
@@ -85,7 +82,7 @@ def decoded(data: bytes, shape: tuple[int, int, int]) -> U16Array:
     if max(height, width) > MOST_SIDE:
         raise ValueError(f"{width} x {height}: at most {MOST_SIDE} a side as AVIF")
     try:
-        planes = _library().avif_decode(data, numthreads=1)
+        planes = imagecodecs().avif_decode(data, numthreads=1)
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"the coded picture is damaged: {error}") from error
     if planes.shape != (height, width, 3) or planes.dtype != np.uint16 or bands not in (1, 3):
@@ -122,10 +119,3 @@ def _samples(planes: NDArray[np.uint16], bands: int) -> U16Array:
             luma = np.stack((red, green, blue), axis=1)
         found[row] = np.rint(np.clip(luma * (65535 / _MOST), 0, 65535))
     return found
-
-
-def _library() -> ModuleType | Any:
-    try:
-        return importlib.import_module("imagecodecs")
-    except ImportError as error:
-        raise CodecUnavailableError(f"pictures of 16 bits need another codec: {INSTALL}") from error

@@ -13,22 +13,17 @@ from deltalake import DeltaTable, write_deltalake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.catalog import RENDITIONS, Catalog, CatalogRow, open_catalog, parts, upsert
+from tasks.catalog import RENDITIONS, Catalog, CatalogRow, open_catalog
 from tasks.catalog.absent import NOTHING_KNOWN, Absent
-from tasks.catalog.compaction import join_small_files
 from tasks.catalog.schema import to_arrow
-from tasks.catalog.table import INDEXED, RENDITIONS_PREFIX
 from tasks.collection.listing import SCHEMA
-from tasks.storage import Store, open_store
+from tasks.storage import open_store
 from tests.rows import row
+from tests.unit.tasks.catalog.tables import join_files, looked_into, uri_of
 
 
 def _open(folder: Path) -> Catalog:
     return open_catalog(open_store(str(folder)))
-
-
-def _uri(catalog: Catalog) -> str:
-    return catalog.store.delta_uri(RENDITIONS_PREFIX)
 
 
 @dataclass(frozen=True)
@@ -55,14 +50,9 @@ def _plan(catalog: Catalog, listed: dict[str, str], targets: list[str], run: str
     return Planned(made, Absent(frozenset(one["key"] for one in pending if one["new"]), files))
 
 
-def _join(catalog: Catalog) -> None:
-    table = DeltaTable(_uri(catalog))
-    join_small_files(table, catalog.store, RENDITIONS_PREFIX, indexed=INDEXED, size=2**20)
-
-
 def _clean(catalog: Catalog) -> None:
     """As `maintain` does long after: no earlier version can be read."""
-    table = DeltaTable(_uri(catalog))
+    table = DeltaTable(uri_of(catalog))
     table.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False, full=True)
     table.create_checkpoint()
     table.cleanup_metadata()
@@ -71,19 +61,6 @@ def _clean(catalog: Catalog) -> None:
 def _rows(catalog: Catalog) -> list[tuple[str, str, str, str]]:
     found = open_catalog(catalog.store).rows()
     return [(one.source_key, one.target, one.source_etag, one.run_id) for one in found]
-
-
-def _looked_into(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The files that commits look into from now on."""
-    looked: list[str] = []
-    real = upsert.matches
-
-    def noting(store: Store, prefix: str, part: parts.Part, *rest: object, **more: object):
-        looked.append(part.path)
-        return real(store, prefix, part, *rest, **more)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(upsert, "matches", noting)
-    return looked
 
 
 def _filled(folder: Path) -> Catalog:
@@ -103,7 +80,7 @@ def test_new_keys_spread_over_the_table_open_no_file_that_was_there(
 ) -> None:
     catalog = _filled(tmp_path)
     planned = _plan(catalog, SPREAD, ["x2", "x4"], "run")
-    looked = _looked_into(monkeypatch)
+    looked = looked_into(monkeypatch)
     assert catalog.commit_shards([("s", planned.rows)], absent=planned.absent)
     assert looked == []
     own = catalog.files - planned.absent.files
@@ -120,10 +97,10 @@ def test_a_file_that_was_compacted_since_is_looked_into_again(
     catalog = _filled(tmp_path)
     mine, theirs = (_plan(catalog, SPREAD, ["x2"], run) for run in ("mine", "theirs"))
     assert catalog.commit_shards([("s", theirs.rows)], absent=theirs.absent)
-    _join(catalog)
+    join_files(catalog)
     _clean(catalog)
     assert not catalog.files & mine.absent.files
-    looked = _looked_into(monkeypatch)
+    looked = looked_into(monkeypatch)
     assert not catalog.commit_shards([("s", mine.rows)], absent=mine.absent)
     assert set(looked) == catalog.files
     assert {one.run_id for one in catalog.rows(sources=list(SPREAD))} == {"theirs"}
@@ -167,9 +144,9 @@ def test_no_key_of_any_text_that_any_release_wrote_is_taken_for_new(
     if writer == "commit":
         catalog.commit_shard("s", made)
     elif writer == "append":
-        write_deltalake(_uri(catalog), rows, mode="append")
+        write_deltalake(uri_of(catalog), rows, mode="append")
     else:
-        DeltaTable(_uri(catalog)).merge(
+        DeltaTable(uri_of(catalog)).merge(
             rows, "old.source_key = new.source_key", source_alias="new", target_alias="old"
         ).when_not_matched_insert_all().execute()
     planned = _plan(catalog, dict.fromkeys({*keys, other}, "later"), ["x2"], "run")
@@ -217,7 +194,7 @@ def test_any_order_of_plans_and_commits_ends_as_without_what_is_known(
                 ]
                 assert written[0] == written[1]
             case ("join",):
-                _join(fast)
+                join_files(fast)
             case ("clean",):
                 _clean(fast)
             case ("marks", listed):

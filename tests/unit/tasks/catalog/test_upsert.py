@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.catalog import RENDITIONS, Catalog, CatalogRow, open_catalog, parts, upsert
-from tasks.catalog.compaction import join_small_files
 from tasks.catalog.schema import to_arrow
-from tasks.catalog.table import INDEXED, RENDITIONS_PREFIX
-from tasks.storage import StorageError, Store, open_store
+from tasks.catalog.table import RENDITIONS_PREFIX
+from tasks.storage import StorageError, open_store
 from tests.rows import row
+from tests.unit.tasks.catalog.tables import join_files, looked_into, uri_of
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
 COMMITS = st.lists(
@@ -33,28 +33,6 @@ COMMITS = st.lists(
 
 def _open(folder: Path) -> Catalog:
     return open_catalog(open_store(str(folder)))
-
-
-def _uri(catalog: Catalog) -> str:
-    return catalog.store.delta_uri(RENDITIONS_PREFIX)
-
-
-def _join(catalog: Catalog) -> bool:
-    table = DeltaTable(_uri(catalog))
-    return join_small_files(table, catalog.store, RENDITIONS_PREFIX, indexed=INDEXED, size=2**20)
-
-
-def _looked_into(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The files that commits look into from now on."""
-    looked: list[str] = []
-    real = upsert.matches
-
-    def noting(store: Store, prefix: str, part: parts.Part, *rest: object, **more: object):
-        looked.append(part.path)
-        return real(store, prefix, part, *rest, **more)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(upsert, "matches", noting)
-    return looked
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -82,7 +60,7 @@ def test_each_name_has_the_row_of_the_last_commit_that_changed_it(
             assert catalog.commit_shard(f"s{number}", rows) == bool(changed)
             expected |= changed
             if number in joined:
-                _join(catalog)
+                join_files(catalog)
     found = [
         ((one.source_key, one.target), (one.source_etag, one.shard_id))
         for one in open_catalog(catalog.store).rows()
@@ -106,9 +84,9 @@ def test_rows_that_earlier_releases_wrote_are_found_and_replaced(
     merged = [f"{key}2" for key in keys]
     now = [datetime.now(UTC)] * len(keys)
     appended = to_arrow([row(key) for key in keys], RENDITIONS, committed_at=now)
-    write_deltalake(_uri(catalog), appended, mode="append")
+    write_deltalake(uri_of(catalog), appended, mode="append")
     new = to_arrow([row(key) for key in merged], RENDITIONS, committed_at=now)
-    DeltaTable(_uri(catalog)).merge(
+    DeltaTable(uri_of(catalog)).merge(
         new, "old.source_key = new.source_key", source_alias="new", target_alias="old"
     ).when_not_matched_insert_all().execute()
     catalog = open_catalog(catalog.store)
@@ -125,7 +103,7 @@ def test_a_commit_looks_only_into_files_that_may_hold_one_of_its_keys(
     catalog = _open(tmp_path)
     for letter in "bdfh":
         catalog.commit_shard(letter, [row(f"{letter}1"), row(f"{letter}9")])
-    looked = _looked_into(monkeypatch)
+    looked = looked_into(monkeypatch)
     catalog.commit_shard("between", [row("a"), row("c"), row("i")])
     assert looked == [], "its keys lie between the ranges of all files, though its range meets all"
     catalog.commit_shard("within", [row("d5"), row("z")])
@@ -136,9 +114,9 @@ def test_what_is_replaced_has_its_file_written_again_and_no_other(tmp_path: Path
     catalog = _open(tmp_path)
     catalog.commit_shard("1", [row("a"), row("b")])
     catalog.commit_shard("2", [row("c"), row("d")])
-    before = set(DeltaTable(_uri(catalog)).file_uris())
+    before = set(DeltaTable(uri_of(catalog)).file_uris())
     catalog.commit_shard("3", [row("b", source_etag="later"), row("e")])
-    after = set(DeltaTable(_uri(catalog)).file_uris())
+    after = set(DeltaTable(uri_of(catalog)).file_uris())
     assert (len(before - after), len(after - before)) == (1, 2)
     etags = {one.source_key: one.source_etag for one in catalog.rows()}
     assert etags == {"a": "e", "b": "later", "c": "e", "d": "e", "e": "e"}
