@@ -225,5 +225,7 @@ def _unpack_extras(packed: bytes) -> dict[str, Any]:
     text = stream.decompress(packed, most)
     if not stream.eof:
         raise ValueError(f"extras are truncated, or unpack to more than {most} bytes")
+    if stream.unused_data:
+        raise ValueError(f"{len(stream.unused_data)} bytes behind the extras")
     extras: dict[str, Any] = limits.read_json(text)
     return extras

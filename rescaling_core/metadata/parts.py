@@ -76,6 +76,8 @@ def fitted_of(document: Any, rescaler: str, version: int) -> FittedFilter | None
         MetadataError: It is damaged, or the record is none that may have one.
     """
     if document is None:
+        if version >= FITTED_VERSION:
+            raise MetadataError(f"restoration metadata: version {version} without a fitted filter")
         return None
     if rescaler != "none" or version < FITTED_VERSION:
         raise MetadataError(

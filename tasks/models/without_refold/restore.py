@@ -133,6 +133,8 @@ def read_compact(message):
         record["residual"]["filtered"] = bool(residual.get(6))
     if 47 in fields:
         record["fitted"] = fields[47]
+    elif message[:1] == b"\3":
+        raise CannotRestoreError("its filter is missing: the metadata are damaged")
     if "scale" not in record and record["target"][:1] == "x":
         full = record["rescaler"] in ("none", "jpeg-transcode")  # others state theirs
         record["scale"] = 1.0 if full else float(record["target"][1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import io
@@ -18,7 +19,7 @@ from rescaling_core import zoo
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.convert import Rendition, SourceRef, convert
 from rescaling_core.convert.again import plan_like
-from rescaling_core.errors import MetadataError, UsageError
+from rescaling_core.errors import CodecError, MetadataError, UsageError
 from rescaling_core.metadata import RestorationMetadata, finalise, read_metadata
 from rescaling_core.photo import decode_photo
 from rescaling_core.pixels.area import Area
@@ -158,6 +159,23 @@ def test_a_damaged_filter_is_found_from_the_file_alone(made: Rendition) -> None:
     program = _program()
     with pytest.raises(program.CannotRestoreError, match="its filter is damaged"):
         program.restored(program.read_record(data), data, Path("nowhere"))
+
+
+def test_no_damaged_byte_of_the_record_makes_the_filter_vanish(made: Rendition) -> None:
+    program = _program()
+    own = made.metadata.to_bytes()
+    start = made.lr_data.index(own)
+    for at in range(start, start + len(own)):
+        for change in (1, 128, 255):
+            data = bytearray(made.lr_data)
+            data[at] ^= change
+            with contextlib.suppress(MetadataError, CodecError):
+                assert read_metadata(bytes(data)).fitted == made.metadata.fitted
+            try:
+                record = program.read_record(bytes(data))
+            except Exception:  # noqa: BLE001 - as its `main` does: it is said, and that is enough
+                continue
+            assert "fitted" in record
 
 
 def test_plans_name_it_and_refuse_it_where_there_is_none() -> None:
