@@ -33,12 +33,16 @@ def _options(settings: Settings, extras: FileExtras) -> dict[str, Any]:
 def _pixels(data: bytes) -> U8Array | None:
     """What libwebp decodes: Pillow has its reader of animations do it, which takes twice as long.
 
-    None where the optional imagecodecs is not installed.
+    None where the optional imagecodecs is not installed, or built without WebP, and where the
+    file is damaged: then Pillow says what is wrong, as it does without imagecodecs.
     """
     library = _library()
     if library is None:
         return None
-    pixels: U8Array = library.webp_decode(data, hasalpha=False)
+    try:
+        pixels: U8Array = library.webp_decode(data, hasalpha=False)
+    except (ImportError, RuntimeError):
+        return None
     return pixels
 
 

@@ -257,6 +257,32 @@ def test_webp_is_decoded_by_pillow_where_there_is_nothing_else(
     assert np.array_equal(codecs.decode(data), np.full((8, 9, 3), 77))
 
 
+def test_webp_is_decoded_by_pillow_where_the_library_was_built_without_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class WithoutWebP:
+        def webp_decode(self, data: bytes, *, hasalpha: bool) -> None:
+            raise ImportError("could not import name 'webp_decode' from 'imagecodecs'")
+
+    data = codecs.encode(np.full((8, 9, 3), 77, np.uint8), CodecSpec("webp", None))
+    monkeypatch.setattr("rescaling_core.codecs.webp._library", WithoutWebP)
+    assert np.array_equal(codecs.decode(data), np.full((8, 9, 3), 77))
+
+
+def test_a_damaged_webp_is_refused_in_the_same_words_with_and_without_the_library(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)
+    data = bytearray(codecs.encode(pixels, CodecSpec("webp", 80)))
+    data[27] ^= 0xFF  # of the frame: where its parts lie
+    with pytest.raises(CodecError) as with_it:
+        codecs.decode(bytes(data))
+    monkeypatch.setattr("rescaling_core.codecs.webp._library", lambda: None)
+    with pytest.raises(CodecError) as without:
+        codecs.decode(bytes(data))
+    assert str(with_it.value) == str(without.value)
+
+
 def test_an_animated_webp_is_left_to_pillow() -> None:
     """The first frame may be a part of the canvas, which a decoder of pictures does not know."""
     frames = [Image.new("RGB", (9, 8), colour) for colour in ("red", "blue")]
