@@ -7,9 +7,11 @@ otherwise. docs/performance.md has them in a table.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 
@@ -150,7 +152,19 @@ def current() -> Settings:
     Raises:
         UsageError: A variable has a value it cannot have.
     """
-    return _given.get() or of_environment(Settings)
+    return _given.get() or _read(_variables())
+
+
+def _variables() -> tuple[tuple[str, str], ...]:
+    """What the environment says just now, whichever way the names are written."""
+    told = os.environ.items()
+    return tuple((name, value) for name, value in told if name[: len(PREFIX)].upper() == PREFIX)
+
+
+@lru_cache(maxsize=8)
+def _read(_: tuple[tuple[str, str], ...]) -> Settings:
+    """To read them takes a millisecond, and each request to a store asks for some."""
+    return of_environment(Settings)
 
 
 def of_environment(kind: type[Kind]) -> Kind:

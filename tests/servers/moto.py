@@ -7,16 +7,30 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from tests.servers.endpoint import S3Endpoint
 from tests.servers.processes import free_port, start, stop, wait_for_http
 
+KEEPING_ALIVE: Final = """
+from moto.server import main
+from werkzeug.serving import WSGIRequestHandler
+
+WSGIRequestHandler.protocol_version = "HTTP/1.1"
+main()
+"""
+
 
 @contextmanager
-def moto_server() -> Iterator[S3Endpoint]:
-    """Run one for as long as the context lasts."""
+def moto_server(*, keeps_alive: bool = False) -> Iterator[S3Endpoint]:
+    """Run one for as long as the context lasts.
+
+    Args:
+        keeps_alive: Whether it takes many requests over one connection, as S3 itself does.
+    """
     port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    program = ["-c", KEEPING_ALIVE] if keeps_alive else ["-m", "moto.server"]
+    command = [sys.executable, *program, "-H", "127.0.0.1", "-p", str(port)]
     with tempfile.TemporaryDirectory(prefix="moto-") as folder:
         log = Path(folder) / "log"
         process = start(command, log)

@@ -14,6 +14,7 @@ from s3fs import S3FileSystem
 from tasks import settings
 from tasks.storage import accounting as requests
 from tasks.storage.s3.encryption import Encryption
+from tasks.storage.s3.times import parse_time
 from tasks.storage.secrets import masked
 
 CONNECTIONS: Final = 32
@@ -53,6 +54,8 @@ def connect(session: Session, encryption: Encryption | None) -> S3FileSystem:
     """
     told = settings.current()
     counted = AioSession()
+    answers = counted.get_component("response_parser_factory")
+    answers.set_parser_defaults(timestamp_parser=parse_time)
     counted.register("before-send.s3", requests.count)
     counted.register("needs-retry.s3", partial(_say_that_we_wait, told.store_attempts))
     filesystem = S3FileSystem(

@@ -41,6 +41,19 @@ def test_a_variable_that_is_not_such_a_number_is_refused_by_its_name(
             current()
 
 
+def test_the_environment_is_read_again_only_when_it_says_something_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = current()
+    monkeypatch.setenv("HOME", "/elsewhere")
+    assert current() is before  # each request to a store asks
+    for name in ("REFOLD_THAW_DAYS", "refold_thaw_tier"):  # pydantic takes either
+        monkeypatch.setenv(name, "9" if name.isupper() else "Bulk")
+    assert (current().thaw_days, current().thaw_tier) == (9, "Bulk")
+    monkeypatch.undo()
+    assert current() == before
+
+
 def test_a_variable_that_is_to_be_json_is_refused_by_its_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
