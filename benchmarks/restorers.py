@@ -17,7 +17,7 @@ import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from scipy.interpolate import PchipInterpolator
 from rescaling_core import codecs
 from rescaling_core.codecs import CodecSpec
 from rescaling_core.networks.restorer import TO_YCBCR
+from rescaling_core.precision import Precision
 from rescaling_core.quality import metrics
 from rescaling_core.quality.rate_distortion import bd_rate
 from rescaling_core.rescale.decoded import restore_decoded
@@ -62,9 +63,17 @@ class Point:
     """CPU seconds of restoring, per megapixel."""
 
 
-def measure(paths: list[Path], name: str, effort: int | None, *, check: bool) -> list[Point]:
+def measure(
+    paths: list[Path],
+    name: str,
+    effort: int | None,
+    *,
+    check: bool,
+    precision: Precision = "float32",
+) -> list[Point]:
     """Code, restore and measure every picture at every quality."""
     restorer = restorers.load(name)
+    restorer.network.precision = precision
     points = []
     for path in paths:
         with Image.open(path) as image:
@@ -211,6 +220,7 @@ def main() -> None:
     parser.add_argument("--bench", type=Path, default=BENCH)
     parser.add_argument("--every", type=int, default=1, help="every n-th picture of a set")
     parser.add_argument("--effort", type=int, help="not the restorer's own: what misuse gives")
+    parser.add_argument("--precision", choices=get_args(Precision), default="float32")
     parser.add_argument("--out", type=Path, help="points as JSON lines")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -220,6 +230,7 @@ def main() -> None:
             arguments.restorer,
             arguments.effort,
             check=arguments.effort is None,
+            precision=arguments.precision,
         )
         print(f"## {name}\n\n{table(points)}\n", flush=True)
         if arguments.out:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from rescaling_core.engine.fused import FusedDown, FusedUp
     from rescaling_core.networks.bijective import BijectiveRescaler
+    from rescaling_core.precision import Precision
 
     Pass = Callable[[Tensor], Tensor]
 
@@ -40,6 +41,8 @@ class Variant:
     tf32: bool = True
     """Whether convolutions may round to TF32, as is torch's default. Without effect on CPUs."""
     openvino: bool = False
+    restores_in: Precision = "float32"
+    """By OpenVINO alone."""
 
 
 def variants(device: torch.device) -> list[Variant]:
@@ -57,6 +60,8 @@ def variants(device: torch.device) -> list[Variant]:
                     dtype=torch.bfloat16),
             Variant(name="fused, compiled", fusion="separate", compiled=True),
             Variant(name="fused, OpenVINO", openvino=True),
+            Variant(name="fused, OpenVINO, restoring in bf16", openvino=True,
+                    restores_in="bfloat16"),
         ]  # fmt: skip
     return [plain, Variant(name="eager, TF32 off", tf32=False), *_cuda()]
 
@@ -110,7 +115,11 @@ def make_passes(
     if variant.openvino:
         from rescaling_core.engine.openvino_engine import OpenVinoEngine
 
-        engine = OpenVinoEngine(*_fused(rescaler, None), threads=torch.get_num_threads())
+        engine = OpenVinoEngine(
+            *_fused(rescaler, None),
+            threads=torch.get_num_threads(),
+            restores_in=variant.restores_in,
+        )
         return engine.downscale, lambda x: engine.upscale(x, None)
     modules = _modules(variant, rescaler)
     passes = [_tuned(variant, module) for module in modules]

@@ -19,6 +19,7 @@ from pydantic import Field, FiniteFloat, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from rescaling_core.errors import UsageError
+from rescaling_core.precision import Precision
 
 PREFIX: Final = "REFOLD_"
 
@@ -64,6 +65,13 @@ class Settings(BaseSettings):
     weights: Path | None = Field(
         default=None,
         description="Folder of fetched and imported weights; by default `~/.cache/refold/weights`.",
+    )
+    precision: Precision = Field(
+        default="float32",
+        description="Arithmetic of networks in `restore`, `serve`, `export` and reading in "
+        "training, by default `float32`; with `bfloat16`, processors that have it restore in about "
+        "half the time, a level off at some pixels. What is archived is always made and measured "
+        "in float32.",
     )
 
     max_pixels: Annotated[int, Field(ge=1, lt=10**12)] | None = Field(

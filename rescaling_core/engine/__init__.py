@@ -34,14 +34,14 @@ def engine_for(rescaler: BijectiveRescaler) -> Engine:
     """The engine that runs `rescaler` where it lives.
 
     A network whose weights may still be trained is run as it is. Otherwise its weights are taken
-    as final; an engine is made again only if the network moves or torch's threads change. Threads
-    that restore at once share its passes.
+    as final; an engine is made again only if the network moves, or its precision or torch's threads
+    change. Threads that restore at once share its passes.
     """
     parameters = list(rescaler.parameters())
     device = parameters[0].device if parameters else torch.device("cpu")
     if any(parameter.requires_grad for parameter in parameters):
         return PlainEngine(rescaler)
-    place = (device, torch.get_num_threads())
+    place = (device, torch.get_num_threads(), rescaler.precision)
     known = _ENGINES.get(rescaler)
     if known is None or known[0] != place:
         known = (place, Together(_make(rescaler, device)))
@@ -59,5 +59,6 @@ def _make(rescaler: BijectiveRescaler, device: torch.device) -> Engine:
         except ImportError:  # an optional extra
             return FusedEngine(*fused)
         if is_usable():
-            return OpenVinoEngine(*fused, threads=torch.get_num_threads())
+            threads = torch.get_num_threads()
+            return OpenVinoEngine(*fused, threads=threads, restores_in=rescaler.precision)
     return FusedEngine(*fused)

@@ -1,4 +1,4 @@
-"""Fused networks run by OpenVINO on the CPU, in float32."""
+"""Fused networks run by OpenVINO on the CPU; what downscales, always in float32."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from rescaling_core.engine.fused import FusedDown, FusedUp
+    from rescaling_core.precision import Precision
 
 
 class OpenVinoEngine:
@@ -27,18 +28,26 @@ class OpenVinoEngine:
         down: The downscaling half.
         up: The restoring half.
         threads: Of the CPU.
+        restores_in: The precision of the restoring half.
     """
 
     batch = 1
 
-    def __init__(self, down: FusedDown, up: FusedUp, *, threads: int) -> None:
+    def __init__(
+        self, down: FusedDown, up: FusedUp, *, threads: int, restores_in: Precision = "float32"
+    ) -> None:
         self._lock = Lock()
-        graphs: dict[str, Callable[[], openvino.Model]] = {
-            "down": partial(down_graph, down),
-            "up": partial(up_graph, up, with_latent=False),
-            "up with latent": partial(up_graph, up, with_latent=True),
+        graphs: dict[str, tuple[Callable[[], openvino.Model], Precision]] = {
+            "down": (partial(down_graph, down), "float32"),
+            "up": (partial(up_graph, up, with_latent=False), restores_in),
+            "up with latent": (partial(up_graph, up, with_latent=True), restores_in),
         }
-        self._request = cache(lambda name: compiled(graphs[name](), threads=threads))
+
+        def request(name: str) -> Any:
+            graph, precision = graphs[name]
+            return compiled(graph(), threads=threads, precision=precision)
+
+        self._request = cache(request)
 
     def downscale(self, hr: Tensor) -> Tensor:
         """See `Engine.downscale`."""
@@ -57,10 +66,14 @@ class OpenVinoEngine:
             return torch.from_numpy(request.get_output_tensor(0).data.copy())
 
 
-def compiled(graph: openvino.Model, *, threads: int) -> Any:
-    """A request that runs `graph` on the CPU, one pass at a time."""
+def compiled(graph: openvino.Model, *, threads: int, precision: Precision = "float32") -> Any:
+    """A request that runs `graph` on the CPU, one pass at a time.
+
+    It computes in float32 where the processor has no instructions for the precision asked for.
+    """
+    narrow = precision == "bfloat16" and has_bfloat16()
     settings = {
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": "bf16" if narrow else "f32",
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
         # Several workers on a machine would all be pinned to its first cores.
@@ -76,6 +89,11 @@ class _Started:
 
     process: int | None = None
     """Id of the process that started them; None before the first network is compiled."""
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor has instructions for bfloat16 (AVX-512 BF16 or AMX on x86-64)."""
+    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def is_usable() -> bool:

@@ -54,14 +54,20 @@ class PlainRestorerEngine:
 
 
 class OpenVinoRestorerEngine:
-    """The network as one OpenVINO model between 8-bit pixels, computed in float32."""
+    """The network as one OpenVINO model between 8-bit pixels.
+
+    In the precision of the network, except that one which enlarges always computes in float32.
+    """
 
     def __init__(self, restorer: Restorer, *, threads: int) -> None:
         from rescaling_core.engine.openvino_engine import compiled
         from rescaling_core.engine.restorer_graph import restorer_graph
 
         self._conditions = restorer.conditions
-        self._request = compiled(restorer_graph(restorer), threads=threads)
+        # One that enlarges does so in its graph as well, where bfloat16 would cost half a level.
+        precision = restorer.precision if restorer.scale == 1 else "float32"
+        graph = restorer_graph(restorer)
+        self._request = compiled(graph, threads=threads, precision=precision)
         self._lock = Lock()
 
     def restore(self, pixels: U8Array, qualities: Sequence[float]) -> U8Array:
@@ -78,12 +84,13 @@ def restorer_engine_for(restorer: Restorer) -> RestorerEngine:
     """The engine that runs `restorer` where it lives.
 
     A restorer whose weights may still be trained is run as it is. Otherwise its weights are taken
-    as final, and the engine is kept until the network moves or torch's threads change.
+    as final, and the engine is kept until the network moves, or its precision or torch's threads
+    change.
     """
     device = restorer.head.weight.device
     if any(parameter.requires_grad for parameter in restorer.parameters()):
         return PlainRestorerEngine(restorer, device)
-    place = (device, torch.get_num_threads())
+    place = (device, torch.get_num_threads(), restorer.precision)
     known = _ENGINES.get(restorer)
     if known is None or known[0] != place:
         known = (place, _make(restorer, device))

@@ -17,6 +17,8 @@ from rescaling_core.networks.latent import LatentKind, LatentPolicy, gaussian_la
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rescaling_core.precision import Precision
+
 
 @dataclass(frozen=True, slots=True)
 class ScaleRange:
@@ -56,6 +58,8 @@ class Rescaler(nn.Module, ABC):
     """The key under which `networks.FAMILIES` knows the class."""
     latent_kinds: ClassVar[tuple[LatentKind, ...]] = ("zeros", "gaussian")
     """The latent policies it can restore with."""
+    precision: Precision = "float32"
+    """In which engines restore with it."""
 
     def __init__(self, *, scales: ScaleRange, latent_policy: LatentPolicy) -> None:
         super().__init__()

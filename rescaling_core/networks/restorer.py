@@ -30,6 +30,8 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rescaling_core.precision import Precision
+
     Knots = Sequence[Sequence[float]]
     """(quality, root mean squared error of luma in levels) of a codec, by rising quality."""
 
@@ -70,6 +72,8 @@ class Restorer(nn.Module):
     """
 
     family: ClassVar[str] = "restorer"
+    precision: Precision = "float32"
+    """In which engines restore with it."""
 
     def __init__(
         self,

@@ -67,7 +67,7 @@ class Reader:
         if self._opened is None or self._opened.process != os.getpid():
             store = open_store(self.url)
             threads = ThreadPoolExecutor(FETCHES, thread_name_prefix="archive-dataset")
-            self._opened = _Opened(os.getpid(), store, Models(store), threads)
+            self._opened = _Opened(os.getpid(), store, Models.for_reading(store), threads)
         return self._opened
 
     def fetch(self, entries: Sequence[Entry]) -> Iterator[Callable[[], bytes]]:

@@ -12,25 +12,29 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Final
+from typing import Final, Self
 
 import torch
 
 from rescaling_core import zoo
 from rescaling_core.errors import WeightsNotFoundError
+from rescaling_core.precision import Precision
 from rescaling_core.zoo import NO_WEIGHTS_SHA256, LoadedRescaler, restorers
 from rescaling_core.zoo.restorers import LoadedRestorer
 from tasks.models.weights import find_by_digest, find_weights, weights_folder
 from tasks.models.weights_file import FOLDER, SHA256, WeightsFile, read_stored
+from tasks.settings import current
 from tasks.storage import Store
 
 MOST_HELD: Final = 16
 """Networks that a process keeps ready."""
 
 _LOADING: Final = Lock()
-_HELD: Final[OrderedDict[str, LoadedRescaler]] = OrderedDict()
+_Key = tuple[str, Precision]
+
+_HELD: Final[OrderedDict[_Key, LoadedRescaler]] = OrderedDict()
 """By digest, or by name where there are no weights; those asked for last at the end."""
-_RESTORERS: Final[dict[str, LoadedRestorer]] = {}
+_RESTORERS: Final[dict[_Key, LoadedRestorer]] = {}
 """By digest: they are small, and a plan names few."""
 _KNOWN: Final[dict[str, str]] = {}
 """From what an owner called a rescaler to its key in `_HELD`, so that all of a run is one."""
@@ -55,6 +59,13 @@ class Models:
     """Digests of what a plan names, settled once for all workers of a run."""
     others: tuple[Store, ...] = ()
     """Further places that an owner named, each with `<sha256>.safetensors` or `models/` in it."""
+    precision: Precision = "float32"
+    """In which what a record names restores; see `for_reading`."""
+
+    @classmethod
+    def for_reading(cls, archive: Store | None = None, *, others: tuple[Store, ...] = ()) -> Self:
+        """For restoring what was made and measured before, in the precision of the settings."""
+        return cls(archive, others=others, precision=current().precision)
 
     def __call__(self, rescaler: str, weights_sha256: str | None = None, /) -> LoadedRescaler:
         """See `rescaling_core.convert.Models`. Loaded once a process, on its GPU if it has one.
@@ -71,7 +82,8 @@ class Models:
                 return _of_reference(rescaler)
             if digest == NO_WEIGHTS_SHA256:
                 return _of_filter(rescaler)
-            return _held(digest) or _hold(digest, self.find(rescaler, digest).load())
+            key = (digest, self.precision)
+            return _held(key) or _hold(key, self.find(rescaler, digest).load())
 
     def restorer(self, name: str, weights_sha256: str | None = None, /) -> LoadedRestorer:
         """See `rescaling_core.convert.outcome.WithRestorers`. Loaded once a process.
@@ -86,9 +98,12 @@ class Models:
         with _LOADING:
             if digest is None:
                 return restorers.load(name)
-            if digest not in _RESTORERS:
-                _RESTORERS[digest] = self._found_restorer(name, digest)
-            return _RESTORERS[digest]
+            key = (digest, self.precision)
+            if key not in _RESTORERS:
+                loaded = self._found_restorer(name, digest)
+                loaded.network.precision = self.precision
+                _RESTORERS[key] = loaded
+            return _RESTORERS[key]
 
     def _found_restorer(self, name: str, digest: str) -> LoadedRestorer:
         if restorers.shipped_path(digest) is not None:
@@ -134,33 +149,36 @@ def load_model(reference: str) -> LoadedRescaler:
 
 def _of_reference(reference: str) -> LoadedRescaler:
     key = _KNOWN.get(reference)
-    held = None if key is None else _held(key)
+    held = None if key is None else _held((key, "float32"))
     if held is not None:
         return held
     found = find_weights(reference)
     if found is None:
-        return _hold(reference, zoo.load(reference))
+        return _hold((reference, "float32"), zoo.load(reference))
     _KNOWN[reference] = found.sha256
-    return _held(found.sha256) or _hold(found.sha256, found.load())
+    settled: _Key = (found.sha256, "float32")
+    return _held(settled) or _hold(settled, found.load())
 
 
 def _of_filter(name: str) -> LoadedRescaler:
-    loaded = _held(name) or zoo.load_filter(name)
+    key: _Key = (name, "float32")
+    loaded = _held(key) or zoo.load_filter(name)
     if loaded is None:
         raise WeightsNotFoundError(
             f"rescaler {name!r:.99}: recorded without weights, and no filter of that name is known"
         )
-    return _hold(name, loaded)
+    return _hold(key, loaded)
 
 
-def _held(key: str) -> LoadedRescaler | None:
+def _held(key: _Key) -> LoadedRescaler | None:
     loaded = _HELD.get(key)
     if loaded is not None:
         _HELD.move_to_end(key)
     return loaded
 
 
-def _hold(key: str, loaded: LoadedRescaler) -> LoadedRescaler:
+def _hold(key: _Key, loaded: LoadedRescaler) -> LoadedRescaler:
+    loaded.rescaler.precision = key[1]
     if torch.cuda.is_available():
         loaded.rescaler.cuda()
     _HELD[key] = loaded

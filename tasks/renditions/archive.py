@@ -75,8 +75,8 @@ class Archive:
         """
         self._store = open_store(url)
         self._catalog = open_catalog(self._store, create=False)
-        self._renditions = Renditions(self._store)
-        self._models = Models(self._store)
+        self._models = Models.for_reading(self._store)
+        self._renditions = Renditions(self._store, self._models)
         self.cache = cache or ByteCache(DEFAULT_CACHE)
         self._tiles = tiles
         self._rows: TTLCache[tuple[str, str | None], CatalogRow] = TTLCache(
@@ -169,7 +169,8 @@ class Archive:
             RefoldError: The rendition is missing or damaged, or the store fails.
         """
         known = Kept if kept_only else Remembered
-        remember = known(self.cache, _restorable(row).lr_sha256, self._tiles)
+        name = f"{_restorable(row).lr_sha256} in {self._models.precision}"
+        remember = known(self.cache, name, self._tiles)
         return view(self.opened(row), self._models, region, size, remember=remember)
 
     def opened(self, row: CatalogRow) -> OpenedLr:

@@ -61,14 +61,19 @@ class StoredRendition:
 class Renditions:
     """Reads the renditions of one archive, for the life of a worker process."""
 
-    def __init__(self, archive: Store) -> None:
+    def __init__(self, archive: Store, models: Models | None = None) -> None:
         """Look up how large a restoration of this archive may be.
+
+        Args:
+            archive: Where they lie.
+            models: Gives the networks that records name; by default those of the archive, in
+                float32, as what is measured or decided by needs it.
 
         Raises:
             StorageError: The store failed.
         """
         self._archive = archive
-        self._models = Models(archive)
+        self._models = models or Models(archive)
         self._max_pixels = pixel_limit(archive)
 
     def read(self, row: Archived) -> StoredRendition:

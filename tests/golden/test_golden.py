@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tasks.storage import open_store
 RELEASES = sorted(
     path for path in Path(__file__).parent.iterdir() if (path / "SHA256SUMS").exists()
 )
+WITHOUT_NETWORKS = {"2026-11-fitted"}
 
 pytestmark = pytest.mark.parametrize("golden", RELEASES, ids=lambda path: path.name)
 
@@ -73,6 +75,33 @@ def test_every_rendition_restores_with_all_it_carried(golden: Path, archive: str
             assert hashlib.sha256(data).hexdigest() == wanted["source_file"]
         else:
             _check(restore(lr_data, models), wanted, golden)
+
+
+def test_bfloat16_restores_the_same_but_for_a_level(
+    golden: Path, archive: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the processor has it; elsewhere it is what float32 gives."""
+    expected = json.loads((golden / "expected.json").read_text())
+    store = open_store(archive)
+    monkeypatch.setenv("REFOLD_PRECISION", "bfloat16")
+    differing = 0
+    for key, wanted in expected.items():
+        if "pixels" in wanted:
+            data = (Path(archive) / key).read_bytes()
+            usual, narrow = (restore(data, of) for of in (Models(store), Models.for_reading(store)))
+            levels = abs(narrow.pixels.astype(int) - usual.pixels)
+            assert levels.max() <= 1, key
+            assert levels.mean() < 0.1, key
+            differing += bool(levels.any())
+    assert (differing > 0) == (golden.name not in WITHOUT_NETWORKS and _has_bfloat16())
+
+
+def _has_bfloat16() -> bool:
+    if find_spec("openvino") is None:
+        return False
+    from rescaling_core.engine.openvino_engine import has_bfloat16
+
+    return has_bfloat16()
 
 
 def _check(photo: Any, wanted: dict[str, Any], golden: Path) -> None:

@@ -38,7 +38,7 @@ class Contents:
         Raises:
             StorageError: The store failed.
         """
-        self._models, self._restored = Models(archive), restored
+        self._models, self._restored = Models.for_reading(archive), restored
         self._max_pixels = pixel_limit(archive)
         self._reader = Reader(archive.url, "lr", self._max_pixels)
 

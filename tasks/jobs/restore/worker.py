@@ -27,7 +27,7 @@ class Restorer:
         self._format = job.format
         self._thaw = job.thaw
         self._archive = open_store(job.archive_url)
-        self._renditions = Renditions(self._archive)
+        self._renditions = Renditions(self._archive, Models.for_reading(self._archive))
         # The owner's own folder, in which links lead where the owner wants them to.
         self._destination = open_store(job.destination_url, follow_links=True)
         use_share_of_cpus()
@@ -136,7 +136,7 @@ def restore_lr_file(
         RefoldError: The weights it names are in none of the places, and which they are; it cannot
             be restored, or something else lies at its place.
     """
-    models = Models(others=() if models_url is None else (open_store(models_url),))
+    models = Models.for_reading(others=() if models_url is None else (open_store(models_url),))
     restored = outcome_of(
         path, partial(_restore_lr_file, path, destination_url, models, overwrite, format)
     )

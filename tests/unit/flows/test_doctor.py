@@ -28,6 +28,7 @@ def test_a_sound_machine_and_store_are_told_so(
     found = _found(capsys)
     assert found["python"]["state"] == "ok"
     assert "AMX" in found["processor"]["detail"]
+    assert "bfloat16" in found["processor"]["detail"]
     assert found["codec avif"]["state"] == "ok"
     assert "CPU" in found["openvino"]["detail"]
     assert found[f"{archive}: writes"]["state"] == "ok"

@@ -140,3 +140,46 @@ def test_a_fused_network_shares_nothing_with_its_source() -> None:
     for name, tensor in network.state_dict().items():
         assert tensor.dtype == before[name].dtype
         assert torch.equal(tensor, before[name])
+
+
+@pytest.mark.parametrize(("built_in", "hint"), [(True, "bf16"), (False, "f32")])
+def test_bfloat16_is_for_restoring_alone_where_the_processor_has_it(
+    monkeypatch: pytest.MonkeyPatch, built_in: bool, hint: str
+) -> None:
+    engines = pytest.importorskip("rescaling_core.engine.openvino_engine")
+    asked: list[str] = []
+
+    class Core:
+        def compile_model(self, graph: object, device: str, settings: dict[str, object]) -> Core:
+            asked.append(str(settings["INFERENCE_PRECISION_HINT"]))
+            return self
+
+        def create_infer_request(self) -> Core:
+            raise _Compiled
+
+    monkeypatch.setattr(engines, "_core", Core)
+    monkeypatch.setattr(engines, "has_bfloat16", lambda: built_in)
+    network = zoo.load("irn-x2-lite").rescaler
+    assert isinstance(network, BijectiveRescaler)
+    network.precision = "bfloat16"
+    engine = engine_for(network)
+    with pytest.raises(_Compiled):
+        engine.downscale(photo(16, 16))
+    with pytest.raises(_Compiled):
+        engine.upscale(photo(8, 8), None)
+    assert asked == ["f32", hint]
+
+
+class _Compiled(Exception):
+    pass
+
+
+def test_an_engine_is_made_again_when_its_precision_changes() -> None:
+    network = zoo.load("irn-x2-lite").rescaler
+    assert isinstance(network, BijectiveRescaler)
+    usual = engine_for(network)
+    network.precision = "bfloat16"
+    assert engine_for(network) is not usual
+    network.precision = "float32"
+    hr = photo(32, 48)
+    assert torch.equal(engine_for(network).upscale(hr, None), usual.upscale(hr, None))

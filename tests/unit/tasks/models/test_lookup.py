@@ -19,6 +19,7 @@ from rescaling_core.metadata import finalise, read_metadata
 from rescaling_core.networks import LatentPolicy, build
 from rescaling_core.photo import decode_photo
 from rescaling_core.restore import restore
+from rescaling_core.zoo.restorers import list_restorers
 from tasks.jobs.restore.worker import restore_lr_file
 from tasks.models import lookup, weights
 from tasks.models.archived import missing_models, put_model, settle
@@ -178,6 +179,25 @@ def test_an_lr_file_away_from_its_archive_says_which_weights_it_wants_and_takes_
         out = str(tmp_path / "out")
         restore_lr_file(str(lr_path), out, overwrite=False, models_url=place)
     assert (tmp_path / "out" / "photo.png").exists()
+
+
+def test_what_reads_may_restore_in_bfloat16_while_what_converts_does_not(
+    tmp_path: Path, archive: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "here" / "mine.safetensors"
+    digest = _weights(path, seed=1).weights_sha256
+    _rendition(tmp_path, str(path), archive)
+    monkeypatch.setenv("REFOLD_PRECISION", "bfloat16")
+    converting, reading = Models(archive), Models.for_reading(archive)
+    for _ in range(2):  # both in one process, as in the service with its try page
+        assert converting("mine", digest).rescaler.precision == "float32"
+        assert reading("mine", digest).rescaler.precision == "bfloat16"
+        assert converting.restorer("restorer-avif-lite").network.precision == "float32"
+    card = next(one for one in list_restorers() if one.id.startswith("restorer-avif-lite"))
+    assert reading.restorer(card.id, card.weights_sha256).network.precision == "bfloat16"
+    assert converting.restorer(card.id, card.weights_sha256).network.precision == "float32"
+    monkeypatch.delenv("REFOLD_PRECISION")
+    assert Models.for_reading(archive)("mine", digest).rescaler.precision == "float32"
 
 
 @pytest.fixture
