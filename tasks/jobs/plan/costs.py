@@ -42,7 +42,8 @@ class PlanCost:
     strategies: dict[str, list[StrategyCost]]
     """By target: what each kind of candidate alone would have stored of the sample."""
     per_month: dict[str, float]
-    """Money for a month, by storage class; where that bills small objects as larger ones, so."""
+    """Money for a month, by storage class, for what packs hold beside files as well; where that
+    bills small objects as larger ones, so."""
     objects: int
     """Number of objects that would lie in the store: sources that stay, LR objects and packs."""
     packs: int

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
+from typing import Final
 
 from rescaling_core import SOFTWARE
 from rescaling_core.convert import Kept, Rendition, SourceRef, convert
@@ -29,6 +30,10 @@ from tasks.jobs.plan.sample import Collection, Original, Sample
 from tasks.models.archived import settle
 from tasks.models.lookup import Models
 from tasks.pages.prices import GB, Prices, months_to_pay
+from tasks.renditions.layout import rendition_key
+
+_DIGEST: Final = "0" * 32
+"""Stands for any digest in keys of which only the length matters."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,7 +106,7 @@ class Estimate:
         )
 
     def _per_month(self, stored: float, sample: Sample, prices: Prices) -> dict[str, float]:
-        """Money for bytes, and for what small objects are billed beyond theirs."""
+        """Money for bytes, and for what small objects and packs are billed beyond their files'."""
         extra = {
             least: self.holding.shortfall(least, sample, self.sampled, self.source_bytes)
             for least in {0, *prices.least.values()}
@@ -176,8 +181,9 @@ def _convert(
     one.stored_bytes += sum(len(rendition.lr_data) for rendition in renditions)
     packed = {target.target.name for target in plan.targets if target.store == "packs"}
     for rendition in renditions:
-        name_of_target = rendition.target.name
-        one.holding.add(name_of_target, len(rendition.lr_data), packed=name_of_target in packed)
+        target, nbytes = rendition.target.name, len(rendition.lr_data)
+        lr_key = rendition_key(target, source.key, _DIGEST, rendition.extension)
+        one.holding.add(target, lr_key, nbytes, packed=target in packed)
     restorable = [rendition for rendition in renditions if rendition.metadata.psnr_y is not None]
     if restorable:
         one.archived += 1
@@ -248,7 +254,7 @@ def as_archived(histories: Iterable[History]) -> Estimate:
         one.stored_bytes += sum(row.lr_bytes for row in history.archived)
         for row in history.archived:
             one.strategies.add(row)
-            one.holding.add_stored(row.pack_key, row.lr_bytes)
+            one.holding.add_stored(row.pack_key, row.lr_key, row.lr_bytes)
         one.seconds += sum(row.seconds or 0 for row in history.current)
         if history.restorable:
             one.archived += 1

@@ -1,7 +1,7 @@
 """What a plan leaves in a store: how many objects of which sizes, and how many requests that takes.
 
 A store asks for money by the request and, in some classes, for a least size of each object. What
-lies in packs counts as its packs.
+lies in packs counts as its packs, headers included.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from math import ceil
 
 from tasks.collection.shards import MOST_SHARD_BYTES, MOST_SHARD_IMAGES
 from tasks.jobs.plan.sample import Sample
-from tasks.renditions.packs import MOST_BYTES
+from tasks.renditions.packs import MOST_BYTES, bytes_in_pack, pack_size
 
 
 def _sizes() -> array[int]:
@@ -21,10 +21,12 @@ def _sizes() -> array[int]:
 
 @dataclass(slots=True)
 class _Packed:
-    """Files of one target that go into packs."""
+    """Files of one target that go into packs, or those of one pack."""
 
     files: int = 0
     nbytes: int = 0
+    beside: int = 0
+    """Bytes of headers, and of what fills up blocks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +58,17 @@ class Holding:
     packs: dict[str, _Packed] = field(default_factory=dict)
     """What lies in packs already, by pack."""
 
-    def add(self, target: str, nbytes: int, *, packed: bool) -> None:
-        """Count an LR file that is to be made."""
+    def add(self, target: str, lr_key: str, nbytes: int, *, packed: bool) -> None:
+        """Count an LR file that is to be made; of its key only the length matters."""
         if packed:
-            _count(self.packed, target, nbytes)
+            _count(self.packed, target, lr_key, nbytes)
         else:
             self.made.append(nbytes)
 
-    def add_stored(self, pack_key: str | None, nbytes: int) -> None:
+    def add_stored(self, pack_key: str | None, lr_key: str, nbytes: int) -> None:
         """Count an LR file that lies there."""
         if pack_key is not None:
-            _count(self.packs, pack_key, nbytes)
+            _count(self.packs, pack_key, lr_key, nbytes)
         else:
             self.there.append(nbytes)
 
@@ -80,7 +82,7 @@ class Holding:
         """
         scale = sample.listed / max(1, sampled)
         new = self._new_packs(sample, sampled, source_bytes)
-        made, packs = round(len(self.made) * scale), sum(count for count, _ in new)
+        made, packs = round(len(self.made) * scale), sum(count for count, _, _ in new)
         found = round((len(self.stays) + len(self.there)) * scale) + len(self.packs)
         files = round(sum(one.files for one in self.packed.values()) * scale)
         return Extent(
@@ -91,7 +93,9 @@ class Holding:
         )
 
     def shortfall(self, least: int, sample: Sample, sampled: int, source_bytes: int) -> float:
-        """Bytes that are billed beyond what lies there, where each object counts for so many.
+        """Bytes that are billed beyond those of the files, where each object counts for so many.
+
+        Headers in packs, and what fills these up, are among them.
 
         Args:
             least: Bytes that each object counts for at least.
@@ -101,28 +105,41 @@ class Holding:
         """
         sizes = (size for some in (self.stays, self.made, self.there) for size in some)
         own = sum(max(0, least - size) for size in sizes) * sample.listed / max(1, sampled)
-        there = sum(max(0, least - one.nbytes) for one in self.packs.values())
+        there = sum(_billed(least, one.nbytes + one.beside) - one.nbytes
+                    for one in self.packs.values())  # fmt: skip
         new = self._new_packs(sample, sampled, source_bytes)
-        return own + there + sum(max(0.0, count * least - nbytes) for count, nbytes in new)
+        to_be = sum(
+            count * _billed(least, (nbytes + beside) / count) - nbytes
+            for count, nbytes, beside in new
+        )
+        return own + there + to_be
 
     def _new_packs(
         self, sample: Sample, sampled: int, source_bytes: int
-    ) -> list[tuple[int, float]]:
-        """Number of packs and their bytes, of each target: one a shard, or more where that is full.
+    ) -> list[tuple[int, float, float]]:
+        """Number of packs, of each target: one a shard, or more where that is full.
+
+        With the bytes of the files in them, and of what lies beside these.
 
         Shards are as large as those of a run of many sources.
         """
         scale = sample.listed / max(1, sampled)
         shards = max(sample.listed / MOST_SHARD_IMAGES, sample.listed_bytes / MOST_SHARD_BYTES)
-        found: list[tuple[int, float]] = []
+        found: list[tuple[int, float, float]] = []
         for one in self.packed.values():
             nbytes = one.nbytes / max(1, source_bytes) * sample.listed_bytes
             count = ceil(min(one.files * scale, max(shards, nbytes / MOST_BYTES)))
-            found.append((count, nbytes))
+            found.append((count, nbytes, one.beside * scale))
         return found
 
 
-def _count(found: dict[str, _Packed], key: str, nbytes: int) -> None:
+def _billed(least: int, content: float) -> int:
+    """Bytes that a pack is billed for, of files that take so many in it."""
+    return max(least, pack_size(ceil(content)))
+
+
+def _count(found: dict[str, _Packed], key: str, lr_key: str, nbytes: int) -> None:
     one = found.setdefault(key, _Packed())
     one.files += 1
     one.nbytes += nbytes
+    one.beside += bytes_in_pack(lr_key, nbytes) - nbytes

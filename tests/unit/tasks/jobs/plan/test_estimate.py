@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from tarfile import RECORDSIZE
 
 import pytest
 import skimage.data
@@ -16,6 +17,8 @@ from tasks.jobs.plan.holding import Holding
 from tasks.jobs.plan.sample import LiveCollection, Sample, draw_sample
 from tasks.pages.prices import Prices, months_to_pay, read_prices
 from tasks.plans.options import PlanOptions, build_plan, single_codec_plan
+from tasks.renditions.layout import rendition_key
+from tasks.renditions.packs import packed
 from tasks.storage import open_store
 from tests.small_archive import small_archive
 
@@ -161,7 +164,10 @@ def test_packs_are_counted_as_what_they_are(photos: Path, tmp_path: Path) -> Non
     assert (
         single.stored_bytes == together.stored_bytes < 131072
     )  # all of it is less than one object
-    assert single.per_month["warm"] == together.per_month["warm"]
+    assert single.per_month["warm"] == pytest.approx(single.stored_bytes / 1000)
+    stays = (photos / "broken.png").stat().st_size
+    assert together.per_month["warm"] > single.per_month["warm"]
+    assert round(1000 * together.per_month["warm"] - stays) % RECORDSIZE == 0  # a whole tar file
     assert as_is.per_month["cold"] == pytest.approx(7 * 131.072)
     assert single.per_month["cold"] == pytest.approx(7 * 131.072)
     assert together.per_month["cold"] == pytest.approx(2 * 131.072)
@@ -170,25 +176,44 @@ def test_packs_are_counted_as_what_they_are(photos: Path, tmp_path: Path) -> Non
 def test_packs_grow_with_the_collection_as_shards_do_and_as_they_fill() -> None:
     holding = Holding()
     for _ in range(10):
-        holding.add("x2", 10_000, packed=True)
-        holding.add("x4", 4 * 2**20, packed=True)
-        holding.add("x8", 500, packed=False)
+        holding.add("x2", "a.webp", 10_000, packed=True)
+        holding.add("x4", "a.webp", 4 * 2**20, packed=True)
+        holding.add("x8", "a.webp", 500, packed=False)
     sample = Sample(sources=(), listed=6400, listed_bytes=640 * 2**20)
     extent = holding.extent(sample, 10, 2**20)
     files = 10 * 640  # the collection is 640 times the sample
     assert (extent.packs, extent.packed_files) == (100 + files * 4 // 64, 2 * files)
     assert (extent.writes, extent.objects) == (extent.packs + files, extent.packs + files)
-    assert holding.shortfall(1000, sample, 10, 2**20) == 500 * files
+    of_small, of_none = (holding.shortfall(least, sample, 10, 2**20) for least in (1000, 0))
+    assert of_small - of_none == pytest.approx(500 * files)
 
 
 def test_what_an_archive_holds_in_packs_is_counted_by_pack() -> None:
     holding = Holding()
     for pack_key in ("packs/a.tar", "packs/a.tar", "packs/b.tar", None):
-        holding.add_stored(pack_key, 300)
+        holding.add_stored(pack_key, "a.webp", 300)
     sample = Sample(sources=(), listed=4, listed_bytes=4000)
     extent = holding.extent(sample, 4, 4000)
     assert (extent.objects, extent.packs, extent.packed_files, extent.writes) == (3, 2, 3, 0)
-    assert holding.shortfall(700, sample, 4, 4000) == 100 + 400 + 400
+    assert holding.shortfall(20_000, sample, 4, 4000) == 19_400 + 19_700 + 19_700
+    assert holding.shortfall(700, sample, 4, 4000) == 400 + 2 * RECORDSIZE - 900
+
+
+@pytest.mark.parametrize(
+    "folder", ["roll", "a folder with a long name, to which a header is added"]
+)
+def test_what_packs_hold_beside_files_is_paid_for(folder: str) -> None:
+    keys = [rendition_key("x2", f"{folder}/{n:04}.jpg", "0" * 32, ".webp") for n in range(64)]
+    files = [(key, bytes(900 + number)) for number, key in enumerate(keys)]
+    nbytes, (pack, _) = sum(len(data) for _, data in files), packed(files)
+    to_be, there = Holding(), Holding()
+    for key, data in files:
+        to_be.add("x2", key, len(data), packed=True)
+        there.add_stored("packs/a.tar", key, len(data))
+    sample = Sample(sources=(), listed=64, listed_bytes=2**20)
+    for holding in (to_be, there):
+        assert holding.shortfall(0, sample, 64, 2**20) == len(pack) - nbytes
+        assert holding.shortfall(2**20, sample, 64, 2**20) == 2**20 - nbytes
 
 
 def test_previews_count_on_both_sides() -> None:
