@@ -6,11 +6,19 @@ Whoever reads one reads it here.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from typing import Final
 
 from rescaling_core.errors import RestorationMismatchError
 from tasks.catalog.place import LrPlace
 from tasks.renditions.packs import BLOCK
 from tasks.storage import Store
+
+MOST_TOGETHER: Final = 8 * 2**20
+"""Bytes of a pack that are read by one request for several LR files."""
+
+MOST_BETWEEN: Final = 16 * 2**10
+"""Bytes between two of them that are read in vain: fewer than a request is worth."""
 
 
 def stored_lr(archive: Store, place: LrPlace) -> bytes:
@@ -38,11 +46,65 @@ def stored_member(archive: Store, pack: str, place: LrPlace) -> tuple[bytes, byt
         ObjectNotFoundError: There is no such pack.
         StorageError: The store failed.
     """
-    start = place.pack_offset
-    if start is None or start < BLOCK or place.lr_bytes < 1:  # of a damaged row
+    span = _span_of(place)
+    if span is None:
         return b"", b""
-    found = archive.get_range(pack, start - BLOCK, BLOCK + place.lr_bytes)
+    found = archive.get_range(pack, span.start, len(span))
     return found[:BLOCK], found[BLOCK:]
+
+
+def stored_neighbours(
+    archive: Store, pack: str, places: Sequence[LrPlace]
+) -> list[tuple[bytes, bytes]]:
+    """What `stored_member` gives of each, by one request for all.
+
+    Args:
+        archive: They lie in.
+        pack: Key of the pack.
+        places: Some that `neighbours` puts together.
+
+    Raises:
+        ObjectNotFoundError: There is no such pack.
+        StorageError: The store failed.
+    """
+    spans = [span for place in places if (span := _span_of(place)) is not None]
+    first = min(span.start for span in spans)
+    found = archive.get_range(pack, first, max(span.stop for span in spans) - first)
+    parts = (found[span.start - first : span.stop - first] for span in spans)
+    return [(part[:BLOCK], part[BLOCK:]) for part in parts]
+
+
+def neighbours(places: Sequence[LrPlace]) -> list[list[int]]:
+    """Put together what lies in a pack one behind the other, by numbers of the places.
+
+    What lies nowhere near another is alone, and so is every object.
+    """
+    groups: list[list[int]] = []
+    spans: list[tuple[str, int, int, int]] = []
+    for number, place in enumerate(places):
+        span = _span_of(place)
+        if place.pack_key is None or span is None:
+            groups.append([number])
+        else:
+            spans.append((place.pack_key, span.start, span.stop, number))
+    pack, first, last = "", 0, 0
+    for key, start, stop, number in sorted(spans):
+        near = key == pack and start - last <= MOST_BETWEEN
+        if near and max(last, stop) - first <= MOST_TOGETHER:
+            groups[-1].append(number)
+            last = max(last, stop)
+        else:
+            groups.append([number])
+            pack, first, last = key, start, stop
+    return groups
+
+
+def _span_of(place: LrPlace) -> range | None:
+    """The bytes of a pack that hold an LR file and its header; None where a damaged row says so."""
+    start = place.pack_offset
+    if start is None or start < BLOCK or place.lr_bytes < 1:
+        return None
+    return range(start - BLOCK, start + place.lr_bytes)
 
 
 def read_lr(archive: Store, place: LrPlace) -> bytes:

@@ -53,6 +53,18 @@ def inspect_stored(archive: Store, row: Archived) -> Finding | None:
     except ObjectNotFoundError as error:
         reason = "no such object" if place.pack_key is None else f"no such pack: {place.pack_key}"
         return finding(row, "missing", f"{reason}: {error}" if error.__cause__ else reason)
+    return inspect_read(row, header, data)
+
+
+def inspect_read(row: Archived, header: bytes, data: bytes) -> Finding | None:
+    """Check what was read: size, digest, and that file and catalog tell the same.
+
+    Args:
+        row: Of the catalog.
+        header: What lies before the LR file, where it is in a pack.
+        data: The LR file.
+    """
+    place = row.place
     where = "" if place.pack_key is None else f" at byte {place.pack_offset} of {place.pack_key}"
     if len(data) != row.lr_bytes:
         return finding(row, "size", f"{len(data)} bytes{where}, not {row.lr_bytes}")

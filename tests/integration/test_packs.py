@@ -210,6 +210,28 @@ def test_a_backfill_writes_packs_and_reads_from_them(made: SmallArchive) -> None
     assert _scrubbed(made) == []
 
 
+def _reads_of_packs(patch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each pack is read from now on."""
+    read: Counter[str] = Counter()
+    for name in ("get", "get_range"):
+        whole = getattr(LocalStore, name)
+
+        def counted(store: LocalStore, key: str, *place: int, whole: Any = whole) -> bytes:
+            read[key] += key.startswith(packs.PREFIX)
+            return bytes(whole(store, key, *place))
+
+        patch.setattr(LocalStore, name, counted)
+    return read
+
+
+def test_a_scrub_reads_files_that_lie_together_by_one_request(
+    made: SmallArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = _reads_of_packs(monkeypatch)
+    assert _scrubbed(made, restore=False) == []
+    assert +read == {row.pack_key: 1 for row in _packed(made)}
+
+
 def _rebuild(made: SmallArchive) -> RebuildTally:
     found = rebuilding.find_lr_files.fn(made.archive)
     made_again = open_catalog(made.archive)
@@ -244,15 +266,7 @@ def test_a_rebuild_reads_each_pack_once_where_there_is_room_for_what_it_says(
     shutil.rmtree(f"{made.archive_url}/catalog")
     if not room:
         monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
-    read: Counter[str] = Counter()
-    for name in ("get", "get_range"):
-        whole = getattr(LocalStore, name)
-
-        def counted(store: LocalStore, key: str, *place: int, whole: Any = whole) -> bytes:
-            read[key] += key.startswith(packs.PREFIX)
-            return bytes(whole(store, key, *place))
-
-        monkeypatch.setattr(LocalStore, name, counted)
+    read = _reads_of_packs(monkeypatch)
     tally = _rebuild(made)
     assert (tally.added, tally.unreadable) == (10, ())
     assert {row.lr_key: row.metadata_json for row in _packed(made)} == expected
