@@ -10,7 +10,7 @@ from rescaling_core.convert.rivals import NOTHING, Cost
 from rescaling_core.convert.search import lowest_enough
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from rescaling_core.convert.trial import Encoded
     from rescaling_core.pixels.arrays import U8Array
@@ -117,6 +117,11 @@ class Trials:
             return slack + (self._fitted or FITTED), attempt.nbytes
         return self._with_filter(attempt, attempt.fit, restored, slack)
 
+    def weigh(self, attempt: Attempt) -> float:
+        """The slack of a file that cannot win, with what a filter would add to it, about."""
+        slack = self.judge.weigh(attempt.encoded, attempt.restore())
+        return slack if attempt.fit is None else slack + (self._fitted or FITTED)
+
     def _with_filter(
         self, attempt: Attempt, fit: Fit, restored: U8Array, slack: float
     ) -> tuple[float, int]:
@@ -178,6 +183,10 @@ def climb(
 ) -> Landing:
     """Search the lowest step of quality that reaches the floor.
 
+    A file that is too large is taken for good enough, as files grow with quality. Where one of them
+    is larger than that of a higher step, which some steps of JPEG XL and WebP are, it is measured,
+    and what lies between the two is looked at.
+
     Args:
         trials: What is known, and where tries are handed in.
         make: Makes the file of a step.
@@ -196,8 +205,11 @@ def climb(
         attempt = make(step)
         sizes[step] = attempt.nbytes
         if judge.is_too_large(attempt.encoded):
-            value = judge.weigh(attempt.encoded, attempt.restore()) if weighing else inf
-            if value < 0:
+            beaten = any(step < other for other in _reaching(slacks))
+            if not (weighing or beaten):
+                return inf
+            value = trials.weigh(attempt)
+            if value < 0 and not beaten:
                 raise _InVainError
             return value
         slacks[step], sizes[step] = trials.slack(attempt)
@@ -207,13 +219,23 @@ def climb(
         found = lowest_enough(0, count - 1, slack, start=start, slope=slope)
     except _InVainError:
         return Landing(Cost(judge.limit, at_least=True))
-    reaching = [sizes[step] for step, value in slacks.items() if value >= 0]
+    reached = _reaching(slacks)
+    if reached and found is not None and found not in slacks:
+        for step in range(found + 1, min(reached)):
+            slack(step)
+            if step in slacks:
+                break
+    reaching = [sizes[step] for step in _reaching(slacks)]
     if reaching and found in slacks:
         below = slacks.get(found - 1, -inf)
         return Landing(Cost(min(reaching)), found, slacks[found], below)
     if reaching:
         return Landing(Cost(min(reaching)))
     return Landing(NOTHING if found is None else Cost(sizes[found], at_least=True))
+
+
+def _reaching(slacks: Mapping[int, float]) -> list[int]:
+    return [step for step, value in slacks.items() if value >= 0]
 
 
 def climb_below(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rescaling_core.convert.ascent import FITTED, RESTORED, Attempt, Plain, Trials
+from rescaling_core.convert.ascent import FITTED, RESTORED, Attempt, Plain, Trials, climb
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,3 +105,55 @@ def test_behind_a_restorer_only_what_is_nearly_enough_gets_a_filter():
 
 def test_a_file_for_which_no_filter_pays_is_as_it_is():
     assert Trials(Judge()).slack(filtered(-0.05, lambda: None, None)) == (-0.05, 4)
+
+
+class BestWins(Judge):
+    """As the real one: a file has to be smaller than the smallest that was enough."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.weighed = 0
+
+    def is_too_large(self, encoded: Encoded) -> bool:
+        """As many bytes are too many."""
+        return len(encoded.data) >= self.limit
+
+    def judge(self, encoded: Encoded, restored: Any) -> float:
+        """The number, and the smallest file is remembered."""
+        if restored >= 0:
+            self.limit = len(encoded.data)
+        return float(restored)
+
+    def weigh(self, _encoded: Encoded, restored: Any) -> float:
+        """The number."""
+        self.weighed += 1
+        return float(restored)
+
+
+def climbed(sizes: list[int], first: int, *, start: int, weighing: bool) -> tuple[int, BestWins]:
+    """The bytes of what is found, where steps from a first one on are enough."""
+    judge = BestWins(limit=1000)
+
+    def make(step: int) -> Attempt:
+        encoded: Any = SimpleNamespace(data=bytes(sizes[step]))
+        return Attempt(encoded, lambda: step - first + 0.5)  # type: ignore[arg-type, return-value]
+
+    climb(Trials(judge), make, len(sizes), start=start, slope=1, weighing=weighing)
+    return judge.limit, judge
+
+
+@pytest.mark.parametrize("weighing", [False, True])
+@pytest.mark.parametrize("start", range(5, 10))
+@pytest.mark.parametrize("first", [2, 3, 4])
+def test_one_low_step_of_a_large_file_hides_none_of_those_above_it(
+    first: int, start: int, weighing: bool
+):
+    sizes = [10, 11, 12, 19, 13, 14, 15, 16, 17, 18]
+    best = min(sizes[first:])
+    assert climbed(sizes, first, start=start, weighing=weighing)[0] == best
+
+
+@pytest.mark.parametrize("start", range(10))
+def test_files_that_grow_with_quality_are_not_weighed(start: int):
+    found, judge = climbed(list(range(10, 20)), 4, start=start, weighing=False)
+    assert (found, judge.weighed) == (14, 0)
