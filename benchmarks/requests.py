@@ -1,0 +1,71 @@
+"""What an S3 server was asked, from its own log: Delta Lake's requests too, and every try."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from tasks.storage import accounting
+from tests.servers.endpoint import S3Endpoint
+from tests.servers.processes import free_port, start, stop, wait_for_http
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+KINDS: Final = ("write", "list", "read")
+"""As they are billed; what is deleted is not."""
+
+REQUEST: Final = re.compile(r'"(GET|HEAD|PUT|POST|DELETE) /([^/? ]+)/?([^? ]*)(\S*) HTTP/1\.1"')
+OPERATIONS: Final = {"HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Requests that a server saw, by kind."""
+
+    catalog: dict[str, int]
+    """About what lies below `catalog/`."""
+    others: dict[str, int]
+    """About LR files, and all else."""
+
+    @property
+    def all(self) -> Counter[str]:
+        """Both kinds together."""
+        return Counter(self.catalog) + Counter(self.others)
+
+
+def kind_of(line: str) -> tuple[str, bool] | None:
+    """What a request is billed as, and whether it is the catalog's; None for other lines."""
+    found = REQUEST.search(line)
+    if found is None:
+        return None
+    method, _, key, query = found.groups()
+    operation = OPERATIONS.get(method, "GetObject" if key else "ListObjects")
+    if method == "POST":
+        operation = "DeleteObjects" if "delete" in query else "CreateMultipartUpload"
+    return accounting.kind_of(operation), "/catalog/" in f"/{key}{query}".replace("%2F", "/")
+
+
+def asked_of(log: str) -> Asked:
+    """Count the requests of a part of a log."""
+    seen = Counter(found for line in log.splitlines() if (found := kind_of(line)) is not None)
+    return Asked(*({kind: seen[kind, own] for kind in KINDS} for own in (True, False)))
+
+
+@contextmanager
+def logging_moto(log: Path) -> Iterator[S3Endpoint]:
+    """Run moto for as long as the context lasts, with its log in a file."""
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    process = start(command, log)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_for_http(url, process, log, 60)
+        yield S3Endpoint("moto", url, "testing", "testing")
+    finally:
+        stop(process)
