@@ -200,6 +200,8 @@ def climb(
     sizes: dict[int, int] = {}
     slacks: dict[int, float] = {}
     """Of those that may win."""
+    filtered: set[int] = set()
+    """Steps whose file got a fitted filter."""
 
     def slack(step: int) -> float:
         attempt = make(step)
@@ -213,6 +215,8 @@ def climb(
                 raise _InVainError
             return value
         slacks[step], sizes[step] = trials.slack(attempt)
+        if sizes[step] > attempt.nbytes:
+            filtered.add(step)
         return slacks[step]
 
     try:
@@ -225,6 +229,10 @@ def climb(
             slack(step)
             if step in slacks:
                 break
+    if found in filtered and found is not None and found + 1 < count and found + 1 not in sizes:
+        slack(found + 1)  # without a filter it may be smaller
+        if slacks.get(found + 1, -inf) >= 0 and sizes[found + 1] < sizes[found]:
+            found += 1
     reaching = [sizes[step] for step in _reaching(slacks)]
     if reaching and found in slacks:
         below = slacks.get(found - 1, -inf)

@@ -217,7 +217,7 @@ class _Ladder:
         return self._nudged(contender, landing, trials) if contender.spec.codec.nudges else cost
 
     def _nudged(self, contender: Contender, landing: Landing, trials: Trials) -> Cost:
-        """Try what lies between the step that was found and the one below: one or two files."""
+        """Try what lies below the step that was found; with a filter also what lies above."""
         step, gap = landing.step, landing.slack - landing.below
         if step is None or not isfinite(gap):
             return landing.cost
@@ -226,12 +226,20 @@ class _Ladder:
             tries.append((step - 1, "above"))
         if landing.slack >= _NUDGED_DOWN * gap:
             tries.append((step, "below"))
+        if landing.cost.nbytes == self.limit and self._has_filter:  # which takes bytes of its own
+            tries.insert(0, (step, "above"))
+        found = landing.cost
         for at, nudge in tries:
-            attempt = contender.attempt(at, nudge)
-            cost = try_once(trials, attempt)
+            cost = try_once(trials, contender.attempt(at, nudge))
             if cost.nbytes is not None and not cost.at_least:
-                return cost
-        return landing.cost
+                found = cost
+                if (at, nudge) != (step, "above"):
+                    break
+        return found
+
+    @property
+    def _has_filter(self) -> bool:
+        return self.best is not None and self.best.encoded.draft.fitted is not None
 
     def is_too_large(self, encoded: Encoded) -> bool:
         """Whether it could not win even if it reached the floor; then it is not restored."""

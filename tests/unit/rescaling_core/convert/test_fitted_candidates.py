@@ -62,6 +62,26 @@ def test_it_saves_bytes_and_the_floor_is_held(made: Rendition) -> None:
     assert metrics.psnr_y(restored, PIXELS) >= 34
 
 
+@pytest.mark.parametrize("psnr_y", [33, 34, 35])
+def test_what_lies_between_two_steps_of_avif_is_tried_without_a_filter_too(psnr_y: float) -> None:
+    pixels = np.ascontiguousarray(skimage.data.astronaut()[40:200, 100:260])
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert("L").save(buffer, "PNG")
+    photo = decode_photo(buffer.getvalue())
+    ref = SourceRef(key="a.png", etag="1", size=10**6, sha256="0" * 64)
+    sizes: list[int] = []
+    for filter in ("fitted", "none"):
+        candidate = Candidate("none", CodecSpec("avif", 50), qualities=(10, 95), filter=filter)  # type: ignore[arg-type]
+        plan = TargetPlan(
+            target=Target.parse("x2"), candidates=(candidate,), floor=Floor(psnr_y=psnr_y)
+        )
+        outcome = convert(photo, ref, plan, zoo.load, software="test")
+        assert isinstance(outcome, Rendition)
+        sizes.append(len(outcome.lr_data))
+    with_filter, without = sizes
+    assert with_filter <= without
+
+
 def test_it_is_named_and_so_is_what_the_codec_alone_would_store(made: Rendition) -> None:
     assert made.metadata.strategy == "jpeg-420 + fitted filter at full size"
     alone = {one.strategy: one for one in made.rivals}

@@ -157,3 +157,18 @@ def test_one_low_step_of_a_large_file_hides_none_of_those_above_it(
 def test_files_that_grow_with_quality_are_not_weighed(start: int):
     found, judge = climbed(list(range(10, 20)), 4, start=start, weighing=False)
     assert (found, judge.weighed) == (14, 0)
+
+
+@pytest.mark.parametrize("start", range(10))
+def test_a_filter_that_takes_more_than_the_next_step_does_is_not_stored(start: int):
+    judge = BestWins(limit=1000)
+
+    def make(step: int) -> Attempt:
+        def fit(restored: Any) -> Any:
+            return Plain(SimpleNamespace(data=bytes(13 + step)), restored + 0.6)  # type: ignore[arg-type]
+
+        encoded: Any = SimpleNamespace(data=bytes(10 + step))
+        return Attempt(encoded, lambda: step - 3.5, fit=fit)  # type: ignore[arg-type, return-value]
+
+    climb(Trials(judge), make, 10, start=start, slope=1)
+    assert judge.limit == 14, "the fourth step; the third takes 16 with its filter"
