@@ -13,7 +13,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-EXTRAS = ("azure", "gcs", "heic", "jxl", "kubernetes", "openvino", "otel", "serve")
+EXTRAS = ("azure", "gcs", "heic", "jxl", "kubernetes", "obstore", "openvino", "otel", "serve")
 """Of Refold: what its users install besides. Those for its developers are not listed."""
 
 STATED_ELSEWHERE = {

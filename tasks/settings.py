@@ -80,6 +80,12 @@ class Settings(BaseSettings):
         "of the plans that the archive was made with, and 200 million at least.",
     )
 
+    store_client: Literal["obstore", "s3fs"] | None = Field(
+        default=None,
+        description="Client that reads and writes whole objects in S3: `obstore` (`pip install "
+        "'refold[obstore]'`), which leaves to s3fs what it cannot do or what does not go well, or "
+        "`s3fs` for everything; by default `obstore` where it is installed.",
+    )
     store_connect_seconds: Share = Field(
         default=10.0, description="Seconds to wait for a connection to a store; by default 10."
     )
@@ -145,7 +151,7 @@ class Settings(BaseSettings):
         "(`pip install 'refold[otel]'`); by default false.",
     )
 
-    @field_validator("weights", "metrics_folder", mode="before")
+    @field_validator("weights", "metrics_folder", "store_client", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value

@@ -82,7 +82,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         wanted = {*getattr(item, "fixturenames", ())}
         if (call := getattr(item, "callspec", None)) is not None:  # some name one as a parameter
-            wanted |= {value for value in call.params.values() if isinstance(value, str)}
+            named = {value for value in call.params.values() if isinstance(value, str)}
+            wanted |= {value.partition(" by ")[0] for value in named}
         if wanted & SERVERS:
             item.add_marker(pytest.mark.slow)
 
@@ -201,6 +202,14 @@ def s3_server(request: pytest.FixtureRequest) -> S3Endpoint:
 def s3_url(s3_server: S3Endpoint, monkeypatch: pytest.MonkeyPatch) -> str:
     """URL of a fresh bucket on each S3 server in turn; the environment leads there."""
     return _use(s3_server, monkeypatch)
+
+
+@pytest.fixture(params=["obstore", "s3fs"])
+def store_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each client that reads and writes whole objects in S3, in turn."""
+    name: str = request.param
+    monkeypatch.setenv("REFOLD_STORE_CLIENT", name)
+    return name
 
 
 @pytest.fixture(scope="session")

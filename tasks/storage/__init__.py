@@ -1,7 +1,7 @@
 """Object stores and local folders behind one interface.
 
-Only this package imports fsspec and s3fs. Addresses (URLs, keys) cross process borders; the
-connections behind a `Store` never do.
+Only this package imports fsspec, s3fs and obstore. Addresses (URLs, keys) cross process borders;
+the connections behind a `Store` never do.
 """
 
 from __future__ import annotations

@@ -59,6 +59,7 @@ def _heads(made: SmallArchive, endpoint: S3Endpoint, **key: object) -> list[dict
     return [client.head_object(Bucket=bucket, Key=one["Key"], **key) for one in listed]
 
 
+@pytest.mark.usefixtures("store_client")
 @pytest.mark.slow
 @pytest.mark.parametrize("asked", ["AES256", "aws:kms:some-key"])
 def test_encryption_that_the_server_manages_is_asked_for_with_every_object(
@@ -73,6 +74,7 @@ def test_encryption_that_the_server_manages_is_asked_for_with_every_object(
         assert {head["SSEKMSKeyId"] for head in heads} == {"some-key"}
 
 
+@pytest.mark.usefixtures("store_client")
 @pytest.mark.radosgw
 def test_the_gateway_encrypts_by_a_key_of_its_key_management(
     radosgw: S3Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -84,6 +86,7 @@ def test_the_gateway_encrypts_by_a_key_of_its_key_management(
     assert {head["SSEKMSKeyId"] for head in heads} == {KMS_KEY}
 
 
+@pytest.mark.usefixtures("store_client")
 @pytest.mark.radosgw
 def test_a_key_of_the_clients_own_goes_along_with_every_request(
     radosgw: S3Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -33,6 +33,7 @@ WEIGHED: Final = {
     "matplotlib": True,
     "mmh3": False,
     "numpy": True,
+    "obstore": True,
     "onnx": True,
     "opentelemetry-exporter-otlp-proto-http": True,
     "opentelemetry-sdk": False,  # Prefect imports its interface

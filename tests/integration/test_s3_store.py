@@ -19,6 +19,8 @@ from tasks.storage.s3 import parts as s3_multipart
 from tests.servers.processes import free_port
 from tests.servers.proxy import proxy
 
+pytestmark = pytest.mark.usefixtures("store_client")
+
 
 def test_listing_pages_and_stays_sorted(s3_server, s3_url):
     bucket = s3_url.removeprefix("s3://")

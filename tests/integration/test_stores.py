@@ -41,17 +41,21 @@ HARD_KEYS = (
         "local",
         "memory",
         "moto",
+        "moto by s3fs",
         pytest.param("radosgw", marks=pytest.mark.radosgw),
+        pytest.param("radosgw by s3fs", marks=pytest.mark.radosgw),
         pytest.param("azurite", marks=pytest.mark.slow),
     ]
 )
-def url(request, tmp_path):
-    """URL of an empty store of each kind."""
+def url(request, tmp_path, monkeypatch):
+    """URL of an empty store of each kind; those on S3 by obstore, unless s3fs is named."""
+    kind, _, client = request.param.partition(" by ")
+    monkeypatch.setenv("REFOLD_STORE_CLIENT", client or "obstore")
     if request.param == "local":
         return str(tmp_path / "ro ot#1")
     if request.param == "memory":
         return f"memory://{tmp_path.name}"
-    return request.getfixturevalue(f"{request.param}_url") + "/pre fix%#ü"
+    return request.getfixturevalue(f"{kind}_url") + "/pre fix%#ü"
 
 
 def test_hard_keys_come_back_as_they_were(url):

@@ -24,6 +24,7 @@ from tasks.storage.probe import PROBE_FOLDER, prove_conditional_writes
 EXTRAS: Final = {
     "pillow_heif": "refold[heic]: reads HEIC",
     "pillow_jxl": "refold[jxl]: JPEG XL, and JPEG files bit for bit",
+    "obstore": "refold[obstore]: objects in S3 for less CPU time",
     "openvino": "refold[openvino]: networks run faster on CPUs",
     "skimage": "refold[demo]: the pictures of `make demo`",
 }

@@ -1,5 +1,7 @@
 """A bucket on S3, or on what speaks its protocol, and the requests that are sent to it, by s3fs.
 
+`tasks.storage.s3.quick` takes some of them over where all goes well.
+
 s3fs brings sessions, credentials, the event loop and the connection pool. Requests are made with
 bucket and key apart, since s3fs's own paths cannot spell every key (`?versionId=`, a trailing
 slash). Retries of a request are botocore's; nothing above repeats them.
@@ -23,6 +25,7 @@ from tasks.storage.place import Place
 from tasks.storage.s3.connection import connect, credentials_of, endpoint_of
 from tasks.storage.s3.encryption import encryption_of
 from tasks.storage.s3.errors import translate
+from tasks.storage.s3.quick import QuickClient, quick_client
 from tasks.storage.s3.retention import check_retentions
 from tasks.storage.store import Store
 
@@ -87,6 +90,10 @@ class S3Bucket(Store):
     @cached_property
     def _endpoint(self) -> str | None:
         return endpoint_of(self._session)
+
+    @cached_property
+    def _quick(self) -> QuickClient | None:
+        return quick_client(self.bucket, self._session, self._encryption, self._endpoint)
 
     def _key(self, key: str) -> str:
         full = self._root + key

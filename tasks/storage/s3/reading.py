@@ -71,7 +71,7 @@ class S3Reader(S3Bucket):
     def get_range(self, key: str, start: int, length: int) -> bytes:
         """See `Store.get_range`."""
         try:
-            return self._read(key, Range=f"bytes={start}-{start + length - 1}")
+            return self._read(key, span=(start, start + length))
         except StorageError as error:
             if is_beyond(error):
                 return b""
@@ -80,7 +80,7 @@ class S3Reader(S3Bucket):
     def get_version(self, key: str, etag: str) -> bytes:
         """See `Store.get_version`: `If-Match`."""
         try:
-            return self._read(key, IfMatch=f'"{etag}"')
+            return self._read(key, etag=etag)
         except StorageError as error:
             if is_precondition(error):
                 message = f"{self.url}: {key} is not what was listed any more"
@@ -92,8 +92,7 @@ class S3Reader(S3Bucket):
         whole = self.info(key)
         for start in range(0, whole.size, CHUNK_BYTES):
             end = min(start + CHUNK_BYTES, whole.size)
-            span = f"bytes={start}-{end - 1}"
-            data = self._read(key, Range=span)
+            data = self._read(key, span=(start, end))
             if len(data) != end - start:
                 raise StorageError(f"{self.url}: {key} was replaced while it was read")
             yield data
@@ -113,7 +112,17 @@ class S3Reader(S3Bucket):
         """See `Store.class_of`."""
         return class_of(self._head(key))
 
-    def _read(self, key: str, **options: str) -> bytes:
+    def _read(
+        self, key: str, *, etag: str | None = None, span: tuple[int, int] | None = None
+    ) -> bytes:
+        quick = self._quick
+        if quick is not None:
+            found = quick.read(self._key(key), etag=etag, span=span)
+            if found is not None:
+                return found
+        options = {} if etag is None else {"IfMatch": f'"{etag}"'}
+        if span is not None:
+            options["Range"] = f"bytes={span[0]}-{span[1] - 1}"
         try:
             data: bytes = self._run("read", key, self._get, self._key(key), **options)
         except StorageError as error:

@@ -34,11 +34,13 @@ class S3Store(S3Reader):
                 begun = (self._fs._call_s3, where, data, self._begun_with(key))
                 self._run("write", key, s3_multipart.put_parts, *begun)
                 self.retain(key)  # Ceph and moto forget what such an upload was begun with
-            else:
+            elif not self._put_quickly(key, data, create=False):
                 self._call("write", key, "put_object", **self._body(key, data))
 
     def put_new(self, key: str, data: bytes) -> bool:
         """See `Store.put_new`: `If-None-Match: *`."""
+        if self._put_quickly(key, data, create=True):
+            return True
         body = self._body(key, data)
         for attempt in range(1, CREATE_ATTEMPTS + 1):
             try:
@@ -120,6 +122,14 @@ class S3Store(S3Reader):
         except StorageError:
             return False
         return bool(found.get("ObjectLockConfiguration"))
+
+    def _put_quickly(self, key: str, data: bytes, *, create: bool) -> bool:
+        """Whether obstore wrote it. Retentions go by s3fs: obstore has no header for one object."""
+        quick = self._quick
+        if quick is None or retention_of(key) is not None:
+            return False
+        told = storage_class_of(key).get("StorageClass")
+        return quick.write(self._key(key), data, create=create, storage_class=told)
 
     def _body(self, key: str, data: bytes) -> dict[str, Any]:
         """The digest travels along: the server refuses a body that was damaged on the way."""
