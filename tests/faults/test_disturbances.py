@@ -11,7 +11,8 @@ import pytest
 from deltalake import DeltaTable
 
 from tests.command import Refold, RefoldHere
-from tests.faults.undisturbed import Undisturbed, read_rows, sabotaged
+from tests.faults.conftest import ALL_FAULTS
+from tests.faults.undisturbed import Kept, Undisturbed, read_rows, sabotaged
 from tests.servers.endpoint import S3Endpoint
 from tests.servers.proxy import Fault, proxy
 
@@ -20,8 +21,9 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow]
 FAULTS: tuple[Fault, ...] = ("500", "503", "cut body", "lost answer", "slow")
 
 
+@pytest.mark.parametrize("store", ["objects", "packs"] if ALL_FAULTS else ["objects"])
 def test_storage_that_fails_one_request_in_ten(
-    refold: Refold, all_here: RefoldHere, fourteen: Undisturbed, moto: S3Endpoint
+    refold: Refold, all_here: RefoldHere, fourteen: Undisturbed, moto: S3Endpoint, store: Kept
 ) -> None:
     """The archive's storage misbehaves for the catalog as well as for LR objects."""
     dice, kinds = random.Random(7), itertools.cycle(FAULTS)
@@ -34,13 +36,14 @@ def test_storage_that_fails_one_request_in_ten(
         return seen[-1]
 
     bucket = moto.new_bucket()
+    asked = fourteen.arguments(f"s3://{bucket}/archive", store)
     with proxy(moto, faults=one_in_ten) as bad:
-        ran = refold.within(bad.environment)(*fourteen.arguments(f"s3://{bucket}/archive"))
+        ran = refold.within(bad.environment)(*asked)
         if ran.code not in (0, 3):  # it may give up, but then it says why, and can be started again
             assert "storage" in ran.err.lower() or "s3://" in ran.err, ran.err
     assert set(seen) == set(FAULTS)
     steady = all_here.within(moto.environment)
-    again = steady(*fourteen.arguments(f"s3://{bucket}/archive"), "--json")
+    again = steady(*asked, "--json")
     assert again.code in (0, 3), again.err
     fourteen.check_rows(read_rows(steady, f"s3://{bucket}/archive"))
 
@@ -85,14 +88,17 @@ def test_a_clock_that_jumps_back_a_day(
     assert all_here(*fourteen.arguments(archive), "--json").json["unchanged"] == fourteen.sources
 
 
+@pytest.mark.parametrize("store", ["objects", "packs"])
 def test_two_runs_at_once_end_like_one(
-    tmp_path: Path, without_ray: Refold, all_here: RefoldHere, fourteen: Undisturbed
+    tmp_path: Path, without_ray: Refold, all_here: RefoldHere, fourteen: Undisturbed, store: Kept
 ) -> None:
     archive = tmp_path / "archive"
-    runs = [without_ray.start(*fourteen.arguments(archive)) for _ in range(2)]
+    runs = [without_ray.start(*fourteen.arguments(archive, store)) for _ in range(2)]
     ended = [(run.communicate(timeout=400), run.returncode) for run in runs]
     assert all(code in (0, 3) for _, code in ended), ended
     fourteen.check(all_here, archive)
-    files = (p for p in (archive / "renditions").rglob("*") if p.is_file())
-    lr_objects = {str(path.relative_to(archive)) for path in files}
-    assert lr_objects == {r["lr_key"] for r in fourteen.rows.values() if r["state"] == "archived"}
+    if store == "objects":
+        files = (p for p in (archive / "renditions").rglob("*") if p.is_file())
+        lr_objects = {str(path.relative_to(archive)) for path in files}
+        stored = [row for row in fourteen.rows.values() if row["state"] == "archived"]
+        assert lr_objects == {row["lr_key"] for row in stored}

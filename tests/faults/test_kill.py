@@ -14,13 +14,18 @@ import pytest
 
 from tests.command import Refold, RefoldHere
 from tests.faults.conftest import ALL_FAULTS
-from tests.faults.undisturbed import Undisturbed, sabotaged
+from tests.faults.undisturbed import Kept, Undisturbed, sabotaged
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
-EVERYDAY = ("after:put:5", "before:commit:2")
+STORES: tuple[Kept, ...] = ("objects", "packs")
+EVERYDAY: tuple[tuple[str, Kept], ...] = (
+    ("after:put:5", "objects"),
+    ("before:commit:2", "objects"),
+    ("after:put:3", "packs"),
+)
 BOUNDARIES = (
-    *EVERYDAY,
+    *(step for step, _ in EVERYDAY),
     "before:list:1",
     "after:list:1",
     "before:plan:1",
@@ -35,18 +40,25 @@ BOUNDARIES = (
     "before:record:1",
     "after:record:1",
 )
+KILLS = [(step, kept) for step in BOUNDARIES for kept in STORES] if ALL_FAULTS else EVERYDAY
 RANDOM_KILLS = 50 if ALL_FAULTS else 1
 
 
-@pytest.mark.parametrize("boundary", BOUNDARIES if ALL_FAULTS else EVERYDAY)
+@pytest.mark.parametrize(("boundary", "store"), KILLS)
 def test_a_run_killed_at_a_step_boundary(
-    tmp_path: Path, refold: Refold, all_here: RefoldHere, fourteen: Undisturbed, boundary: str
+    tmp_path: Path,
+    refold: Refold,
+    all_here: RefoldHere,
+    fourteen: Undisturbed,
+    boundary: str,
+    store: Kept,
 ) -> None:
     archive = tmp_path / "archive"
-    killed = sabotaged(refold, f"kill:{boundary}", tmp_path)(*fourteen.arguments(archive))
+    asked = fourteen.arguments(archive, store)
+    killed = sabotaged(refold, f"kill:{boundary}", tmp_path)(*asked)
     assert killed.code == -signal.SIGKILL, killed.err
     assert (tmp_path / "struck").exists()
-    again = all_here(*fourteen.arguments(archive), "--json")
+    again = all_here(*asked, "--json")
     assert again.code in (0, 3), again.err
     counts = again.json
     done = counts["archived"] + counts["kept"] + counts["quarantined"]
@@ -94,15 +106,16 @@ def _servers(parent: int) -> list[psutil.Process]:
 def test_a_run_killed_at_any_moment(
     tmp_path: Path, refold: Refold, all_here: RefoldHere, many: Undisturbed, number: int
 ) -> None:
-    """The moments are spread evenly, then shaken."""
+    """The moments are spread evenly, then shaken; every other run writes packs."""
     archive = tmp_path / "archive"
+    asked = many.arguments(archive, STORES[number % 2])
     share = (number + random.Random(number).random()) / RANDOM_KILLS
-    process = refold.start(*many.arguments(archive))
+    process = refold.start(*asked)
     try:
         process.wait(timeout=share * many.seconds)
     except subprocess.TimeoutExpired:
         os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    again = all_here(*many.arguments(archive), "--json")
+    again = all_here(*asked, "--json")
     assert again.code in (0, 3), again.err
     many.check(all_here, archive)
