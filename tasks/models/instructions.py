@@ -36,15 +36,16 @@ def keep_instructions(archive: Store) -> list[str]:
             written.append(name)
             continue
         try:
-            there = _version(archive.get(name))
+            there = version_of(archive.get(name))
         except ObjectNotFoundError:
             continue
-        if there is not None and there < (_version(text) or 0):
+        if there is not None and there < (version_of(text) or 0):
             archive.put(name, text)
             written.append(name)
     return written
 
 
-def _version(text: bytes) -> int | None:
+def version_of(text: bytes) -> int | None:
+    """What the first lines say; None where they say none."""
     found = _VERSION.search(text[:_LOOKED_AT])
     return int(found[1]) if found else None

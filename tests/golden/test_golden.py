@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tasks.jobs.restore.requests import RestorationJob, Restored
 from tasks.jobs.restore.worker import Restorer
 from tasks.models import lookup
 from tasks.models.archived import missing_models
+from tasks.models.instructions import NAMES, version_of
 from tasks.models.lookup import Models
 from tasks.renditions.inspection import inspect_stored
 from tasks.storage import open_store
@@ -58,6 +60,15 @@ def test_no_file_of_it_has_changed(golden: Path) -> None:
         if path.is_file() and path.name != "SHA256SUMS"
     }
     assert there == stated
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_instructions_that_say_otherwise_have_another_version(golden: Path, name: str) -> None:
+    """Or the archives that have these would keep them."""
+    kept = golden / "archive" / name
+    if kept.exists():
+        text = (files("tasks.models") / "without_refold" / name).read_bytes()
+        assert (kept.read_bytes() == text) == (version_of(kept.read_bytes()) == version_of(text))
 
 
 def test_every_rendition_restores_with_all_it_carried(golden: Path, archive: str) -> None:

@@ -1,4 +1,4 @@
-"""Restore the pictures of this archive without Refold. Version 7.
+"""Restore the pictures of this archive without Refold. Version 8.
 
     pip install pillow numpy onnxruntime
     python restore.py renditions packs --out restored        (all of them, or name some)
