@@ -229,7 +229,7 @@ def climb(
             slack(step)
             if step in slacks:
                 break
-    if found in filtered and found is not None and found + 1 < count and found + 1 not in sizes:
+    if found is not None and found in filtered and found + 1 < count and found + 1 not in sizes:
         slack(found + 1)  # without a filter it may be smaller
         if slacks.get(found + 1, -inf) >= 0 and sizes[found + 1] < sizes[found]:
             found += 1
@@ -277,6 +277,5 @@ def climb_below(
             if top == 0:
                 return Landing(Cost(nbytes))
             lower = climb(trials, make_once, top, start=top // 2, slope=slope)
-            found = lower.cost.nbytes is not None and not lower.cost.at_least
-            return lower if found else Landing(Cost(nbytes))
+            return lower if lower.cost.is_known else Landing(Cost(nbytes))
     return Landing(NOTHING if over is None else Cost(made[over].nbytes, at_least=True))

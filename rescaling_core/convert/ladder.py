@@ -226,15 +226,15 @@ class _Ladder:
             tries.append((step - 1, "above"))
         if landing.slack >= _NUDGED_DOWN * gap:
             tries.append((step, "below"))
-        if landing.cost.nbytes == self.limit and self._has_filter:  # which takes bytes of its own
-            tries.insert(0, (step, "above"))
         found = landing.cost
+        if landing.cost.nbytes == self.limit and self._has_filter:  # which takes bytes of its own
+            cost = try_once(trials, contender.attempt(step, "above"))
+            if cost.is_known:
+                found = cost
         for at, nudge in tries:
             cost = try_once(trials, contender.attempt(at, nudge))
-            if cost.nbytes is not None and not cost.at_least:
-                found = cost
-                if (at, nudge) != (step, "above"):
-                    break
+            if cost.is_known:
+                return cost
         return found
 
     @property

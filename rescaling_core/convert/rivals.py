@@ -23,6 +23,11 @@ class Cost:
     """It was given up when it could not win any more, or when a fast try said that it would not:
     supposing that files grow with quality, it would take so many bytes or more."""
 
+    @property
+    def is_known(self) -> bool:
+        """Whether a file of so many bytes was made that reaches the floor."""
+        return self.nbytes is not None and not self.at_least
+
 
 NOTHING: Final = Cost(None)
 

@@ -82,8 +82,9 @@ class Models:
                 return _of_reference(rescaler)
             if digest == NO_WEIGHTS_SHA256:
                 return _of_filter(rescaler)
-            key = (digest, self.precision)
-            return _held(key) or _hold(key, self.find(rescaler, digest).load())
+            return _held(digest, self.precision) or _hold(
+                digest, self.find(rescaler, digest).load(), self.precision
+            )
 
     def restorer(self, name: str, weights_sha256: str | None = None, /) -> LoadedRestorer:
         """See `rescaling_core.convert.outcome.WithRestorers`. Loaded once a process.
@@ -149,39 +150,37 @@ def load_model(reference: str) -> LoadedRescaler:
 
 def _of_reference(reference: str) -> LoadedRescaler:
     key = _KNOWN.get(reference)
-    held = None if key is None else _held((key, "float32"))
+    held = None if key is None else _held(key)
     if held is not None:
         return held
     found = find_weights(reference)
     if found is None:
-        return _hold((reference, "float32"), zoo.load(reference))
+        return _hold(reference, zoo.load(reference))
     _KNOWN[reference] = found.sha256
-    settled: _Key = (found.sha256, "float32")
-    return _held(settled) or _hold(settled, found.load())
+    return _held(found.sha256) or _hold(found.sha256, found.load())
 
 
 def _of_filter(name: str) -> LoadedRescaler:
-    key: _Key = (name, "float32")
-    loaded = _held(key) or zoo.load_filter(name)
+    loaded = _held(name) or zoo.load_filter(name)
     if loaded is None:
         raise WeightsNotFoundError(
             f"rescaler {name!r:.99}: recorded without weights, and no filter of that name is known"
         )
-    return _hold(key, loaded)
+    return _hold(name, loaded)
 
 
-def _held(key: _Key) -> LoadedRescaler | None:
-    loaded = _HELD.get(key)
+def _held(key: str, precision: Precision = "float32") -> LoadedRescaler | None:
+    loaded = _HELD.get((key, precision))
     if loaded is not None:
-        _HELD.move_to_end(key)
+        _HELD.move_to_end((key, precision))
     return loaded
 
 
-def _hold(key: _Key, loaded: LoadedRescaler) -> LoadedRescaler:
-    loaded.rescaler.precision = key[1]
+def _hold(key: str, loaded: LoadedRescaler, precision: Precision = "float32") -> LoadedRescaler:
+    loaded.rescaler.precision = precision
     if torch.cuda.is_available():
         loaded.rescaler.cuda()
-    _HELD[key] = loaded
+    _HELD[key, precision] = loaded
     while len(_HELD) > MOST_HELD:
         _HELD.popitem(last=False)
     return loaded
