@@ -29,7 +29,7 @@ import torch
 
 from benchmarks.measure import machine
 from benchmarks.peers import write_photographs
-from benchmarks.requests import KINDS, Asked, asked_of, logging_moto
+from benchmarks.requests import KINDS, Asked, asked_of
 from tasks.catalog import open_catalog
 from tasks.jobs.plan.estimate import Estimate
 from tasks.jobs.plan.sample import Sample
@@ -37,6 +37,7 @@ from tasks.pages.prices import read_prices
 from tasks.renditions.layout import rendition_key
 from tasks.storage import accounting, open_store
 from tests.command import RefoldHere
+from tests.servers.moto import moto_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,7 +133,7 @@ class Bench:
 def bench(folder: Path) -> Iterator[Bench]:
     """Start moto and Prefect's server, and have the environment lead there."""
     log = folder / "moto.log"
-    with logging_moto(log) as endpoint:
+    with moto_server(log=log) as endpoint:
         os.environ.update(endpoint.environment, PREFECT_HOME=str(folder / "prefect"))
         from tasks.control.server import prefect_server  # Prefect looks for its home at once
 

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from tasks.storage import accounting
-from tests.servers.endpoint import S3Endpoint
-from tests.servers.processes import free_port, start, stop, wait_for_http
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 KINDS: Final = ("write", "list", "read")
 """As they are billed; what is deleted is not."""
@@ -55,17 +47,3 @@ def asked_of(log: str) -> Asked:
     """Count the requests of a part of a log."""
     seen = Counter(found for line in log.splitlines() if (found := kind_of(line)) is not None)
     return Asked(*({kind: seen[kind, own] for kind in KINDS} for own in (True, False)))
-
-
-@contextmanager
-def logging_moto(log: Path) -> Iterator[S3Endpoint]:
-    """Run moto for as long as the context lasts, with its log in a file."""
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = start(command, log)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_for_http(url, process, log, 60)
-        yield S3Endpoint("moto", url, "testing", "testing")
-    finally:
-        stop(process)

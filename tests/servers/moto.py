@@ -22,17 +22,18 @@ main()
 
 
 @contextmanager
-def moto_server(*, keeps_alive: bool = False) -> Iterator[S3Endpoint]:
+def moto_server(*, keeps_alive: bool = False, log: Path | None = None) -> Iterator[S3Endpoint]:
     """Run one for as long as the context lasts.
 
     Args:
         keeps_alive: Whether it takes many requests over one connection, as S3 itself does.
+        log: A file for its log, which names every request; by default one that goes with it.
     """
     port = free_port()
     program = ["-c", KEEPING_ALIVE] if keeps_alive else ["-m", "moto.server"]
     command = [sys.executable, *program, "-H", "127.0.0.1", "-p", str(port)]
     with tempfile.TemporaryDirectory(prefix="moto-") as folder:
-        log = Path(folder) / "log"
+        log = log or Path(folder) / "log"
         process = start(command, log)
         try:
             url = f"http://127.0.0.1:{port}"
