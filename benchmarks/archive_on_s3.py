@@ -18,11 +18,11 @@ import os
 import subprocess
 import sys
 import time
-from collections import Counter
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import skimage.data
@@ -30,13 +30,10 @@ import torch
 from PIL import Image
 
 from benchmarks.measure import machine
+from benchmarks.requests import Watch
 from tasks.storage import accounting, open_store
 from tests.servers.moto import moto_server
-from tests.servers.proxy import proxy
 from tests.small_archive import SmallArchive
-
-if TYPE_CHECKING:
-    from tests.servers.endpoint import S3Endpoint
 
 WIDTH, HEIGHT = 320, 240
 PREVIEWS = ("long-edge=128", "long-edge=64")
@@ -67,21 +64,12 @@ def measure(root: str) -> float:
     return took / (rows // len(PREVIEWS))
 
 
-def counted(server: S3Endpoint, root: str) -> dict[str, dict[str, int]]:
-    """The requests of one archive: by Refold's count, and at the server by what they are for."""
-    seen: Counter[str] = Counter()
-
-    def see(method: str, path: str) -> None:
-        table = "catalog's tables" if "_delta_log" in path or ".parquet" in path else "other"
-        listing = method == "GET" and "list-type=2" in path
-        seen[f"{table}: {'LIST' if listing else method}"] += 1
-
-    with proxy(server, faults=see) as watched:
-        os.environ["AWS_ENDPOINT_URL"] = watched.url
-        accounting.drain()
-        SmallArchive(f"{root}/photos", f"{root}/counted").run(*PREVIEWS)
-        os.environ["AWS_ENDPOINT_URL"] = server.url
-    return {"s3_requests": accounting.drain(), "server": dict(sorted(seen.items()))}
+def counted(log: Path, root: str) -> dict[str, Any]:
+    """The requests of one archive: by Refold's count, and at the server, the catalog's apart."""
+    accounting.drain()
+    watch = Watch(log)
+    SmallArchive(f"{root}/photos", f"{root}/counted").run(*PREVIEWS)
+    return {"s3_requests": accounting.drain(), "server": asdict(watch.asked())}
 
 
 def main() -> None:
@@ -95,7 +83,10 @@ def main() -> None:
     if given.one:
         print(json.dumps(measure(given.one)))
         return
-    with moto_server(keeps_alive=True) as server, TemporaryDirectory() as folder:
+    with (
+        TemporaryDirectory() as folder,
+        moto_server(keeps_alive=True, log=(log := Path(folder) / "moto.log")) as server,
+    ):
         os.environ.update(server.environment)
         bucket = f"s3://{server.new_bucket()}"
         for root in (bucket, folder):
@@ -108,7 +99,7 @@ def main() -> None:
         for _ in range(given.turns):
             for way, root in ways.items():
                 turns[way].append(_measured(way, root))
-        requests = counted(server, bucket)
+        requests = counted(log, bucket)
     print("| by | CPU ms an image | of local disk |\n| --- | ---: | ---: |")
     for way, took in turns.items():
         print(f"| {way} | {min(took):.1f} | {min(took) / min(turns['local disk']):.2f} |")

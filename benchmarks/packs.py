@@ -29,7 +29,7 @@ import torch
 
 from benchmarks.measure import machine
 from benchmarks.peers import write_photographs
-from benchmarks.requests import KINDS, Asked, asked_of
+from benchmarks.requests import KINDS, Asked, Watch
 from tasks.catalog import open_catalog
 from tasks.jobs.plan.estimate import Estimate
 from tasks.jobs.plan.sample import Sample
@@ -116,17 +116,14 @@ class Bench:
         Raises:
             SystemExit: It failed.
         """
-        start, begun = self.log.stat().st_size, time.process_time()
+        watch, begun = Watch(self.log), time.process_time()
         ran = self.refold(*arguments, "--json")
         cpu = time.process_time() - begun
         if ran.code:
             raise SystemExit(
                 f"{' '.join(arguments):.200}: exit code {ran.code}\n{ran.err}{ran.out}"
             )
-        with self.log.open("rb") as log:
-            log.seek(start)
-            asked = asked_of(log.read().decode("utf-8", "replace"))
-        return Done(images, cpu, asked, ran.json.get("s3_requests", {}))
+        return Done(images, cpu, watch.asked(), ran.json.get("s3_requests", {}))
 
 
 @contextmanager

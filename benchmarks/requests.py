@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tasks.storage import accounting
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KINDS: Final = ("write", "list", "read")
 """As they are billed; what is deleted is not."""
@@ -43,7 +46,17 @@ def kind_of(line: str) -> tuple[str, bool] | None:
     return accounting.kind_of(operation), "/catalog/" in f"/{key}{query}".replace("%2F", "/")
 
 
-def asked_of(log: str) -> Asked:
-    """Count the requests of a part of a log."""
-    seen = Counter(found for line in log.splitlines() if (found := kind_of(line)) is not None)
-    return Asked(*({kind: seen[kind, own] for kind in KINDS} for own in (True, False)))
+class Watch:
+    """Counts what a server is asked from now on."""
+
+    def __init__(self, log: Path) -> None:
+        """Remember how far a server's log has come."""
+        self._log, self._begun = log, log.stat().st_size
+
+    def asked(self) -> Asked:
+        """What it was asked since."""
+        with self._log.open("rb") as log:
+            log.seek(self._begun)
+            lines = log.read().decode("utf-8", "replace").splitlines()
+        seen = Counter(found for line in lines if (found := kind_of(line)) is not None)
+        return Asked(*({kind: seen[kind, own] for kind in KINDS} for own in (True, False)))
